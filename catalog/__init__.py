@@ -1,0 +1,32 @@
+"""catalog: where did this checkpoint come from, and can we still use it?
+
+The public surface is `Catalog` and the exception tree. Both are loaded on first
+use, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catalog.api import Catalog
+    from catalog.errors import CatalogError
+
+__version__ = "0.1.0"
+__all__ = ["Catalog", "CatalogError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Catalog":
+        from catalog.api import Catalog
+
+        return Catalog
+    if name == "CatalogError":
+        from catalog.errors import CatalogError
+
+        return CatalogError
+    raise AttributeError(f"module 'catalog' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

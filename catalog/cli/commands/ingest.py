@@ -1,0 +1,65 @@
+"""`catalog ingest`: read trees into the catalog."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalog.cli.conversion import Command
+from catalog.cli.options import DbOption, SetOption, new_app, open_catalog
+
+if TYPE_CHECKING:
+    from catalog.api import IngestSummary
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def ingest(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Directory trees [default: the working directory].",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress and no summary.")
+    ] = False,
+    db: DbOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Read directory trees into the catalog.
+
+    Files that did not change since the last time are not opened again. No file is ever
+    changed, and none is executed or unpickled. Running it again after an interruption goes on.
+    """
+    from catalog.cli.progress import showing
+
+    catalog = open_catalog(db, settings)
+    with showing(quiet=quiet) as progress:
+        summary = catalog.ingest(paths or [Path()], progress=progress)
+    if not quiet:
+        sys.stdout.write(_summary(summary))
+
+
+def _summary(done: "IngestSummary") -> str:
+    files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing)"
+    usable = f"{done.usable} usable, {done.unusable} not"
+    links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
+    lines = [
+        f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
+        f"{done.checkpoints} checkpoints: {usable}; {links}.",
+    ]
+    following = ["catalog status"]
+    if done.unusable:
+        following = ["catalog query --unusable", "catalog recover --dry-run"]
+    if done.ambiguous:
+        following.append("catalog query --ambiguous")
+    if done.problems:
+        lines.append(f"{done.problems} problems are open.")
+        following.append("catalog query --problems")
+    lines.append(f"Next: {', '.join(f'`{command}`' for command in following)}.")
+    return "\n".join(lines) + "\n"

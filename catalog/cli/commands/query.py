@@ -1,0 +1,89 @@
+"""`catalog query`: questions by name."""
+
+from typing import Annotated
+
+import typer
+
+from catalog.cli.conversion import Command
+from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
+from catalog.cli.output import print_rows
+from catalog.errors import UsageError
+
+app = new_app()
+
+
+def _flag(name: str, text: str) -> object:
+    return typer.Option(f"--{name}", help=text)
+
+
+@app.command(cls=Command)
+def query(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Of a query or a view; without a name all are listed.",
+            show_default=False,
+        ),
+    ] = None,
+    unusable: Annotated[bool, _flag("unusable", "Checkpoints that cannot be used, why.")] = False,
+    usable: Annotated[bool, _flag("usable", "Checkpoints that can be used.")] = False,
+    migration_status: Annotated[
+        bool, _flag("migration-status", "Checkpoints and bytes in each state.")
+    ] = False,
+    ambiguous: Annotated[bool, _flag("ambiguous", "Checkpoints that several runs fit.")] = False,
+    problems: Annotated[bool, _flag("problems", "What could not be read.")] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--parameter",
+            metavar="KEY=VALUE",
+            help="A value that the query takes, e.g. -p run=tit2247i.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, help="Most rows to print.", show_default=False)
+    ] = None,
+    fail_if_any: Annotated[
+        bool, typer.Option("--fail-if-any", help="Exit with 1 if there is any row.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+    db: DbOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Answer a question that the catalog knows by name.
+
+    Without a name or a flag it lists all queries and views with what they answer.
+    """
+    flags = {
+        "unusable": unusable,
+        "usable": usable,
+        "migration-status": migration_status,
+        "ambiguous": ambiguous,
+        "problems": problems,
+    }
+    names = [flag for flag, given in flags.items() if given] + ([name] if name else [])
+    if len(names) > 1:
+        raise UsageError(f"One question at a time: {' or '.join(names)}?")
+    catalog = open_catalog(db, settings)
+    if not names:
+        if parameter or fail_if_any:
+            raise UsageError("-p and --fail-if-any need the name of a query.")
+        print_rows(catalog.queries(), form)
+        return
+    rows = catalog.query(names[0], _pairs(parameter or []), limit=limit)
+    print_rows(rows, form, more="Raise --limit to see more.")
+    if fail_if_any and rows.rows:
+        raise typer.Exit(1)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"-p {text}: write it as KEY=VALUE.")
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,35 @@
+"""`catalog report`: the whole state of things as a page."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog.cli.conversion import Command
+from catalog.cli.options import DbOption, SetOption, new_app, open_catalog
+
+app = new_app()
+
+
+@app.command(cls=Command)
+def report(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File to write [default: standard output].", show_default=False
+        ),
+    ] = None,
+    db: DbOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Write the whole state of things as a Markdown page.
+
+    Every number on it is the result of a query, which stands beside it.
+    """
+    text = open_catalog(db, settings).report()
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    sys.stderr.write(f"{output} is written.\n")

@@ -1,0 +1,60 @@
+"""Convert simple arguments without pydantic, whose import takes longer than most commands.
+
+typer (since 0.26) sends every value through a pydantic adapter that it builds on first use.
+Texts, paths, enumerations and values that need no conversion are dealt with here; everything
+else, wrong values among it, goes on to typer, so that its messages stay its own. On a typer
+without `get_runtime_param` nothing is changed. (Measured: 100 of 200 ms.)
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+
+class _Quick:
+    """Stands before the conversion of one parameter."""
+
+    def __init__(self, parameter: Any) -> None:
+        self._kind = parameter.type_descriptor.annotation
+        self._typers_own = parameter.get_runtime_param
+
+    def __call__(self) -> _Quick:
+        return self
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the value as the command wants it."""
+        kind = self._kind
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        if kind in (list[str], list[Path]) and isinstance(value, list | tuple):
+            return [kind.__args__[0](text) for text in value]
+        if isinstance(kind, type) and isinstance(value, kind):
+            return value
+        if kind is Path:
+            return Path(value)
+        if isinstance(kind, type) and issubclass(kind, Enum) and value in [*kind]:
+            return kind(value)
+        return self._typers_own().coerce(value, param=param, ctx=ctx)
+
+
+class _QuickParameters:
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters, `--help` among them, ready for quick conversion."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            known = vars(parameter).get("get_runtime_param")
+            if known is None and hasattr(parameter, "get_runtime_param"):
+                parameter.get_runtime_param = _Quick(parameter)
+        return parameters
+
+
+class Command(_QuickParameters, TyperCommand):
+    """A command that starts quickly."""
+
+
+class Group(_QuickParameters, TyperGroup):
+    """A group of commands that starts quickly."""

@@ -1,0 +1,108 @@
+"""The entry point: it knows the commands by name and imports the one that is chosen.
+
+Exit codes: 0 all is well; 1 a `CatalogError` (its text stands on stderr), or rows where
+`--fail-if-any` wanted none; 2 wrong usage; 130 interrupted.
+"""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from catalog import __version__
+from catalog.cli.conversion import Group
+from catalog.cli.options import new_app
+from catalog.errors import CatalogError
+
+COMMANDS = {
+    "ingest": "Read directory trees into the catalog.",
+    "query": "Answer a question that the catalog knows by name.",
+    "trace": "Show where one checkpoint came from, and how that is known.",
+    "status": "Show how many checkpoints are in which state, now and before.",
+    "report": "Write the whole state of things as a Markdown page.",
+    "recover": "Write the configs that unusable checkpoints lack.",
+    "sql": "Run one SELECT of your own.",
+    "db": "Look after the database: upgrade it, see its version, copy it.",
+    "settings": "List the settings that --set takes.",
+}
+"""Name and first line of help; the module of each is `catalog.cli.commands.NAME`."""
+
+
+class LazyGroup(Group):
+    """Replaces the placeholder of a command by the command itself once it is chosen."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the name, the command and its arguments, as click wants them."""
+        name, placeholder, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else placeholder, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command and turn what a user can mend to one line and an exit code."""
+        try:
+            result = super().invoke(ctx)
+            # A closed pipe must be met here, not by the interpreter on its way out.
+            sys.stdout.flush()
+        except CatalogError as error:
+            _complain(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            _complain(f"{error.filename or 'input/output'}: {error.strerror or error}.")
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:
+            _complain("interrupted; what was written before is kept.")
+            raise typer.Exit(130) from error
+        return result
+
+
+def load(name: str) -> Any:
+    """Import a command and return it in the form that click works with."""
+    command = typer.main.get_command(import_module(f"catalog.cli.commands.{name}").app)
+    command.name = name
+    return command
+
+
+def _complain(sentence: str) -> None:
+    typer.echo(f"catalog: {sentence}", err=True)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"catalog {__version__}")
+        raise typer.Exit
+
+
+def _placeholder() -> None:
+    """Stand for a command until it is chosen."""
+
+
+app = new_app(cls=LazyGroup, no_args_is_help=True)
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_placeholder)
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Tell where a checkpoint came from, and whether it can still be used.
+
+    The catalog is a database: the file named by --db, else by $CATALOG_DB, else catalog.db in
+    the working directory. `catalog ingest PATH` makes it and fills it.
+    """
+
+
+def run() -> None:
+    """Run the command line; the console script `catalog`."""
+    for stream in (sys.stdout, sys.stderr):
+        # File names may hold anything, and JSON is UTF-8 whatever the locale.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    app(prog_name="catalog")

@@ -1,0 +1,72 @@
+"""What commands share: options, declared once, and how the catalog is opened with them."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from catalog.api import Catalog
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+    TSV = "tsv"
+    MD = "md"
+
+
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        "-f",
+        help="table is for people; the others give programs raw values (sizes in bytes, times "
+        "in UTC).",
+    ),
+]
+DbOption = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="FILE|URL",
+        help="The catalog's database. [default: $CATALOG_DB, else catalog.db]",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change a setting for this call; `catalog settings` lists them.",
+        show_default=False,
+    ),
+]
+
+
+def new_app(**options: Any) -> typer.Typer:
+    """Return a typer application without the parts that cost start-up time."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **options,
+    )
+
+
+def open_catalog(db: str | None, pairs: list[str] | None = None) -> "Catalog":
+    """Return the catalog that --db and --set ask for.
+
+    Raises:
+        UsageError: no such setting, or a value of another type.
+    """
+    from catalog.api import Catalog
+    from catalog.settings import Settings
+
+    return Catalog(db, Settings.parse(pairs or ()))

@@ -1,0 +1,63 @@
+"""Progress of an ingest on stderr: a bar on a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Progress: TypeAlias = Callable[[str, int, int | None], None]
+    """Called with a stage, how much of it is done, and of how much (None: not known yet)."""
+
+_STEP = 1_000
+_LINES_A_STAGE = 10
+
+
+@contextmanager
+def showing(*, quiet: bool) -> Iterator[Progress | None]:
+    """Give a callback that shows progress until the block ends; None if quiet."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _bar() as progress:
+            yield progress
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {}
+
+        def show(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _lines() -> Progress:
+    reached: dict[str, int] = {}
+
+    def show(stage: str, done: int, total: int | None) -> None:
+        step = max(1, total // _LINES_A_STAGE) if total else _STEP
+        if stage in reached and done < reached[stage] and done != total:
+            return
+        reached[stage] = done - done % step + step
+        sys.stderr.write(f"{stage}: {done}" + (f" of {total}\n" if total is not None else "\n"))
+
+    return show

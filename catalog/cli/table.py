@@ -1,0 +1,100 @@
+"""Tables for people: drawn by rich on a terminal, plain and never cut elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from catalog.query.values import shown
+
+if TYPE_CHECKING:
+    from catalog.query.rows import Rows
+
+_FOLDED = 28
+"""Characters to which a long column may be squeezed before rows are written one under another."""
+_GAP = "  "
+_FRAME = 3
+"""Characters that rich puts between two columns."""
+
+
+def print_table(rows: Rows) -> None:
+    """Print rows to stdout; without rows one line on stderr says so."""
+    if not rows.rows:
+        sys.stderr.write("No rows.\n")
+        return
+    cells = [
+        [shown(column, value) for column, value in zip(rows.columns, row, strict=True)]
+        for row in rows.rows
+    ]
+    numeric = [
+        all(value is None or isinstance(value, int | float) for value in column)
+        for column in zip(*rows.rows, strict=True)
+    ]
+    if sys.stdout.isatty():
+        _draw(rows.columns, cells, numeric)
+    else:
+        _write(rows.columns, cells, numeric)
+
+
+def _write(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool]) -> None:
+    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+    for line in ([*columns], ["-" * width for width in widths], *cells):
+        padded = (
+            " " * (width - _width(cell)) + cell if right else cell + " " * (width - _width(cell))
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        )
+        sys.stdout.write(_GAP.join(padded).rstrip() + "\n")
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(
+        0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def _draw(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
+    if sum(min(width, _FOLDED) + _FRAME for width in widths) > console.width:
+        _draw_records(columns, cells)
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for column, width, right in zip(columns, widths, numeric, strict=True):
+        table.add_column(
+            Text(column),
+            justify="right" if right else "left",
+            overflow="fold",
+            min_width=min(width, _FOLDED),
+            no_wrap=width <= _FOLDED,
+        )
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _draw_records(columns: tuple[str, ...], cells: list[list[str]]) -> None:
+    """Write the columns under one another, where they do not fit beside one another."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for number, row in enumerate(cells, start=1):
+        console.print(Text(f"{number} of {len(cells)}", style="bold"))
+        record = Table.grid(padding=(0, 2, 0, 0))
+        record.add_column(style="dim", no_wrap=True)
+        record.add_column(overflow="fold")
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                record.add_row(f"  {column}", Text(cell))
+        console.print(record)

@@ -1,0 +1,162 @@
+"""A trace as a tree that can be read in seconds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from catalog.query.values import shown, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from catalog.query.trace import Record, Trace
+
+_UNCUT = 100_000
+_FEW = 6
+_GOOD = {"linked": "green", "usable": "green", "migrated": "cyan", "readable": "green"}
+_POOR = {"ambiguous": "yellow", "recoverable": "yellow", "candidate": "yellow"}
+_STYLES = {**_GOOD, **_POOR}
+
+
+def draw(trace: Trace) -> None:
+    """Print a trace to stdout; lines are cut nowhere, and folded only on a terminal."""
+    tree = Tree(_heading(trace.checkpoint), guide_style="dim")
+    _add_use(tree, trace.checkpoint)
+    _add_runs(tree, trace)
+    _add_configs(tree, trace.configs)
+    _add_numbers(tree, trace)
+    _add_git(tree, trace.candidates)
+    _add_files(tree, "same run" if _linked(trace) else "same folder", trace.siblings)
+    _add_files(tree, "equal weights", trace.copies)
+    for event in trace.events[-_FEW:]:
+        before = event["from_state"] or "new"
+        said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
+        _line(tree, "state", said, dim=event["reason"])
+    for problem in trace.problems:
+        _line(tree, "problem", problem["code"], style="red", dim=problem["message"])
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if terminal else _UNCUT)
+    console.print(tree)
+
+
+def _linked(trace: Trace) -> bool:
+    return bool(trace.checkpoint["verdict"] == "linked")
+
+
+def _heading(row: Record) -> Text:
+    facts = [
+        shown("size", row["size"]),
+        f"written {shown('modified_at', row['modified_at'])}",
+        row["format"],
+        row["framework"] and f"{row['framework']} {row['framework_version'] or ''}".strip(),
+        row["epoch"] is not None and f"epoch {row['epoch']}",
+        row["global_step"] is not None and f"step {row['global_step']}",
+        row["presence"] == "missing" and "MISSING",
+    ]
+    text = Text(visible(row["path"]), style="bold")
+    text.append("\n" + ", ".join(visible(str(fact)) for fact in facts if fact), style="not bold")
+    return text
+
+
+def _add_use(tree: Tree, row: Record) -> None:
+    state = row["state"] or row["status"]
+    branch = _line(tree, "use", state, style=_STYLES.get(state, "red"), dim=row["reason"])
+    if row["inference_config"]:
+        _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+    if row["remedy"]:
+        _line(branch, "try", row["remedy"])
+
+
+def _add_runs(tree: Tree, trace: Trace) -> None:
+    verdict = trace.checkpoint["verdict"]
+    branch = _line(tree, "run", verdict, style=_STYLES.get(verdict, "red"))
+    for candidate in trace.candidates:
+        if _linked(trace) and candidate["verdict"] != "linked":
+            continue
+        names = [candidate["entity"], candidate["project"], candidate["run"]]
+        run = _line(
+            branch,
+            f"{candidate['score']:+.1f}",
+            "/".join(filter(None, names)),
+            style="bold",
+            dim=", ".join(
+                str(fact)
+                for fact in (
+                    candidate["display_name"],
+                    candidate["run_state"],
+                    candidate["started_at"] and f"started {shown('', candidate['started_at'])}",
+                    candidate["run_directory"],
+                )
+                if fact
+            ),
+        )
+        for piece in candidate["evidence"]:
+            said = _line(run, f"{piece['weight']:+.1f}", piece["kind"], dim=piece["detail"])
+            if piece["file"]:
+                _line(said, "in", piece["file"])
+    rejected = [c for c in trace.candidates if _linked(trace) and c["verdict"] != "linked"]
+    if rejected:
+        listed = (f"{c['run']} ({c['verdict']}, {c['score']:+.1f})" for c in rejected)
+        _line(branch, "not", _few(listed, len(rejected)))
+
+
+def _add_configs(tree: Tree, configs: list[Record]) -> None:
+    for config in configs:
+        if config["chosen"]:
+            _line(tree, "config", config["file"], style="green", dim=config["kind"])
+    others = [config for config in configs if not config["chosen"]]
+    for config in others[:_FEW]:
+        _line(tree, "config also", config["file"], dim=f"{config['kind']}, {config['of_what']}")
+    if len(others) > _FEW:
+        _line(tree, "config also", f"and {len(others) - _FEW} more (-f json shows all)")
+
+
+def _add_numbers(tree: Tree, trace: Trace) -> None:
+    row = trace.checkpoint
+    own = [(row["monitor"], row["own_score"]), ("best so far", row["best_score"])]
+    inside = [f"{name} {value:.6g}" for name, value in own if name and value is not None]
+    inside += [f"{score['name']} {_number(score)}" for score in trace.scores]
+    if inside:
+        _line(tree, "inside it", _few(inside, len(inside)))
+    said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
+    if said:
+        names = dict.fromkeys(metric["metric"] for metric in trace.metrics)
+        _line(tree, "its run", _few((f"{name} {said[name]}" for name in names), len(names)))
+
+
+def _add_git(tree: Tree, candidates: list[Record]) -> None:
+    for candidate in candidates[:1]:
+        if candidate["verdict"] == "linked" and candidate["git_commit"]:
+            _line(tree, "git", candidate["git_commit"], dim=candidate["git_remote"])
+
+
+def _add_files(tree: Tree, label: str, files: list[Record]) -> None:
+    if files:
+        names = (f"{file['path']} ({file['state']})" for file in files)
+        branch = _line(tree, label, str(len(files)))
+        for name, _ in zip(names, range(_FEW), strict=False):
+            branch.add(Text(visible(name)))
+        if len(files) > _FEW:
+            branch.add(Text(f"and {len(files) - _FEW} more"))
+
+
+def _line(tree: Tree, label: str, text: str, *, style: str = "", dim: str | None = None) -> Tree:
+    line = Text(f"{label}  ", style="dim")
+    line.append(visible(text), style=f"not dim {style}")
+    if dim:
+        line.append(f"  {visible(dim)}", style="dim")
+    return tree.add(line)
+
+
+def _few(texts: Iterable[str], count: int) -> str:
+    listed = [text for text, _ in zip(texts, range(_FEW), strict=False)]
+    return ", ".join(listed) + (f", and {count - _FEW} more" if count > _FEW else "")
+
+
+def _number(row: Record) -> Any:
+    return row["special"] if row["value"] is None else f"{row['value']:.6g}"

@@ -1,0 +1,326 @@
+"""Gather what the files of a run's folders say into one row a run.
+
+Everything is made from rows that the readers left, so that the result is the same in
+whatever order, and in however many ingests, the files were read. Only rows that differ
+from what stands there are written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, select, update
+
+from catalog.ingest.store import Store, table_of
+from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
+from catalog.schema.tables import File, Link, LinkEvidence, Run, RunDirectory, RunField
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+RUN_TRACKERS = frozenset({"wandb", "lightning"})
+"""Trackers whose folders are runs. A Hydra output folder is the place where a job worked; the
+run is what a tracker recorded of it."""
+
+COLUMNS = {
+    "entity": "entity",
+    "project": "project",
+    "display_name": "display_name",
+    "group": "group_name",
+    "job_type": "job_type",
+    "sweep_id": "sweep_id",
+    "tags": "tags",
+    "notes": "notes",
+    "host": "host",
+    "program": "program",
+    "args": "arguments",
+    "git_remote": "git_remote",
+    "git_commit": "git_commit",
+    "python_version": "python_version",
+    "cli_version": "tracker_version",
+}
+"""Field that a reader names: column of `run`."""
+
+INTERRUPTED = 255
+"""W&B's exit code after Ctrl-C: of 142 such runs with a log, every one holds KeyboardInterrupt."""
+
+
+@dataclass(slots=True)
+class Folder:
+    """A run directory with what its files say."""
+
+    id: int
+    root_id: int
+    path: str
+    tracker: str
+    tracker_run_id: str | None
+    stamp: str | None
+    stamp_in_utc: bool
+    copy_of_latest: bool
+    started_at: str | None
+    ended_at: str | None
+    zone: str | None
+    zone_basis: str | None
+    run_id: int | None
+    fields: dict[str, tuple[int, str, str | None, str | None]] = field(default_factory=dict)
+    """Name: (rank, value, utc, basis) of the source to believe."""
+
+    def value(self, name: str) -> str | None:
+        """Return the value of a field, if any file says it."""
+        found = self.fields.get(name)
+        return found[1] if found else None
+
+    def when(self, name: str) -> str | None:
+        """Return a field that is a time, in UTC, if any file says it."""
+        found = self.fields.get(name)
+        return found[2] if found else None
+
+
+def gather_runs(connection: Connection) -> None:
+    """Bring `run`, and what `run_directory` derives, in line with what the files say."""
+    folders = _folders(connection)
+    _tell_times(folders)
+    _adopt_copies(folders)
+    groups: dict[str, list[Folder]] = defaultdict(list)
+    for folder in folders:
+        identity = _identity(folder)
+        if identity is not None:
+            groups[identity].append(folder)
+    table = table_of(Run)
+    before = {row["identity"]: dict(row) for row in connection.execute(select(table)).mappings()}
+    store = Store(connection)
+    for identity in sorted(groups):
+        members = sorted(
+            groups[identity],
+            key=lambda one: (one.copy_of_latest, one.started_at or "", one.stamp or "", one.path),
+        )
+        row = _run(identity, members)
+        old = before.pop(identity, None)
+        if old is None:
+            number = store.number(Run)
+            store.add(Run, {"id": number, **row})
+        else:
+            number = int(old.pop("id"))
+            if old != row:
+                connection.execute(update(table).where(table.c.id == number).values(row))
+        for folder in members:
+            folder.run_id = number
+    store.flush()
+    _write_folders(connection, folders)
+    _drop(connection, [int(old["id"]) for old in before.values()])
+
+
+def _folders(connection: Connection) -> list[Folder]:
+    table = table_of(RunDirectory)
+    folders = {
+        int(row["id"]): Folder(**{name: row[name] for name in Folder.__slots__ if name in row})
+        for row in connection.execute(select(table).order_by(table.c.id)).mappings()
+    }
+    fields = table_of(RunField)
+    files = table_of(File)
+    rows = connection.execute(
+        select(
+            fields.c.run_directory_id,
+            fields.c.name,
+            fields.c.rank,
+            fields.c.value,
+            fields.c.utc,
+            fields.c.basis,
+        )
+        .join(files, files.c.id == fields.c.file_id)
+        .order_by(fields.c.rank, files.c.path, fields.c.id)
+    )
+    for number, name, rank, value, utc, basis in rows:
+        folders[int(number)].fields.setdefault(name, (rank, value, utc, basis))
+    return list(folders.values())
+
+
+def _tell_times(folders: Iterable[Folder]) -> None:
+    """Tell each folder's zone and start in UTC, from itself or from its neighbours."""
+    zones: dict[int, set[str]] = defaultdict(set)
+    waiting: list[Folder] = []
+    for folder in folders:
+        stated = folder.when("started_at")
+        folder.started_at = folder.ended_at = folder.zone = folder.zone_basis = None
+        if stated is not None:
+            folder.started_at = stated
+            if folder.stamp is not None and not folder.stamp_in_utc:
+                folder.zone = zone_between(folder.stamp, stated)
+                folder.zone_basis = "inferred" if folder.zone else None
+                if folder.zone:
+                    zones[folder.root_id].add(folder.zone)
+        elif folder.stamp is not None and folder.stamp_in_utc:
+            folder.zone, folder.zone_basis = "+00:00", "stated"
+            folder.started_at = local_to_utc(folder.stamp, folder.zone)
+        elif folder.stamp is not None:
+            waiting.append(folder)
+    for folder in waiting:
+        # All neighbours that tell a zone agree on it: their clock was this folder's clock.
+        if len(zones[folder.root_id]) == 1 and folder.stamp is not None:
+            (folder.zone,) = zones[folder.root_id]
+            folder.zone_basis = "inferred"
+            folder.started_at = local_to_utc(folder.stamp, folder.zone)
+    for folder in folders:
+        folder.ended_at = _ended(folder)[0]
+
+
+def _adopt_copies(folders: list[Folder]) -> None:
+    """Give a copy of W&B's latest run, which names no id, the id of the run it repeats."""
+    known: dict[tuple[int, str, str | None], Folder] = {
+        (folder.root_id, folder.path.rpartition("/")[0], folder.started_at): folder
+        for folder in folders
+        if folder.tracker_run_id is not None and folder.started_at is not None
+    }
+    for folder in folders:
+        if folder.copy_of_latest and folder.tracker_run_id is None:
+            twin = known.get((folder.root_id, folder.path.rpartition("/")[0], folder.started_at))
+            if twin is not None and twin.value("host") == folder.value("host"):
+                folder.tracker_run_id = twin.tracker_run_id
+
+
+def _identity(folder: Folder) -> str | None:
+    if folder.tracker not in RUN_TRACKERS:
+        return None
+    place = folder.path.rpartition("/")[0]
+    if folder.tracker_run_id is None:
+        return f"{folder.tracker}:{folder.root_id}:{folder.path}"
+    if len(folder.tracker_run_id) == 8 and folder.tracker_run_id.isalnum():
+        # Made by the tracker at random: the same id anywhere is the same run.
+        return f"{folder.tracker}:{folder.tracker_run_id}"
+    # Given by a person ("general" names 124 runs): only unique where it was written.
+    return f"{folder.tracker}:{folder.tracker_run_id}:{folder.root_id}:{place}"
+
+
+def _run(identity: str, members: list[Folder]) -> dict[str, Any]:
+    first = members[0]
+    row: dict[str, Any] = {
+        "identity": identity,
+        "tracker": first.tracker,
+        "tracker_run_id": first.tracker_run_id,
+    }
+    for name, column in COLUMNS.items():
+        row[column] = _best(members, name)
+    row |= _start(members)
+    row |= _end(members)
+    return row
+
+
+def _best(members: list[Folder], name: str) -> str | None:
+    said = [
+        (folder.fields[name][0], place, folder.fields[name][1])
+        for place, folder in enumerate(members)
+        if name in folder.fields
+    ]
+    return min(said)[2] if said else None
+
+
+def _start(members: list[Folder]) -> dict[str, Any]:
+    timed = [folder for folder in members if folder.started_at is not None]
+    if not timed:
+        stamped = next((folder for folder in members if folder.stamp), None)
+        return {
+            "started_at": None,
+            "started_raw": stamped.stamp if stamped else None,
+            "started_zone": None,
+            "started_basis": None,
+        }
+    folder = min(timed, key=lambda one: str(one.started_at))
+    stated = folder.fields.get("started_at")
+    return {
+        "started_at": folder.started_at,
+        "started_raw": stated[1] if stated else folder.stamp,
+        "started_zone": folder.zone,
+        "started_basis": (stated[3] or "stated") if stated else folder.zone_basis,
+    }
+
+
+def _end(members: list[Folder]) -> dict[str, Any]:
+    """Tell how and when a run ended from the last of its folders that says so."""
+    last = members[-1] if not members[-1].copy_of_latest else members[0]
+    for folder in reversed(members):
+        if not folder.copy_of_latest:
+            last = folder
+            break
+    state, basis = _state(last)
+    ended, ended_basis = _ended(last)
+    return {"state": state, "state_basis": basis, "ended_at": ended, "ended_basis": ended_basis}
+
+
+def _ended(folder: Folder) -> tuple[str | None, str | None]:
+    """Return the latest sign of life of a folder's run, and what it is."""
+    signs: list[tuple[str, str]] = []
+    stamp = folder.when("last_timestamp")
+    if stamp is not None:
+        signs.append((stamp, "time of the last logged row"))
+    runtime = _seconds(folder.value("runtime"))
+    # The run time of a resumed run counts from its first start.
+    if runtime is not None and folder.started_at is not None and folder.value("resumed") is None:
+        end = parse_utc(folder.started_at) + timedelta(seconds=runtime)
+        signs.append((utc_text(end), "start plus the recorded run time"))
+    return max(signs, default=(None, None))
+
+
+def _state(folder: Folder) -> tuple[str, str]:
+    code = folder.value("exit_code")
+    if code is not None:
+        basis = f"exit code {code}"
+        if code == "0":
+            return "finished", basis
+        return ("interrupted" if code == str(INTERRUPTED) else "failed"), basis
+    stated = folder.value("state")
+    # From 0.10 on the metadata say "running" for ever: they are written once, at the start.
+    if stated in {"finished", "failed"}:
+        return stated, f"its metadata say {stated}"
+    if stated == "killed":
+        return "interrupted", "its metadata say killed"
+    ending = folder.value("log_ending")
+    if ending == "KeyboardInterrupt":
+        return "interrupted", "its log ends with KeyboardInterrupt"
+    if ending is not None:
+        return "failed", f"its log ends with {ending}"
+    return "unknown", "no file tells how it ended"
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return seconds if seconds is not None and 0 <= seconds < 10**9 else None
+
+
+def _write_folders(connection: Connection, folders: Iterable[Folder]) -> None:
+    table = table_of(RunDirectory)
+    derived = ("started_at", "ended_at", "zone", "zone_basis", "run_id")
+    before: Mapping[int, tuple[Any, ...]] = {
+        int(row[0]): tuple(row[1:])
+        for row in connection.execute(select(table.c.id, *(table.c[name] for name in derived)))
+    }
+    changed = [
+        {"number": folder.id, **{name: getattr(folder, name) for name in derived}}
+        for folder in folders
+        if before[folder.id] != tuple(getattr(folder, name) for name in derived)
+    ]
+    if changed:
+        connection.execute(
+            update(table)
+            .where(table.c.id == bindparam("number"))
+            .values({name: bindparam(name) for name in derived}),
+            changed,
+        )
+
+
+def _drop(connection: Connection, runs: list[int]) -> None:
+    """Delete runs that no folder tells of any more, as when a folder's id became known."""
+    for run in runs:
+        links = select(table_of(Link).c.id).where(table_of(Link).c.run_id == run)
+        connection.execute(
+            delete(table_of(LinkEvidence)).where(table_of(LinkEvidence).c.link_id.in_(links))
+        )
+        connection.execute(delete(table_of(Link)).where(table_of(Link).c.run_id == run))
+        connection.execute(delete(table_of(Run)).where(table_of(Run).c.id == run))

@@ -1,0 +1,1 @@
+"""Which run wrote which checkpoint: candidates, evidence, verdicts. Rows in, rows out."""

@@ -1,0 +1,144 @@
+"""Which runs to weigh for a checkpoint: found by indexes, never all of them."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+
+from catalog.ingest.store import table_of
+from catalog.link.evidence.clocks import CLOCK_SLACK
+from catalog.link.evidence.context import float32
+from catalog.link.places import key_folders
+from catalog.schema.tables import MetricSeries, MetricSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Connection
+
+    from catalog.link.subjects import RunFolder, Subject
+    from catalog.settings import Settings
+
+NEIGHBOURS = 40
+"""Runs of the checkpoint's own project are all weighed if there are no more than this."""
+
+
+class Finder:
+    """Indexes over all run folders; `find` returns those that something speaks for."""
+
+    def __init__(
+        self, connection: Connection, folders: Iterable[RunFolder], settings: Settings
+    ) -> None:
+        self._connection = connection
+        self._tolerance = timedelta(seconds=settings.link_tolerance)
+        self._by_number: dict[int, RunFolder] = {}
+        self._by_id: dict[str, list[RunFolder]] = defaultdict(list)
+        self._by_run: dict[int, list[RunFolder]] = defaultdict(list)
+        self._by_line: dict[str, list[RunFolder]] = defaultdict(list)
+        self._by_named: dict[str, list[RunFolder]] = defaultdict(list)
+        self._by_place: dict[str, list[RunFolder]] = defaultdict(list)
+        self.by_project: dict[str, list[RunFolder]] = defaultdict(list)
+        stamped: list[tuple[datetime, int]] = []
+        started: list[tuple[datetime, int]] = []
+        for folder in folders:
+            self._by_number[folder.id] = folder
+            self.by_project[folder.project].append(folder)
+            if folder.tracker_run_id is not None:
+                self._by_id[folder.tracker_run_id].append(folder)
+            if folder.run_id is not None:
+                self._by_run[folder.run_id].append(folder)
+            if folder.stamp is not None:
+                stamped.append((folder.stamp, folder.id))
+            if folder.started_at is not None:
+                started.append((folder.started_at.replace(tzinfo=None), folder.id))
+            for said in folder.mentions.get("log-line", ()):
+                self._by_line[said.text].append(folder)
+            for role in ("output-dir", "checkpoint-path", "logging-dir"):
+                for said in folder.mentions.get(role, ()):
+                    for name in said.text.split("/"):
+                        self._by_named[name].append(folder)
+            for above in _above(folder.path):
+                self._by_place[above].append(folder)
+        self._stamped = sorted(stamped)
+        self._started = sorted(started)
+
+    def find(self, subject: Subject) -> list[RunFolder]:
+        """Return the run folders to weigh, by number."""
+        found: dict[int, RunFolder] = {}
+
+        def take(folders: Iterable[RunFolder]) -> None:
+            found.update((folder.id, folder) for folder in folders)
+
+        take(above for above in subject.folders if above.id in self._by_number)
+        for path in (subject.path, *subject.remembered):
+            for name in path.split("/")[:-1]:
+                take(self._by_id.get(name, ()))
+        for said in subject.stated_run_ids:
+            for name in said.text.split("/"):
+                take(self._by_id.get(name, ()))
+        job = subject.job
+        if job is not None:
+            take(self._by_place.get(job.path, ()))
+            for said in job.mentions.get("log-line", ()):
+                take(self._by_line.get(said.text, ()))
+        for key in key_folders(subject):
+            take(self._by_named.get(key.rpartition("/")[2], ()))
+        take(self._in_time(subject))
+        take(self._by_score(subject))
+        for above in _above(subject.path):
+            neighbours = self.by_project.get(above, ())
+            if 0 < len(neighbours) <= NEIGHBOURS:
+                take(neighbours)
+            if neighbours:
+                break
+        return [found[number] for number in sorted(found)]
+
+    def original(self, folder: RunFolder) -> RunFolder:
+        """Return the folder that a copy of W&B's latest run repeats, where it is there."""
+        if folder.copy_of_latest and folder.run_id is not None:
+            for other in self._by_run[folder.run_id]:
+                if not other.copy_of_latest and other.started_at == folder.started_at:
+                    return other
+        return folder
+
+    def _in_time(self, subject: Subject) -> Iterable[RunFolder]:
+        if subject.stamp is None:
+            return
+        index = self._started if subject.stamp_in_utc else self._stamped
+        start = subject.stamp - timedelta(seconds=CLOCK_SLACK)
+        place = bisect.bisect_left(index, (start, 0))
+        while place < len(index) and index[place][0] <= subject.stamp + self._tolerance:
+            yield self._by_number[index[place][1]]
+            place += 1
+
+    def _by_score(self, subject: Subject) -> Iterable[RunFolder]:
+        scores = {
+            float32(score) for score in (subject.best_score, subject.own_score) if score is not None
+        }
+        if not scores:
+            return
+        series, summaries = table_of(MetricSeries), table_of(MetricSummary)
+        numbers: set[int] = set()
+        for query in (
+            select(series.c.run_directory_id).where(
+                or_(series.c.lowest.in_(scores), series.c.highest.in_(scores))
+            ),
+            select(summaries.c.run_directory_id).where(summaries.c.value.in_(scores)),
+        ):
+            # A score that hundreds of runs share (0.0, 1.0) finds nobody.
+            rows = self._connection.execute(query.distinct().limit(NEIGHBOURS + 1)).scalars().all()
+            if len(rows) <= NEIGHBOURS:
+                numbers.update(int(number) for number in rows)
+        for number in sorted(numbers):
+            if number in self._by_number:
+                yield self._by_number[number]
+
+
+def _above(path: str) -> Iterable[str]:
+    parts = path.split("/")
+    for length in range(len(parts) - 1, 1, -1):
+        yield "/".join(parts[:length])

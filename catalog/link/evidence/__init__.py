@@ -1,0 +1,46 @@
+"""Every kind of evidence, one small function each.
+
+Each takes a checkpoint, a run folder and the context, and yields what it observes. A weight
+is a log-odds: 0 says nothing, +3 speaks for the link about 20 to 1, -3 against it as much.
+An observation that is missing is never evidence against; a contradiction is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from catalog.link.evidence import clocks, configs, identity, logs, numbers, paths
+from catalog.link.evidence.observation import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from catalog.link.evidence.context import Context
+    from catalog.link.subjects import RunFolder, Subject
+
+Weigher: TypeAlias = "Callable[[Subject, RunFolder, Context], Iterator[Observation]]"
+
+WEIGHERS: tuple[Weigher, ...] = (
+    identity.inside_run_directory,
+    identity.run_id_in_path,
+    identity.run_id_stated,
+    paths.same_job_folder,
+    paths.folder_named,
+    paths.other_project,
+    numbers.best_score,
+    numbers.own_scores,
+    numbers.step_reached,
+    configs.hyper_parameters,
+    configs.arguments,
+    configs.job_config,
+    logs.shared_lines,
+    clocks.stamps,
+    clocks.written_during_run,
+)
+
+__all__ = ["WEIGHERS", "Observation", "Weigher", "weigh"]
+
+
+def weigh(subject: Subject, folder: RunFolder, context: Context) -> list[Observation]:
+    """Return everything that speaks for or against the folder's run having written it."""
+    return [one for weigher in WEIGHERS for one in weigher(subject, folder, context)]

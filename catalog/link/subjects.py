@@ -1,0 +1,332 @@
+"""What the rows say of checkpoints and of run folders, in the form in which they are compared."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import select
+
+from catalog.ingest.runs import RUN_TRACKERS
+from catalog.ingest.store import table_of
+from catalog.schema.tables import (
+    Checkpoint,
+    CheckpointScore,
+    ConfigValue,
+    File,
+    Mention,
+    Root,
+    RunConfig,
+    RunDirectory,
+    RunField,
+)
+from catalog.sources.stamps import stamp_of_path
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+
+class Value(NamedTuple):
+    """One flat config value as it is stored."""
+
+    type: str
+    text: str | None
+    number: float | None
+
+
+Flat = dict[str, Value]
+"""A config by dotted key."""
+
+
+class Said(NamedTuple):
+    """Something a file says, with that file."""
+
+    text: str
+    file_id: int
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """One run directory, as the linker sees it."""
+
+    id: int
+    host: str
+    path: str
+    """Absolute."""
+    tracker: str
+    run_id: int | None
+    tracker_run_id: str | None
+    stamp: datetime | None
+    """Start by the machine's local clock, zone-less."""
+    started_at: datetime | None
+    ended_at: datetime | None
+    copy_of_latest: bool
+    arguments: Said | None = None
+    overrides: Said | None = None
+    config: list[tuple[int, int]] = field(default_factory=list)
+    """(config, file) in the order in which they are believed."""
+    mentions: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
+    """By role."""
+
+    @property
+    def project(self) -> str:
+        """The folder of the project: above `wandb/`, or above the run directory itself."""
+        parent = posixpath.dirname(self.path)
+        while posixpath.basename(parent) in {"wandb", "logs", "results"}:
+            parent = posixpath.dirname(parent)
+        return parent
+
+
+@dataclass(slots=True)
+class Subject:
+    """One checkpoint, as the linker sees it."""
+
+    id: int
+    host: str
+    path: str
+    """Absolute."""
+    written_at: datetime | None
+    framework: str | None
+    epoch: int | None
+    global_step: int | None
+    monitor: str | None
+    best_score: float | None
+    own_score: float | None
+    remembered: tuple[str, ...]
+    """Folders and files that it remembers: `dirpath`, `best_model_path`, ..."""
+    config_id: int | None
+    scores: list[tuple[str, float]] = field(default_factory=list)
+    stated_run_ids: list[Said] = field(default_factory=list)
+    folders: list[RunFolder] = field(default_factory=list)
+    """Run directories and job folders that it lies in, the nearest first."""
+    stamp: datetime | None = None
+    """Start as the nearest folder above it that is named by a time states it, zone-less."""
+    stamp_in_utc: bool = False
+    stamped_folder: str | None = None
+    """That folder, absolute."""
+
+    @property
+    def job(self) -> RunFolder | None:
+        """The Hydra output folder that it lies in."""
+        return next((folder for folder in self.folders if folder.tracker == "hydra"), None)
+
+
+def load_folders(connection: Connection) -> list[RunFolder]:
+    """Return every run directory and job folder."""
+    table, roots = table_of(RunDirectory), table_of(Root)
+    folders = {
+        int(row.id): RunFolder(
+            id=int(row.id),
+            host=row.host,
+            path=_join(row.root, row.path),
+            tracker=row.tracker,
+            run_id=row.run_id,
+            tracker_run_id=row.tracker_run_id,
+            stamp=datetime.fromisoformat(row.stamp) if row.stamp and not row.stamp_in_utc else None,
+            started_at=_moment(row.started_at),
+            ended_at=_moment(row.ended_at),
+            copy_of_latest=bool(row.copy_of_latest),
+        )
+        for row in connection.execute(
+            select(
+                table.c.id,
+                roots.c.host,
+                roots.c.path.label("root"),
+                table.c.path,
+                table.c.tracker,
+                table.c.run_id,
+                table.c.tracker_run_id,
+                table.c.stamp,
+                table.c.stamp_in_utc,
+                table.c.started_at,
+                table.c.ended_at,
+                table.c.copy_of_latest,
+            )
+            .join(roots, roots.c.id == table.c.root_id)
+            .order_by(table.c.id)
+        )
+    }
+    _add_fields(connection, folders)
+    _add_configs(connection, folders)
+    _add_mentions(connection, folders)
+    return list(folders.values())
+
+
+def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
+    table = table_of(RunField)
+    rows = connection.execute(
+        select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
+        .where(table.c.name.in_(("args", "overrides")))
+        .order_by(table.c.rank, table.c.id)
+    )
+    for number, name, value, file_id in rows:
+        folder = folders[int(number)]
+        said = Said(value, int(file_id))
+        if name == "args" and folder.arguments is None:
+            folder.arguments = said
+        elif name == "overrides" and folder.overrides is None:
+            folder.overrides = said
+
+
+def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:
+    table, files = table_of(RunConfig), table_of(File)
+    rows = connection.execute(
+        select(table.c.run_directory_id, table.c.config_id, table.c.file_id)
+        .join(files, files.c.id == table.c.file_id)
+        .where(table.c.kind != "hydra-overrides")
+        .order_by(table.c.rank, files.c.path)
+    )
+    for number, config_id, file_id in rows:
+        folders[int(number)].config.append((int(config_id), int(file_id)))
+
+
+def _add_mentions(connection: Connection, folders: dict[int, RunFolder]) -> None:
+    table = table_of(Mention)
+    rows = connection.execute(
+        select(table.c.run_directory_id, table.c.role, table.c.text, table.c.file_id)
+        .where(table.c.run_directory_id.is_not(None))
+        .order_by(table.c.id)
+    )
+    for number, role, text, file_id in rows:
+        folders[int(number)].mentions[role].append(Said(text, int(file_id)))
+
+
+def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subject]:
+    """Return every checkpoint that is present, with the folders that it lies in."""
+    table, files, roots = table_of(Checkpoint), table_of(File), table_of(Root)
+    rows = connection.execute(
+        select(table, files.c.path, files.c.modified_at, roots.c.host, roots.c.path.label("root"))
+        .join(files, files.c.id == table.c.id)
+        .join(roots, roots.c.id == files.c.root_id)
+        .order_by(table.c.id)
+    )
+    subjects = {int(row.id): _subject(row) for row in rows}
+    scores = table_of(CheckpointScore)
+    for number, name, value in connection.execute(
+        select(scores.c.checkpoint_id, scores.c.name, scores.c.value)
+        .where(scores.c.value.is_not(None))
+        .order_by(scores.c.id)
+    ):
+        subjects[int(number)].scores.append((name, float(value)))
+    _add_remembered(connection, subjects)
+    _add_stated_ids(connection, subjects)
+    places = {(folder.host, folder.path): folder for folder in folders}
+    for subject in subjects.values():
+        _place(subject, places)
+    return list(subjects.values())
+
+
+def _subject(row: Row[tuple[object, ...]]) -> Subject:
+    best_k = [path for path, _score in json.loads(row.best_k)] if row.best_k else []
+    remembered = (row.directory, row.best_path, row.last_path, *best_k)
+    return Subject(
+        id=int(row.id),
+        host=row.host,
+        path=_join(row.root, row.path),
+        written_at=_moment(row.modified_at),
+        framework=row.framework,
+        epoch=row.epoch,
+        global_step=row.global_step,
+        monitor=row.monitor,
+        best_score=row.best_score,
+        own_score=row.own_score,
+        remembered=tuple(dict.fromkeys(path for path in remembered if path)),
+        config_id=row.config_id,
+    )
+
+
+def _add_remembered(connection: Connection, subjects: dict[int, Subject]) -> None:
+    table = table_of(Mention)
+    rows = connection.execute(
+        select(table.c.file_id, table.c.text)
+        .where(
+            table.c.run_directory_id.is_(None),
+            table.c.role.in_(("output-dir", "checkpoint-path", "logging-dir")),
+        )
+        .order_by(table.c.id)
+    )
+    for number, text in rows:
+        subject = subjects.get(int(number))
+        if subject is not None and text not in subject.remembered:
+            subject.remembered = (*subject.remembered, text)
+
+
+def _add_stated_ids(connection: Connection, subjects: dict[int, Subject]) -> None:
+    """A `.metadata` sidecar names the run of the checkpoint that it lies beside."""
+    table, files, roots = table_of(Mention), table_of(File), table_of(Root)
+    rows = connection.execute(
+        select(table.c.file_id, table.c.text, files.c.path, roots.c.path.label("root"))
+        .join(files, files.c.id == table.c.file_id)
+        .join(roots, roots.c.id == files.c.root_id)
+        .where(table.c.run_directory_id.is_(None), table.c.role == "run-id")
+        .order_by(table.c.id)
+    )
+    beside: dict[str, list[Said]] = defaultdict(list)
+    for number, text, path, root in rows:
+        subject = subjects.get(int(number))
+        if subject is not None:
+            subject.stated_run_ids.append(Said(text, int(number)))
+        stem = _join(root, path)
+        for suffix in (".metadata.json", ".metadata.yaml", ".metadata.yml"):
+            if stem.endswith(suffix):
+                beside[stem.removesuffix(suffix)].append(Said(text, int(number)))
+    if beside:
+        for subject in subjects.values():
+            subject.stated_run_ids += beside.get(posixpath.splitext(subject.path)[0], [])
+
+
+def _place(subject: Subject, places: dict[tuple[str, str], RunFolder]) -> None:
+    above = posixpath.dirname(subject.path)
+    stamp = stamp_of_path(above)
+    if stamp is not None:
+        subject.stamp = datetime.fromisoformat(stamp.text)
+        subject.stamp_in_utc = stamp.in_utc
+    while True:
+        folder = places.get((subject.host, above))
+        if folder is not None:
+            subject.folders.append(folder)
+        if stamp is not None and stamp_of_path(above) == stamp:
+            subject.stamped_folder = above
+        parent = posixpath.dirname(above)
+        if parent == above:
+            return
+        above = parent
+
+
+class Configs:
+    """Flat configs by number, loaded when first asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._loaded: dict[int, Flat] = {}
+
+    def flat(self, config_id: int) -> Flat:
+        """Return a config by dotted key."""
+        if config_id not in self._loaded:
+            table = table_of(ConfigValue)
+            self._loaded[config_id] = {
+                key: Value(kind, text, number)
+                for key, kind, text, number in self._connection.execute(
+                    select(table.c.key, table.c.type, table.c.text, table.c.number).where(
+                        table.c.config_id == config_id
+                    )
+                )
+            }
+        return self._loaded[config_id]
+
+
+def is_run(folder: RunFolder) -> bool:
+    """Tell whether a checkpoint can be linked to it: a tracker's record, no mere job folder."""
+    return folder.tracker in RUN_TRACKERS and folder.run_id is not None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _join(root: str, path: str) -> str:
+    return root if path == "." else f"{root.rstrip('/')}/{path}"

@@ -1,0 +1,1 @@
+"""Reading a catalog: read-only, bounded in time and rows, without SQLAlchemy on SQLite."""

@@ -1,0 +1,8 @@
+-- The sidecars that `catalog recover` set out to write, and what became of each.
+SELECT j.recovery_id AS recovery, j.state, f.path, j.path AS sidecar, s.path AS source, j.note,
+       r.path AS root
+FROM recovery_file j
+JOIN file f ON f.id = j.checkpoint_id
+JOIN file s ON s.id = j.source_file_id
+JOIN root r ON r.id = j.root_id
+ORDER BY j.id

@@ -1,0 +1,137 @@
+"""The reader for PostgreSQL: a read-only transaction with a time limit, through SQLAlchemy."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from catalog.errors import CatalogError, DatabaseError, QueryError, QueryLimit
+from catalog.query.rows import Rows, unique_names
+from catalog.schema.version import VERSION_TABLE, check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from catalog.schema.location import Location
+    from catalog.settings import Settings
+
+_QUERY_CANCELED = "57014"
+_READ_ONLY = "25006"
+_CONNECTION_CLASS = "08"
+
+
+class PostgresqlReader:
+    """A reader (see `catalog.query.connection`) on one PostgreSQL database."""
+
+    def __init__(self, location: Location, settings: Settings) -> None:
+        self._shown = location.shown
+        self._time_limit = settings.sql_time_limit
+        try:
+            # A server-side cursor (DECLARE ... CURSOR) takes one SELECT and nothing else,
+            # and it hands out rows as they are fetched.
+            engine = create_engine(
+                location.url,
+                execution_options={
+                    "isolation_level": "REPEATABLE READ",
+                    "postgresql_readonly": True,
+                    "stream_results": True,
+                },
+            )
+        except (NoSuchModuleError, ModuleNotFoundError) as error:
+            raise DatabaseError(
+                f"{location.shown}: its driver is not installed ({error}); "
+                "try `pip install 'catalog[postgresql]'`."
+            ) from error
+        self._engine = engine
+        try:
+            self._connection = engine.connect()
+            check(self._version(), self._shown)
+            milliseconds = max(1, int(self._time_limit * 1000))
+            # Literally: SET takes no placeholders. It is an integer of ours.
+            self._connection.exec_driver_sql(
+                f"SET statement_timeout = {milliseconds}",
+                execution_options={"stream_results": False},
+            )
+            self._connection.commit()
+        except DBAPIError as error:
+            engine.dispose()
+            raise DatabaseError(
+                f"{self._shown} cannot be read: {_first_line(error)}. Check the URL and the server."
+            ) from error
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def run(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, row_limit: int | None = None
+    ) -> Rows:
+        """Answer one SELECT; see `catalog.query.connection.Reader.run`."""
+        if not sql.strip():
+            raise QueryError("There is no statement to run; write a SELECT.")
+        try:
+            # Without values the text is not looked through for placeholders, so that a
+            # colon in a literal stays one.
+            result = (
+                self._connection.execute(text(sql), dict(params))
+                if params
+                else self._connection.exec_driver_sql(sql)
+            )
+            names = unique_names(result.keys())
+            fetched = result.fetchall() if row_limit is None else result.fetchmany(row_limit + 1)
+            result.close()
+        except SQLAlchemyError as error:
+            self._connection.rollback()
+            raise self._explain(error) from error
+        rows = [tuple(map(_plain, row)) for row in fetched]
+        if row_limit is None:
+            return Rows(names, rows)
+        return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _version(self) -> str | None:
+        if not inspect(self._connection).has_table(VERSION_TABLE):
+            return None
+        sql = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a constant
+        found = self._connection.exec_driver_sql(sql).scalar()
+        return None if found is None else str(found)
+
+    def _explain(self, error: SQLAlchemyError) -> CatalogError:
+        state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+        if state == _QUERY_CANCELED:
+            return QueryLimit(
+                f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
+                "or allow more with --set sql_time_limit=SECONDS."
+            )
+        if state == _READ_ONLY:
+            return QueryError("`catalog sql` only reads: give it one SELECT (or WITH ... SELECT).")
+        if state.startswith(_CONNECTION_CLASS):
+            return DatabaseError(f"{self._shown}: the connection was lost: {_first_line(error)}.")
+        return QueryError(
+            f"The database did not understand the query: {_first_line(error)}. "
+            "`catalog sql` only reads, one SELECT at a time; `catalog query` lists the views."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return sums of big integers, which PostgreSQL calls numeric, as the numbers they are."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    said = str(getattr(error, "orig", None) or error).strip()
+    return said.partition("\n")[0].rstrip(".") if said else type(error).__name__

@@ -1,0 +1,36 @@
+"""What every query gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table of plain values: None, int, float, str (and bytes, where a query makes some)."""
+
+    columns: tuple[str, ...]
+    """Names, each of them once."""
+    rows: Sequence[tuple[Any, ...]]
+    truncated: bool = False
+    """True where a limit cut the rows off: there are more."""
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Return each row as a mapping from column to value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def unique_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names with `_2`, `_3`, ... behind those that came before (`SELECT a, a`)."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, number = name, 1
+        while candidate in taken:
+            number += 1
+            candidate = f"{name}_{number}"
+        taken[candidate] = None
+    return tuple(taken)

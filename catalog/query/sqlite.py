@@ -1,0 +1,203 @@
+"""The reader for SQLite files: the standard library only, and safe for free SQL.
+
+Four layers keep a statement from doing harm: the file is opened `mode=ro`, the
+connection is `query_only`, an authorizer admits nothing but reading, and a progress
+handler stops what takes too long.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from catalog.errors import (
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseMissing,
+    NotACatalog,
+    QueryError,
+    QueryLimit,
+)
+from catalog.query.rows import Rows, unique_names
+from catalog.schema.version import VERSION_TABLE, check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from catalog.schema.location import Location
+    from catalog.settings import Settings
+
+_READING = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_RECURSIVE,
+}
+_STEPS_BETWEEN_LOOKS = 2_000
+"""Virtual machine steps between two looks at the clock: some tens of microseconds."""
+_LONGEST_VALUE = 64 * 1024 * 1024
+"""Bytes of one text: above any config, below what one function call can exhaust memory with."""
+_BUSY_SECONDS = 5.0
+ONLY_READS = (
+    "`catalog sql` only reads: give it one SELECT (or WITH ... SELECT). "
+    "Writing, PRAGMA, ATTACH and extensions are refused."
+)
+
+
+class SqliteReader:
+    """A reader (see `catalog.query.connection`) on one SQLite file."""
+
+    def __init__(self, location: Location, file: Path, settings: Settings) -> None:
+        self._shown = location.shown
+        self._time_limit = settings.sql_time_limit
+        self._deadline = float("inf")
+        _must_be_a_file(file, self._shown)
+        self._connection, found = self._open(file)
+        try:
+            check(found, self._shown)
+            self._guard()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(
+        self, sql: str, params: Mapping[str, Any] | None = None, *, row_limit: int | None = None
+    ) -> Rows:
+        """Answer one SELECT; see `catalog.query.connection.Reader.run`."""
+        self._deadline = time.monotonic() + self._time_limit
+        try:
+            cursor = self._connection.execute(sql, params or {})
+            if cursor.description is None:
+                raise QueryError("There is no statement to run; write a SELECT.")
+            names = unique_names(column[0] for column in cursor.description)
+            if row_limit is None:
+                return Rows(names, cursor.fetchall())
+            rows = cursor.fetchmany(row_limit + 1)
+            cursor.close()
+            return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        except (sqlite3.Warning, ValueError, OverflowError) as error:
+            # Two statements at once, a NUL or a lone surrogate, an integer over 64 bits.
+            raise QueryError(f"This cannot be run: {error}.") from error
+        finally:
+            self._deadline = float("inf")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _open(self, file: Path) -> tuple[sqlite3.Connection, str | None]:
+        uri = f"file:{quote(str(file.absolute()))}?mode=ro"
+        try:
+            return _connect(uri)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+                raise self._explain(error) from error
+            log = file.with_name(f"{file.name}-wal")
+            if log.exists() and log.stat().st_size:
+                raise DatabaseError(
+                    f"{self._shown} cannot be read: its write-ahead log holds changes, and its "
+                    "folder is read-only. Copy both files elsewhere and name the copy with --db."
+                ) from error
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        try:
+            # Reading a write-ahead log needs a -shm file beside it, which a read-only folder
+            # refuses; without a log nobody writes, and the file can be taken as it is.
+            return _connect(f"{uri}&immutable=1")
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _guard(self) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA query_only = ON")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        # One snapshot for all answers: the numbers of a report agree while an ingest writes.
+        connection.execute("BEGIN")
+        connection.set_authorizer(_authorize)
+        connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_LOOKS)
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _explain(self, error: sqlite3.Error) -> DatabaseError | QueryError:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_INTERRUPT:
+            if not self._is_late():
+                # Ctrl-C reaches Python inside the progress handler, where SQLite swallows it.
+                raise KeyboardInterrupt from error
+            return QueryLimit(
+                f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
+                "or allow more with --set sql_time_limit=SECONDS."
+            )
+        if code == sqlite3.SQLITE_NOTADB:
+            return NotACatalog(f"{self._shown} is no SQLite database; name another file with --db.")
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return DatabaseBusy(
+                f"{self._shown} is held by another process; wait for it to end, then try again."
+            )
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR}:
+            return DatabaseError(
+                f"{self._shown} is damaged ({error}); restore a backup, or make it anew with "
+                "`catalog ingest PATH --db NEW`."
+            )
+        if code == sqlite3.SQLITE_CANTOPEN:
+            return DatabaseError(
+                f"{self._shown} cannot be opened: check that you may read it and its folder."
+            )
+        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or "prohibited" in str(error):
+            return QueryError(ONLY_READS)
+        return QueryError(
+            f"The database did not understand the query: {str(error).rstrip('.')}. "
+            "`catalog query` lists the views; docs/schema.md describes their columns."
+        )
+
+
+def _must_be_a_file(file: Path, shown: str) -> None:
+    try:
+        is_folder = file.is_dir()
+        exists = file.exists()
+    except (OSError, ValueError) as error:
+        raise DatabaseError(f"{shown} cannot be looked at: {error}.") from error
+    if is_folder:
+        raise NotACatalog(f"{shown} is a folder; name the database file with --db.")
+    if not exists:
+        raise DatabaseMissing(
+            f"There is no catalog at {shown}; make one with `catalog ingest PATH`, "
+            "or name another with --db."
+        )
+    if not file.is_file():
+        raise NotACatalog(f"{shown} is no regular file; name the database file with --db.")
+
+
+def _connect(uri: str) -> tuple[sqlite3.Connection, str | None]:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    try:
+        return connection, _version(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> str | None:
+    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if connection.execute(named, (VERSION_TABLE,)).fetchone() is None:
+        return None
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
+    return None if row is None else str(row[0])
+
+
+def _authorize(action: int, _first: object, second: object, *_more: object) -> int:
+    if action not in _READING or second == "load_extension":
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK

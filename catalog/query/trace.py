@@ -1,0 +1,217 @@
+"""Where one checkpoint came from: all that the catalog knows, and the files it knows it from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from catalog.query.find import find_checkpoint
+from catalog.query.rows import Rows
+
+if TYPE_CHECKING:
+    from catalog.query.connection import Reader
+
+Record: TypeAlias = dict[str, Any]
+"""One row: column to value."""
+
+_CHECKPOINT = """
+SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
+       f.path AS inference_config, c.monitor_mode, c.directory, c.best_path, c.safety
+FROM checkpoint_trace t
+JOIN checkpoint c ON c.id = t.checkpoint_id
+LEFT JOIN migration m ON m.checkpoint_id = t.checkpoint_id
+LEFT JOIN file f ON f.id = m.config_file_id
+WHERE t.checkpoint_id = :id
+"""
+_CANDIDATES = """
+SELECT l.id AS link, l.verdict, l.score, COALESCE(u.tracker_run_id, u.identity) AS run,
+       u.tracker, u.entity, u.project, u.display_name, u.state AS run_state, u.started_at,
+       u.ended_at, u.git_remote, u.git_commit, d.path AS run_directory
+FROM link l
+JOIN run u ON u.id = l.run_id
+JOIN run_directory d ON d.id = l.run_directory_id
+WHERE l.checkpoint_id = :id
+ORDER BY CASE l.verdict WHEN 'linked' THEN 0 WHEN 'ambiguous' THEN 1 WHEN 'candidate' THEN 2
+         ELSE 3 END, l.score DESC, l.id
+"""
+_EVIDENCE = """
+SELECT e.link_id AS link, e.kind, e.weight, e.detail, f.path AS file
+FROM link_evidence e
+JOIN link l ON l.id = e.link_id
+LEFT JOIN file f ON f.id = e.run_file_id
+WHERE l.checkpoint_id = :id
+ORDER BY ABS(e.weight) DESC, e.id
+"""
+_CONFIGS = """
+SELECT f.path AS file, rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,
+       CASE WHEN k.config_id = rc.config_id AND k.file_id = rc.file_id AND k.kind = rc.kind
+                 AND k.run_directory_id = l.run_directory_id THEN 1 ELSE 0 END AS chosen
+FROM link l
+JOIN run_directory d ON d.run_id = l.run_id
+JOIN run_config rc ON rc.run_directory_id = d.id
+JOIN file f ON f.id = rc.file_id
+LEFT JOIN run_config_chosen k ON k.run_directory_id = d.id
+WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
+UNION ALL
+SELECT f.path, rc.kind, rc.rank, rc.unresolved, 'job folder', 0
+FROM checkpoint_directory cd
+JOIN run_directory d ON d.id = cd.run_directory_id
+JOIN run_config rc ON rc.run_directory_id = d.id
+JOIN file f ON f.id = rc.file_id
+WHERE cd.checkpoint_id = :id
+  AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = cd.checkpoint_id
+                  AND l.verdict = 'linked' AND l.run_id = d.run_id)
+UNION ALL
+SELECT f.path, s.kind, 0, s.unresolved, 'beside the checkpoint', 0
+FROM migration m
+JOIN sidecar s ON s.id = m.config_file_id
+JOIN file f ON f.id = s.id
+WHERE m.checkpoint_id = :id
+UNION ALL
+SELECT f.path, 'hyper-parameters', 0, NULL, 'inside the checkpoint', 0
+FROM checkpoint c
+JOIN file f ON f.id = c.id
+WHERE c.id = :id AND c.config_id IS NOT NULL
+ORDER BY 6 DESC, 3, 1
+"""
+_METRICS = """
+SELECT n.name AS metric, s.value, s.special, f.path AS file
+FROM link l
+JOIN metric_summary s ON s.run_directory_id = l.run_directory_id
+JOIN metric_name n ON n.id = s.metric_name_id
+JOIN file f ON f.id = s.file_id
+WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
+ORDER BY n.name, s.id
+"""
+_SCORES = """
+SELECT name, value, special, origin FROM checkpoint_score
+WHERE checkpoint_id = :id ORDER BY origin, name
+"""
+_SIBLINGS = """
+SELECT f.path, m.state, c.epoch, c.global_step, c.own_score
+FROM link l
+JOIN link o ON o.run_id = l.run_id AND o.verdict = 'linked' AND o.id <> l.id
+JOIN checkpoint c ON c.id = o.checkpoint_id
+JOIN file f ON f.id = c.id
+LEFT JOIN migration m ON m.checkpoint_id = c.id
+WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
+ORDER BY f.path
+"""
+_FOLDER = """
+SELECT g.path, m.state, c.epoch, c.global_step, c.own_score
+FROM file f
+JOIN file g ON g.root_id = f.root_id AND g.id <> f.id
+JOIN checkpoint c ON c.id = g.id
+LEFT JOIN migration m ON m.checkpoint_id = c.id
+WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:folder AS TEXT)
+ORDER BY g.path
+"""
+_COPIES = """
+SELECT r.path AS root, g.path, g.state, g.modified_at
+FROM checkpoint c
+JOIN checkpoint o ON o.weights_fingerprint = c.weights_fingerprint AND o.id <> c.id
+JOIN file g ON g.id = o.id
+JOIN root r ON r.id = g.root_id
+WHERE c.id = :id
+ORDER BY r.path, g.path
+"""
+_EVENTS = """
+SELECT at, from_state, to_state, reason, ingest_id AS ingest, recovery_id AS recovery
+FROM migration_event WHERE checkpoint_id = :id ORDER BY id
+"""
+_PROBLEMS = """
+SELECT code, message FROM problem
+WHERE file_id = :id AND resolved_ingest_id IS NULL ORDER BY id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One checkpoint's provenance; every member holds rows of plain values."""
+
+    checkpoint: Record
+    """Its row in the view `checkpoint_trace`, and why it cannot be used, where so."""
+    candidates: list[Record]
+    """Runs that may have written it, the best first, each with its `evidence`."""
+    configs: list[Record]
+    """Every config that is stated for it; the one to believe is `chosen`."""
+    metrics: list[Record]
+    """The run's summary values; the metric that the checkpoint watched comes first."""
+    scores: list[Record]
+    """Numbers inside the checkpoint."""
+    siblings: list[Record]
+    """Other checkpoints of its run or, where that is not known, below its folder."""
+    copies: list[Record]
+    """Files with equal weights."""
+    events: list[Record]
+    """How its state changed, the oldest first."""
+    problems: list[Record]
+    """What could not be read of it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, for JSON."""
+        return asdict(self)
+
+    def evidence(self) -> Rows:
+        """Return every piece of evidence as a row, with the run that it is about."""
+        return Rows(
+            ("run", "verdict", "score", "kind", "weight", "detail", "file"),
+            [
+                (
+                    candidate["run"],
+                    candidate["verdict"],
+                    candidate["score"],
+                    piece["kind"],
+                    piece["weight"],
+                    piece["detail"],
+                    piece["file"],
+                )
+                for candidate in self.candidates
+                for piece in candidate["evidence"]
+            ],
+        )
+
+
+def trace(reader: Reader, text: str) -> Trace:
+    """Return everything that is known of one checkpoint.
+
+    Args:
+        reader: an open catalog.
+        text: see `catalog.query.find.find_checkpoint`.
+
+    Raises:
+        NotFound: no checkpoint fits.
+        Ambiguous: several fit.
+    """
+    number = find_checkpoint(reader, text)
+
+    def rows(sql: str, **more: str) -> list[Record]:
+        return reader.run(sql, {"id": number, **more}).dicts()
+
+    checkpoint = rows(_CHECKPOINT)[0]
+    candidates = rows(_CANDIDATES)
+    evidence = rows(_EVIDENCE)
+    for candidate in candidates:
+        link = candidate.pop("link")
+        candidate["evidence"] = [
+            {key: value for key, value in piece.items() if key != "link"}
+            for piece in evidence
+            if piece["link"] == link
+        ]
+    watched = checkpoint["monitor"]
+    folder = checkpoint["path"].rpartition("/")[0]
+    return Trace(
+        checkpoint=checkpoint,
+        candidates=candidates,
+        configs=rows(_CONFIGS),
+        metrics=sorted(rows(_METRICS), key=lambda row: row["metric"] != watched),
+        scores=rows(_SCORES),
+        siblings=(
+            rows(_SIBLINGS)
+            if checkpoint["verdict"] == "linked"
+            else rows(_FOLDER, folder=f"{folder}/" if folder else "")
+        ),
+        copies=rows(_COPIES),
+        events=rows(_EVENTS),
+        problems=rows(_PROBLEMS),
+    )

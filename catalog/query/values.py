@@ -1,0 +1,46 @@
+"""Values as people read them: sizes, times, numbers, and text that cannot harm a terminal."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_SIZES = {"size", "bytes", "spare_bytes", "unusable_bytes", "tensor_bytes", "true_size"}
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def shown(column: str, value: Any) -> str:
+    """Return a value of a column for a table.
+
+    Args:
+        column: its name; sizes are told by it.
+        value: None becomes the empty text.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, int) and column in _SIZES:
+        return human_size(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return visible(_TIME.sub(r"\1 \2Z", str(value)))
+
+
+def human_size(count: int) -> str:
+    """Return bytes in decimal units, as disks and `unusable.csv`-like lists count them."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 checkpoint`, `2 checkpoints`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def visible(text: str) -> str:
+    """Return a text with control and direction characters written out, so that none acts."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -1,0 +1,257 @@
+"""The state of every checkpoint, and a row for every change of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from catalog.ingest.store import Store, table_of
+from catalog.recover.policy import missing_sections, places
+from catalog.recover.sources import Sources
+from catalog.schema.tables import (
+    Checkpoint,
+    File,
+    Migration,
+    MigrationEvent,
+    RecoveryFile,
+    Root,
+    RunConfig,
+    Sidecar,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from catalog.settings import Settings
+
+_DAMAGE = {
+    "truncated": "Find a whole copy: `catalog query duplicates` lists equal files.",
+    "empty": "Find another copy, or train again.",
+    "pointer": "Fetch the file that the pointer stands for: `git lfs pull`.",
+    "unreadable": "Check permissions and disk, then ingest again.",
+}
+"""Status of a checkpoint that cannot be read: what to try."""
+
+_NO_SOURCE = {
+    "ambiguous-run": "Look at the candidates with `catalog query --ambiguous`.",
+    "no-run": "Ingest the folder where the runs lie, or look for a copy of the config.",
+    "run-without-config": "Look for the config in version control at the run's commit.",
+    "run-config-incomplete": "Complete the config by hand and put it beside the checkpoint.",
+}
+"""Why no config can be recovered: what to try."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of one checkpoint as the columns of `migration`."""
+
+    state: str
+    reason_code: str | None = None
+    reason: str | None = None
+    remedy: str | None = None
+    config_file_id: int | None = None
+    config_kind: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """A config that lies somewhere below a root."""
+
+    file_id: int
+    kind: str
+    config_id: int | None
+    """None if the file could not be read."""
+
+
+def assess(
+    connection: Connection,
+    settings: Settings,
+    ingest_id: int,
+    now: str,
+    recovery_id: int | None = None,
+) -> None:
+    """Judge every checkpoint's state anew and write what changed, with an event each.
+
+    Args:
+        connection: in a transaction.
+        settings: the policy of what counts as usable.
+        ingest_id: the ingest that sees the changes.
+        now: UTC text of the events.
+        recovery_id: the recovery that brought the changes about, if one did.
+    """
+    files, roots, table = table_of(File), table_of(Root), table_of(Checkpoint)
+    configs = _configs(connection)
+    sources = Sources(connection, settings)
+    written = _written_by_us(connection)
+    now_states: dict[int, State] = {}
+    for row in connection.execute(
+        select(
+            table.c.id,
+            table.c.format,
+            table.c.status,
+            table.c.reason,
+            files.c.path,
+            files.c.state,
+            roots.c.path.label("root"),
+            roots.c.host,
+        )
+        .join(files, files.c.id == table.c.id)
+        .join(roots, roots.c.id == files.c.root_id)
+        .order_by(table.c.id)
+    ):
+        if row.status == "foreign":
+            continue  # other data under a checkpoint's name: nothing to migrate
+        if row.state == "missing":
+            now_states[int(row.id)] = State(
+                "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."
+            )
+        elif row.status in _DAMAGE:
+            now_states[int(row.id)] = State(
+                "unrecoverable",
+                f"checkpoint-{row.status}",
+                row.reason or f"The checkpoint is {row.status}.",
+                _DAMAGE[row.status],
+            )
+        else:
+            path = f"{row.root.rstrip('/')}/{row.path}"
+            now_states[int(row.id)] = _usability(
+                int(row.id), row.host, path, row.format, configs, sources, settings, written
+            )
+    _write(connection, now_states, ingest_id, now, recovery_id)
+
+
+def _configs(connection: Connection) -> dict[tuple[str, str], _Config]:
+    """Return every config file that is present, by host and absolute path."""
+    files, roots = table_of(File), table_of(Root)
+    beside, of_runs = table_of(Sidecar), table_of(RunConfig)
+    found: dict[tuple[str, str], _Config] = {}
+    for number, host, root, path, reader, kind, config, job_kind, job_config in connection.execute(
+        select(
+            files.c.id,
+            roots.c.host,
+            roots.c.path,
+            files.c.path,
+            files.c.reader,
+            beside.c.kind,
+            beside.c.config_id,
+            of_runs.c.kind,
+            of_runs.c.config_id,
+        )
+        .join(roots, roots.c.id == files.c.root_id)
+        .outerjoin(beside, beside.c.id == files.c.id)
+        .outerjoin(of_runs, of_runs.c.file_id == files.c.id)
+        .where(files.c.state == "present", files.c.reader.in_(("sidecar", "hydra")))
+        .order_by(files.c.id)
+    ):
+        found[host, f"{root.rstrip('/')}/{path}"] = _Config(
+            int(number), kind or job_kind or reader, config or job_config
+        )
+    return found
+
+
+def _written_by_us(connection: Connection) -> set[int]:
+    """Return the files that a recovery wrote."""
+    table, files = table_of(RecoveryFile), table_of(File)
+    return {
+        int(number)
+        for number in connection.execute(
+            select(files.c.id)
+            .join(table, (table.c.root_id == files.c.root_id) & (table.c.path == files.c.path))
+            .where(table.c.state == "written")
+        ).scalars()
+    }
+
+
+def _usability(
+    checkpoint_id: int,
+    host: str,
+    path: str,
+    format_: str,
+    configs: dict[tuple[str, str], _Config],
+    sources: Sources,
+    settings: Settings,
+    written: set[int],
+) -> State:
+    near: tuple[str, str] | None = None
+    for place in places(path, format_, settings):
+        config = configs.get((host, place.path))
+        if config is None:
+            continue
+        if config.config_id is None:
+            near = near or ("config-unreadable", f"{place.path} cannot be read as a config.")
+            continue
+        lacking = (
+            missing_sections(set(sources.document(config.config_id)), settings)
+            if place.needs_sections
+            else []
+        )
+        if lacking:
+            near = near or (
+                "config-without-section",
+                f"{place.path} has no section {lacking[0]!r}.",
+            )
+            continue
+        return State(
+            "migrated" if config.file_id in written else "usable",
+            config_file_id=config.file_id,
+            config_kind=config.kind,
+        )
+    code, reason = near or ("no-config", "No config lies where inference looks for one.")
+    found = sources.find(checkpoint_id)
+    if found.source is not None:
+        return State("recoverable", code, reason, "Run `catalog recover`.")
+    return State("unrecoverable", found.code, f"{reason} {found.reason}", _NO_SOURCE[found.code])
+
+
+def _write(
+    connection: Connection,
+    states: dict[int, State],
+    ingest_id: int,
+    now: str,
+    recovery_id: int | None,
+) -> None:
+    table = table_of(Migration)
+    before = {
+        int(row["checkpoint_id"]): dict(row) for row in connection.execute(select(table)).mappings()
+    }
+    for checkpoint_id, old in before.items():
+        if checkpoint_id not in states and old["state"] != "missing":
+            states[checkpoint_id] = State(
+                "missing", "not-a-checkpoint", "Other data stands in its place now."
+            )
+    store = Store(connection)
+    stale: list[int] = []
+    for checkpoint_id, state in states.items():
+        row: dict[str, Any] = {
+            "checkpoint_id": checkpoint_id,
+            "state": state.state,
+            "reason_code": state.reason_code,
+            "reason": state.reason,
+            "remedy": state.remedy,
+            "config_file_id": state.config_file_id,
+            "config_kind": state.config_kind,
+        }
+        known = before.get(checkpoint_id)
+        if known == row:
+            continue
+        if known is not None:
+            stale.append(checkpoint_id)
+        store.add(Migration, row)
+        if known is None or known["state"] != state.state:
+            store.add(
+                MigrationEvent,
+                {
+                    "id": store.number(MigrationEvent),
+                    "checkpoint_id": checkpoint_id,
+                    "at": now,
+                    "from_state": known["state"] if known else None,
+                    "to_state": state.state,
+                    "reason": state.reason,
+                    "ingest_id": ingest_id,
+                    "recovery_id": recovery_id if state.state == "migrated" else None,
+                },
+            )
+    store.delete(Migration, "checkpoint_id", stale)
+    store.flush()

@@ -1,0 +1,64 @@
+"""Where inference looks for a config, and which configs count.
+
+The default is the order in which the team behind the first catalog's inference code looked;
+each step is a setting.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from catalog.settings import Settings
+
+MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "peft-adapter"})
+"""Formats that are folders with their own `config.json` (or `adapter_config.json`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place where a config may lie, and whether it must hold the wanted sections."""
+
+    path: str
+    needs_sections: bool = True
+
+
+def places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
+    """Yield where inference looks for the config of a checkpoint, in its order.
+
+    Args:
+        path: of the checkpoint, `/` between parts.
+        format_: its format; model folders bring a config of their own kind.
+        settings: `sidecar_suffixes`, `config_names`, `hydra_levels`.
+    """
+    if format_ in MODEL_FOLDERS:
+        for name in ("config.json", "adapter_config.json"):
+            yield Place(f"{path}/{name}", needs_sections=False)
+    stem = sidecar_stem(path)
+    for suffix in settings.sidecar_suffixes:
+        yield Place(f"{stem}{suffix}")
+    folder = posixpath.dirname(path)
+    parent = posixpath.dirname(folder)
+    for above in dict.fromkeys((folder, parent)):
+        for name in settings.config_names:
+            yield Place(posixpath.join(above, name))
+    above = folder
+    for _level in range(settings.hydra_levels):
+        if not above or above == posixpath.dirname(above):
+            return
+        above = posixpath.dirname(above)
+        yield Place(posixpath.join(above, ".hydra/config.yaml"))
+
+
+def sidecar_stem(path: str) -> str:
+    """Return the path without its suffix: `epoch=4-val/loss=2.9.ckpt` keeps its `=2.9`."""
+    return posixpath.splitext(path)[0]
+
+
+def missing_sections(keys: set[str], settings: Settings) -> list[str]:
+    """Return the wanted sections that a config with these top-level keys lacks."""
+    return [section for section in settings.config_sections if section not in keys]

@@ -1,0 +1,1 @@
+"""The report: query results as a Markdown page."""

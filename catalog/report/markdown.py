@@ -1,0 +1,237 @@
+"""The report of one moment: every number on it is the result of a query that stands beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from catalog.query.named import resolve
+from catalog.query.values import counted, human_size
+from catalog.report.tables import code, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from catalog.query.connection import Reader
+
+Row = dict[str, Any]
+
+
+def report(reader: Reader, *, now: str) -> str:
+    """Return the report as Markdown.
+
+    Args:
+        reader: an open catalog; all queries see the same state of it.
+        now: when the report is made, as it shall stand there (UTC).
+    """
+    page = _Page(reader)
+    numbers = page.rows("overview")[0]
+    page.add("# Checkpoint Trace Report", "", f"**Generated:** {now}")
+    page.add(f"**Checkpoints:** {numbers['checkpoints']}, of which unusable: {numbers['unusable']}")
+    page.source("overview")
+    _summary(page, numbers)
+    _sources(page)
+    _analysis(page, numbers)
+    _evidence(page, numbers)
+    _recovery(page, numbers)
+    _progress(page)
+    _problems(page, numbers)
+    _recommendations(page, numbers)
+    return page.text()
+
+
+class _Page:
+    """Collects lines, and asks queries by name."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._lines: list[str] = []
+
+    def rows(self, name: str) -> list[Row]:
+        return self._reader.run(*resolve(name)).dicts()
+
+    def add(self, *lines: str) -> None:
+        self._lines += lines
+
+    def heading(self, text: str, level: int = 2) -> None:
+        self.add("", f"{'#' * level} {text}", "")
+
+    def source(self, *names: str) -> None:
+        """Say where the numbers above come from."""
+        listed = ", ".join(f"`catalog query {name}`" for name in names)
+        self.add("", f"<sub>From {listed}</sub>")
+
+    def table(self, rows: Iterable[Row], **columns: Callable[[Any], str]) -> None:
+        """Add a table: `column=how to write its values`; `_` in a name becomes a blank."""
+        names = [name.replace("_", " ") for name in columns]
+        self.add(f"| {' | '.join(names)} |", "|" + " --- |" * len(columns))
+        for row in rows:
+            cells = (write(row[name]) for name, write in columns.items())
+            self.add(f"| {' | '.join(cells)} |")
+
+    def text(self) -> str:
+        return "\n".join(self._lines) + "\n"
+
+
+def _summary(page: _Page, numbers: Row) -> None:
+    page.heading("Executive Summary")
+    total, traced = numbers["unusable"], numbers["unusable_linked"]
+    with_config = numbers["unusable_with_run_config"]
+    if not numbers["checkpoints"]:
+        page.add("The catalog holds no checkpoint yet. `catalog ingest PATH` reads some.")
+    elif not total:
+        page.add("**NOTHING TO TRACE**: every checkpoint that is present can be used.")
+    elif with_config == total:
+        page.add(
+            f"**YES**: the config of all {total} unusable checkpoints is stated by their runs."
+        )
+    elif with_config:
+        page.add(
+            f"**PARTLY**: the config of {with_config} of {total} unusable checkpoints is stated "
+            "by their runs."
+        )
+    else:
+        page.add(
+            f"**NO**: for none of the {total} unusable checkpoints is there a run that states "
+            "its config."
+        )
+    page.heading("Key Findings", 3)
+    page.add(
+        f"- {numbers['checkpoints']} checkpoints ({human_size(numbers['bytes'])} present): "
+        f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery), "
+        f"{total} unusable ({human_size(numbers['unusable_bytes'])}), "
+        f"{numbers['missing']} missing.",
+    )
+    if total:
+        page.add(
+            f"- Of the {total} unusable ones {traced} are linked to one run, "
+            f"{numbers['unusable_ambiguous']} fit several runs equally well, "
+            f"{numbers['unusable_unlinked']} fit none.",
+            f"- `catalog recover` can write the config of {numbers['recoverable']}; "
+            f"{numbers['unrecoverable']} stay unusable with what is on disk.",
+        )
+    page.source("overview")
+
+
+def _sources(page: _Page) -> None:
+    rows = page.rows("data-sources")
+    page.heading("Data Sources Available")
+    if not rows:
+        page.add("None.")
+        return
+    page.table(rows, reader=escape, present=str, missing=str, bytes=human_size)
+    page.source("data-sources")
+
+
+def _analysis(page: _Page, numbers: Row) -> None:
+    if not numbers["unusable"]:
+        return
+    page.heading("Detailed Checkpoint Analysis")
+    total = numbers["unusable"]
+    if linked := page.rows("unusable-linked"):
+        page.heading(f"Traceable Checkpoints ({numbers['unusable_linked']}/{total})", 3)
+        page.table(linked, path=code, run_directory=code, config_source=_config, score=_weight)
+        page.source("unusable-linked")
+    if ambiguous := page.rows("unusable-ambiguous"):
+        page.heading(f"Ambiguous Checkpoints ({numbers['unusable_ambiguous']}/{total})", 3)
+        page.add("A row for each run that fits; the evidence does not tell them apart.", "")
+        page.table(ambiguous, path=code, run=code, run_directory=code, score=_weight)
+        page.source("unusable-ambiguous")
+    if unlinked := page.rows("unusable-unlinked"):
+        page.heading(f"Untraceable Checkpoints ({numbers['unusable_unlinked']}/{total})", 3)
+        page.table(unlinked, path=code, size=human_size, reason=escape, remedy=escape)
+        page.source("unusable-unlinked")
+
+
+def _evidence(page: _Page, numbers: Row) -> None:
+    if not numbers["unusable_linked"]:
+        return
+    page.heading("Evidence")
+    page.add(
+        "Why these checkpoints are held to be their runs' work. A weight above 0 speaks for a "
+        "link; `catalog trace PATH` shows the evidence of one.",
+        "",
+    )
+    page.table(
+        page.rows("unusable-evidence"),
+        kind=code,
+        checkpoints=str,
+        lowest_weight=_weight,
+        highest_weight=_weight,
+    )
+    page.source("unusable-evidence")
+
+
+def _recovery(page: _Page, numbers: Row) -> None:
+    recoverable, recovered = page.rows("recoverable"), page.rows("recovered")
+    if not recoverable and not recovered:
+        return
+    page.heading("Configuration Recovery")
+    if recoverable:
+        page.add(
+            "`catalog recover` would write the config of "
+            f"{counted(numbers['recoverable'], 'checkpoint')}, each cut from the file beside it "
+            "(`--dry-run` shows it and writes nothing):",
+            "",
+        )
+        page.table(recoverable, path=code, config_source=_config)
+        page.source("recoverable")
+    if recovered:
+        page.add("", "What recoveries did so far:", "")
+        page.table(recovered, recovery=str, state=str, sidecar=code, source=code, note=escape)
+        page.source("recovered")
+
+
+def _progress(page: _Page) -> None:
+    query = "migration-progress"
+    rows = page.rows(query)
+    if rows:
+        page.heading("Migration Progress")
+        states = ("usable", "migrated", "recoverable", "unrecoverable", "missing")
+        page.table(rows, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(states, str))
+        page.source(query)
+
+
+def _problems(page: _Page, numbers: Row) -> None:
+    if numbers["problems"]:
+        page.heading("Problems")
+        page.add(f"Open problems: {numbers['problems']}. How many there are of each kind:", "")
+        page.table(page.rows("problem-codes"), code=code, problems=str, example=code)
+        page.source("overview", "problem-codes")
+
+
+def _recommendations(page: _Page, numbers: Row) -> None:
+    listed: list[str] = []
+    if numbers["recoverable"]:
+        listed.append(
+            "Run `catalog recover`: it has what "
+            f"{counted(numbers['recoverable'], 'unusable checkpoint')} lack."
+        )
+    if numbers["unusable_ambiguous"]:
+        listed.append(
+            f"Decide on {counted(numbers['unusable_ambiguous'], 'ambiguous checkpoint')}: "
+            "`catalog query ambiguous` names the runs."
+        )
+    listed += [
+        f"{counted(reason['checkpoints'], 'checkpoint')} ({escape(reason['reason_code'])}): "
+        f"{escape(reason['remedy'])}"
+        for reason in page.rows("unusable-reasons")
+        if reason["remedy"]
+    ]
+    if numbers["spare_bytes"]:
+        listed.append(
+            f"Look at {counted(numbers['duplicate_groups'], 'set')} of checkpoints with equal "
+            f"weights, whose copies take {human_size(numbers['spare_bytes'])}: "
+            "`catalog query duplicates` names them."
+        )
+    if listed:
+        page.heading("Recommendations")
+        page.add(*(f"{number}. {text}" for number, text in enumerate(listed, start=1)))
+        page.source("overview", "unusable-reasons")
+
+
+def _config(path: str | None) -> str:
+    return code(path) if path else "none stated"
+
+
+def _weight(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1f}"

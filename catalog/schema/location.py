@@ -1,0 +1,63 @@
+"""Where the catalog's database is: an option, an environment variable, or the working directory.
+
+Nothing here imports SQLAlchemy: read commands on SQLite come this way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import DatabaseError
+
+ENVIRONMENT = "CATALOG_DB"
+DEFAULT = "catalog.db"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A database, named by a file (SQLite) or by a URL of SQLAlchemy's form."""
+
+    url: str
+    file: Path | None
+    """The SQLite file; None for any other database."""
+
+    @property
+    def shown(self) -> str:
+        """How to name it to a person: the path, or the URL with its password hidden."""
+        if self.file is not None:
+            return str(self.file)
+        return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", self.url)
+
+
+def locate(db: str | os.PathLike[str] | None = None) -> Location:
+    """Return the database to use: `db`, else `$CATALOG_DB`, else `catalog.db` in the working dir.
+
+    Args:
+        db: a path of a SQLite file, or a URL such as `postgresql+psycopg://user@host/name`.
+
+    Raises:
+        DatabaseError: a URL of a database that catalog does not know.
+    """
+    text = os.fspath(db) if db is not None else os.environ.get(ENVIRONMENT) or DEFAULT
+    scheme, found, rest = text.partition("://")
+    if not found:
+        return Location(f"sqlite:///{text}", Path(text))
+    dialect = scheme.partition("+")[0]
+    if dialect == "sqlite":
+        path = rest.removeprefix("/").partition("?")[0]
+        if path in {"", ":memory:"}:
+            raise DatabaseError(
+                f"{text}: a catalog in memory would be gone at once; name a file, "
+                "such as sqlite:///catalog.db."
+            )
+        return Location(f"sqlite:///{path}", Path(path))
+    if dialect in {"postgresql", "postgres"}:
+        driver = scheme if "+" in scheme else "postgresql+psycopg"
+        return Location(f"{driver}://{rest}", None)
+    raise DatabaseError(
+        f"{text}: catalog keeps its tables in SQLite or PostgreSQL, not in {dialect!r}; "
+        "give a file path or a URL that begins with sqlite:/// or postgresql+psycopg://."
+    )

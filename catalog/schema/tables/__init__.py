@@ -1,0 +1,93 @@
+"""All tables. A table's comment is its class docstring; both stand in the docs."""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+
+from catalog.schema.tables.base import metadata
+from catalog.schema.tables.checkpoint import (
+    Architecture,
+    ArchitectureTensor,
+    Checkpoint,
+    CheckpointScore,
+)
+from catalog.schema.tables.disk import File, Ingest, Problem, Root
+from catalog.schema.tables.link import CheckpointDirectory, Link, LinkEvidence
+from catalog.schema.tables.metric import MetricName, MetricPoint, MetricSeries, MetricSummary
+from catalog.schema.tables.migration import Migration, MigrationEvent, Recovery, RecoveryFile
+from catalog.schema.tables.run import (
+    Config,
+    ConfigValue,
+    Mention,
+    Run,
+    RunConfig,
+    RunDirectory,
+    RunField,
+    Sidecar,
+)
+
+TABLES = (
+    Root,
+    Ingest,
+    File,
+    Problem,
+    Config,
+    ConfigValue,
+    Architecture,
+    ArchitectureTensor,
+    Checkpoint,
+    CheckpointScore,
+    Run,
+    RunDirectory,
+    RunField,
+    RunConfig,
+    Sidecar,
+    Mention,
+    MetricName,
+    MetricSeries,
+    MetricPoint,
+    MetricSummary,
+    Link,
+    LinkEvidence,
+    CheckpointDirectory,
+    Migration,
+    MigrationEvent,
+    Recovery,
+    RecoveryFile,
+)
+"""In an order in which each table comes after those that it refers to."""
+
+for _table in TABLES:
+    metadata.tables[str(_table.__tablename__)].comment = cleandoc(_table.__doc__ or "")
+
+__all__ = [
+    "TABLES",
+    "Architecture",
+    "ArchitectureTensor",
+    "Checkpoint",
+    "CheckpointDirectory",
+    "CheckpointScore",
+    "Config",
+    "ConfigValue",
+    "File",
+    "Ingest",
+    "Link",
+    "LinkEvidence",
+    "Mention",
+    "MetricName",
+    "MetricPoint",
+    "MetricSeries",
+    "MetricSummary",
+    "Migration",
+    "MigrationEvent",
+    "Problem",
+    "Recovery",
+    "RecoveryFile",
+    "Root",
+    "Run",
+    "RunConfig",
+    "RunDirectory",
+    "RunField",
+    "Sidecar",
+    "metadata",
+]

@@ -1,0 +1,97 @@
+"""Saved models, and the shape of what is in them."""
+
+from __future__ import annotations
+
+from sqlmodel import Index, SQLModel, UniqueConstraint
+
+from catalog.schema.tables.base import column, key, one_of
+
+
+class Architecture(SQLModel, table=True):
+    """A list of tensor names, types and shapes, shared by all checkpoints that have the same."""
+
+    id: int | None = key("Number of the architecture.")
+    sha256: str = column("SHA-256 of its canonical JSON.", unique=True)
+    tensor_count: int = column("How many tensors.")
+
+
+class ArchitectureTensor(SQLModel, table=True):
+    """One tensor of an architecture."""
+
+    __tablename__ = "architecture_tensor"
+
+    architecture_id: int = column(
+        "The architecture.", foreign_key="architecture.id", primary_key=True
+    )
+    position: int = column("Its place in the state dict, from 0.", primary_key=True)
+    name: str = column("Name in the state dict.")
+    dtype: str = column("Element type, torch's short name.")
+    shape: str = column("Shape, a JSON list.")
+
+
+class Checkpoint(SQLModel, table=True):
+    """One saved model: a file, or a directory whose parts belong together."""
+
+    __table_args__ = (
+        one_of(
+            "status",
+            "readable",
+            "recognised",
+            "truncated",
+            "empty",
+            "pointer",
+            "foreign",
+            "unreadable",
+        ),
+        one_of("monitor_mode", "min", "max"),
+        one_of("safety", "plain", "unknown", "dangerous"),
+        Index("ix_checkpoint_weights_fingerprint", "weights_fingerprint"),
+        Index("ix_checkpoint_best_score", "best_score"),
+    )
+
+    id: int = column("The number of its row in `file`.", foreign_key="file.id", primary_key=True)
+    format: str = column("How it is stored, e.g. `torch-zip`.")
+    status: str = column("Whether it could be read, and if not what stands in its place.")
+    reason: str | None = column("A sentence, wherever the status is not `readable`.", None)
+    framework: str | None = column("What wrote it, e.g. `lightning`.", None)
+    framework_version: str | None = column("Version of that framework.", None)
+    epoch: int | None = column("Epoch, as it states.", None)
+    global_step: int | None = column("Global step, as it states.", None, big=True)
+    config_id: int | None = column("The hyper-parameters inside it.", None, foreign_key="config.id")
+    monitor: str | None = column("Metric that decided which files to keep.", None)
+    monitor_mode: str | None = column("Whether less (min) or more (max) of it is better.", None)
+    best_score: float | None = column("Best of its run so far when it was written.", None)
+    own_score: float | None = column("Its own score, where it states one.", None)
+    best_path: str | None = column("The best file of its run as it remembers it.", None)
+    last_path: str | None = column("The last file of its run as it remembers it.", None)
+    directory: str | None = column("The folder it remembers being written to.", None)
+    best_k: str | None = column("The k best files and their scores, a JSON list.", None)
+    architecture_id: int | None = column(
+        "Names and shapes of its tensors.", None, foreign_key="architecture.id", index=True
+    )
+    parameter_count: int | None = column("Numbers in the model.", None, big=True)
+    tensor_bytes: int | None = column("Bytes of these.", None, big=True)
+    weights_fingerprint: str | None = column(
+        "Equal for equal weights, made without reading them.", None
+    )
+    true_size: int | None = column("Bytes of the content a pointer stands for.", None, big=True)
+    optimizers: str | None = column("Names of its optimizers, a JSON list.", None)
+    safety: str | None = column("Whether unpickling it would run foreign code.", None)
+    globals: str | None = column("Names in its pickle that are not known to be safe.", None)
+
+
+class CheckpointScore(SQLModel, table=True):
+    """A named number that a checkpoint carries inside."""
+
+    __tablename__ = "checkpoint_score"
+    __table_args__ = (
+        UniqueConstraint("checkpoint_id", "origin", "name"),
+        Index("ix_checkpoint_score_checkpoint_id", "checkpoint_id"),
+    )
+
+    id: int | None = key("Number of the row.")
+    checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id")
+    origin: str = column("Where inside it stands, e.g. `cleval_metrics`.")
+    name: str = column("Name of the number.")
+    value: float | None = column("The number; empty where it is not finite.", None)
+    special: str | None = column("`nan`, `inf` or `-inf` where it is not finite.", None)

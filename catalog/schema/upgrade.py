@@ -1,0 +1,189 @@
+"""Create a catalog, bring an older one up to date, copy one safely."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import inspect, text
+
+from catalog.errors import DatabaseError, DatabaseMissing, NotACatalog
+from catalog.schema.engine import explained, open_engine
+from catalog.schema.version import HEAD, REVISIONS, VERSION_TABLE, check
+from catalog.schema.views import make_views
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from catalog.schema.location import Location
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """What version a database has and what an upgrade would do."""
+
+    database: str
+    found: str | None
+    head: str
+    pending: tuple[str, ...]
+
+
+def migrations_directory() -> Path:
+    """Return the folder of Alembic revisions, in the wheel or in a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def schema_status(location: Location) -> SchemaStatus:
+    """Return the schema's version; nothing is written.
+
+    Raises:
+        DatabaseMissing: no such file.
+        NotACatalog: it is something else.
+        SchemaNewer: a newer catalog made it.
+    """
+    _must_exist(location)
+    engine = open_engine(location)
+    try:
+        with explained(location), engine.connect() as connection:
+            found = _found(connection)
+    finally:
+        engine.dispose()
+    if found not in REVISIONS:
+        check(found, location.shown)
+    pending = REVISIONS[REVISIONS.index(str(found)) + 1 :]
+    return SchemaStatus(location.shown, found, HEAD, pending)
+
+
+def open_for_writing(location: Location) -> Engine:
+    """Return an engine on a catalog at the newest schema, made if there is none yet.
+
+    Raises:
+        NotACatalog: the database holds other tables and no catalog.
+        SchemaOlder: the catalog needs an upgrade first.
+        SchemaNewer: a newer catalog made it.
+    """
+    engine = open_engine(location)
+    try:
+        with explained(location):
+            with engine.connect() as connection:
+                found = _found(connection)
+                empty = not inspect(connection).get_table_names()
+            if found is None and empty:
+                _run_revisions(engine)
+            else:
+                check(found, location.shown)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def open_existing(location: Location, *, durable: bool = False) -> Engine:
+    """Return an engine for writing on a catalog that must be there already.
+
+    Args:
+        location: the database.
+        durable: see `open_engine`.
+
+    Raises:
+        DatabaseMissing: no such file.
+        NotACatalog: it is something else.
+        SchemaOlder: the catalog needs an upgrade first.
+        SchemaNewer: a newer catalog made it.
+    """
+    _must_exist(location)
+    engine = open_engine(location, durable=durable)
+    try:
+        with explained(location), engine.connect() as connection:
+            check(_found(connection), location.shown)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def upgrade(location: Location) -> tuple[SchemaStatus, Path | None]:
+    """Bring a catalog to the newest schema and make its views anew.
+
+    Args:
+        location: an existing catalog; a SQLite file is copied beside itself first.
+
+    Returns:
+        The status before, and the copy (None where nothing was pending or no file is).
+    """
+    status = schema_status(location)
+    copy: Path | None = None
+    if status.pending and location.file is not None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        copy = backup(
+            location, location.file.with_name(f"{location.file.name}.{status.found}.{stamp}.bak")
+        )
+    engine = open_engine(location)
+    try:
+        with explained(location):
+            _run_revisions(engine)
+    finally:
+        engine.dispose()
+    return status, copy
+
+
+def backup(location: Location, target: Path) -> Path:
+    """Copy a SQLite catalog to `target` while others may read or write it.
+
+    Raises:
+        DatabaseError: the target exists, cannot be written, or the catalog is no file.
+    """
+    _must_exist(location)
+    if location.file is None:
+        raise DatabaseError(
+            f"{location.shown}: only SQLite files are backed up by catalog; use pg_dump."
+        )
+    if target.exists():
+        raise DatabaseError(f"{target} exists already; name another file for the backup.")
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{location.file}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+    except sqlite3.Error as error:
+        target.unlink(missing_ok=True)
+        raise DatabaseError(
+            f"{location.shown} could not be copied to {target}: {error}."
+        ) from error
+    return target
+
+
+def _must_exist(location: Location) -> None:
+    if location.file is not None and not location.file.is_file():
+        if location.file.is_dir():
+            raise NotACatalog(f"{location.shown} is a folder; name the database file with --db.")
+        raise DatabaseMissing(
+            f"There is no catalog at {location.shown}; make one with `catalog ingest PATH`, "
+            "or name another with --db."
+        )
+
+
+def _found(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
+    return None if version is None else str(version)
+
+
+def _run_revisions(engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        make_views(connection)

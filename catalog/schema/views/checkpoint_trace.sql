@@ -1,0 +1,73 @@
+-- One row a checkpoint: what it is, which run wrote it, how sure that is, and whether it is usable.
+--
+-- checkpoint_id: number of the checkpoint
+-- root, path: the tree it lies in, and its path below
+-- size: bytes on disk
+-- modified_at: when it was written, UTC
+-- presence: present or missing
+-- format, status: how it is stored, and whether it could be read
+-- framework, framework_version: what wrote it
+-- epoch, global_step: as it states them
+-- monitor: the metric that decided which files to keep
+-- best_score, own_score: of that metric: best of its run so far, and its own
+-- verdict: linked, ambiguous (several runs fit equally well) or unlinked
+-- candidates: runs that something speaks for
+-- tracker: of the run: wandb, hydra, lightning, ...
+-- run, run_directory: the run that wrote it (only where the verdict is linked)
+-- entity, project, display_name: the run's, as its tracker has them
+-- score: log-odds of the link, the sum of its evidence
+-- job_directory: the Hydra output folder that it lies in
+-- run_state, run_started_at: how the run ended, and when it started, UTC
+-- git_commit: the code that ran
+-- config_kind, config_source: the document and the file that state the run's config
+-- state, reason: see migration_status, and why it is not usable
+-- weights_fingerprint: equal for equal weights
+-- parameter_count: numbers in the model
+SELECT c.id AS checkpoint_id,
+       r.path AS root,
+       f.path AS path,
+       f.size AS size,
+       f.modified_at AS modified_at,
+       f.state AS presence,
+       c.format AS format,
+       c.status AS status,
+       c.framework AS framework,
+       c.framework_version AS framework_version,
+       c.epoch AS epoch,
+       c.global_step AS global_step,
+       c.monitor AS monitor,
+       c.best_score AS best_score,
+       c.own_score AS own_score,
+       CASE WHEN l.id IS NOT NULL THEN 'linked'
+            WHEN EXISTS (SELECT 1 FROM link a
+                         WHERE a.checkpoint_id = c.id AND a.verdict = 'ambiguous') THEN 'ambiguous'
+            ELSE 'unlinked' END AS verdict,
+       (SELECT COUNT(*) FROM link a
+        WHERE a.checkpoint_id = c.id AND a.verdict <> 'rejected') AS candidates,
+       u.tracker AS tracker,
+       COALESCE(u.tracker_run_id, u.identity) AS run,
+       u.entity AS entity,
+       u.project AS project,
+       u.display_name AS display_name,
+       d.path AS run_directory,
+       l.score AS score,
+       job.path AS job_directory,
+       u.state AS run_state,
+       u.started_at AS run_started_at,
+       u.git_commit AS git_commit,
+       k.kind AS config_kind,
+       k.config_file AS config_source,
+       m.state AS state,
+       m.reason AS reason,
+       c.weights_fingerprint AS weights_fingerprint,
+       c.parameter_count AS parameter_count
+FROM checkpoint c
+JOIN file f ON f.id = c.id
+JOIN root r ON r.id = f.root_id
+LEFT JOIN link l ON l.checkpoint_id = c.id AND l.verdict = 'linked'
+LEFT JOIN run u ON u.id = l.run_id
+LEFT JOIN run_directory d ON d.id = l.run_directory_id
+LEFT JOIN run_config_chosen k ON k.run_directory_id = l.run_directory_id
+LEFT JOIN checkpoint_directory cd ON cd.checkpoint_id = c.id AND cd.tracker = 'hydra'
+LEFT JOIN run_directory job ON job.id = cd.run_directory_id
+LEFT JOIN migration m ON m.checkpoint_id = c.id

@@ -1,0 +1,1 @@
+"""Readers: what a file on disk says, as plain facts."""

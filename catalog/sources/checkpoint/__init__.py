@@ -1,0 +1,1 @@
+"""Checkpoints, read without loading them."""

@@ -1,0 +1,234 @@
+"""Checkpoints that are zip archives: torch's own, TorchScript, Keras, Stable-Baselines3."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from catalog.sources.checkpoint import torch_zip
+from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
+from catalog.sources.checkpoint.numbers import Numbers
+from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
+from catalog.sources.checkpoint.tensors import storage_bytes
+from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.plain import clean
+
+if TYPE_CHECKING:
+    from catalog.sources.checkpoint.byte_source import ByteSource
+    from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
+
+MAX_PICKLE: Final = 16 * 1024 * 1024
+"""Some 120 bytes a tensor: a checkpoint of 10,000 tensors has 1 MB."""
+_MAX_REPEATED: Final = 4
+_MAX_SMALL: Final = 65_536
+
+
+def read_archive(source: ByteSource, own_path: str) -> Facts:
+    """Read a zip archive; it never raises for what the file holds.
+
+    Args:
+        source: the file.
+        own_path: its path, to find it among the paths that it names.
+    """
+    try:
+        directory = torch_zip.read_directory(source)
+    except torch_zip.ZipError as error:
+        return _cut(source, own_path) if error.code == "zip-cut" else _damaged(source, error)
+    try:
+        return _by_entries(source, directory, own_path)
+    except torch_zip.ZipError as error:
+        return _damaged(source, error)
+
+
+def read_root(source: ByteSource) -> tuple[Skeleton, Numbers] | None:
+    """Return the skeleton of a torch archive, None where there is none to be read."""
+    try:
+        directory = torch_zip.read_directory(source)
+        entry = directory.entries.get(directory.top + "data.pkl")
+        if entry is None:
+            return None
+        skeleton = load(torch_zip.read_entry(source, entry, MAX_PICKLE))
+        return skeleton, _numbers(source, directory)
+    except (torch_zip.ZipError, SkeletonError):
+        return None
+
+
+def _by_entries(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
+    names = directory.entries
+    top = directory.top
+    if top + "constants.pkl" in names:
+        return _recognised(source, "torchscript", "a TorchScript archive; its content is not read")
+    if top + "data.pkl" in names:
+        return _torch(source, directory, own_path)
+    if "_stable_baselines3_version" in names:
+        return _stable_baselines(source, directory, own_path)
+    if "model.weights.h5" in names and "config.json" in names:
+        return _keras(source, directory)
+    reason = "it is a zip archive without a data.pkl"
+    return Facts(Checkpoint("zip", "foreign", reason=reason, bytes_read=source.bytes_read))
+
+
+def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
+    top = directory.top
+    entry = directory.entries[top + "data.pkl"]
+    data = torch_zip.read_entry(source, entry, MAX_PICKLE)
+    checkpoint = Checkpoint("torch-zip", "readable")
+    problems = []
+    if directory.shift:
+        reason = f"{directory.shift:,} bytes stand before the archive, torch refuses it so"
+        checkpoint = replace(checkpoint, status="unreadable", reason=reason)
+        problems.append(Problem("bytes-before-archive", f"{reason[0].upper()}{reason[1:]}."))
+    others = _other_pickles(directory, entry)
+    if others:
+        checkpoint = _judged_by(source, others, checkpoint)
+        message = f"The archive holds {len(others) + 1} files data.pkl; readers may differ."
+        problems.append(Problem("several-pickles", message))
+    try:
+        skeleton = load(data)
+    except SkeletonError as error:
+        checkpoint = with_doubt(with_safety(_with_error(checkpoint, error), error.found))
+        message = f"The data.pkl in the archive cannot be read: {error}."
+        return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
+    trusted = entry.crc != 0 and entry.crc == zlib.crc32(data)
+    prefix = top + "data/"
+    crcs = {
+        name[len(prefix) :]: (line.crc, line.size)
+        for name, line in directory.entries.items()
+        if trusted and name.startswith(prefix)
+    }
+    checkpoint = with_safety(checkpoint, skeleton.found)
+    if others:
+        checkpoint = with_doubt(checkpoint)
+    facts = describe(checkpoint, skeleton.root, _numbers(source, directory), own_path, crcs)
+    return _finished(facts, source, problems)
+
+
+def _finished(facts: Facts, source: ByteSource, problems: list[Problem]) -> Facts:
+    checkpoint = facts.checkpoint and replace(facts.checkpoint, bytes_read=source.bytes_read)
+    return replace(facts, checkpoint=checkpoint, problems=(*facts.problems, *problems))
+
+
+def _with_error(checkpoint: Checkpoint, error: SkeletonError) -> Checkpoint:
+    """Return an archive's checkpoint marked by what is wrong with its data.pkl."""
+    if checkpoint.status == "unreadable":
+        return checkpoint
+    reason = f"its data.pkl cannot be read: {error}"
+    limit = error.code == "pickle-limit"
+    return replace(checkpoint, status="recognised" if limit else "unreadable", reason=reason)
+
+
+def _other_pickles(directory: ZipDirectory, own: ZipEntry) -> list[ZipEntry]:
+    """Return the further `data.pkl` of an archive, since another reader may take one of them."""
+    every = [*directory.entries.values(), *directory.repeated]
+    return [each for each in every if each is not own and each.name.endswith("data.pkl")]
+
+
+def _judged_by(source: ByteSource, others: list[ZipEntry], checkpoint: Checkpoint) -> Checkpoint:
+    for entry in others[:_MAX_REPEATED]:
+        try:
+            found = load(torch_zip.read_entry(source, entry, MAX_PICKLE)).found
+        except SkeletonError as error:
+            found = error.found
+        except torch_zip.ZipError:
+            continue
+        checkpoint = with_safety(checkpoint, found)
+    return checkpoint
+
+
+def _numbers(source: ByteSource, directory: ZipDirectory) -> Numbers:
+    """Return the reader of single numbers in the archive's storages."""
+    top = directory.top
+
+    def read(key: str, offset: int, length: int) -> bytes:
+        entry = directory.entries.get(f"{top}data/{key}")
+        if entry is None or entry.method != 0 or offset + length > entry.size:
+            return b""
+        try:
+            return source.read_at(torch_zip.data_offset(source, entry) + offset, length)
+        except torch_zip.ZipError:
+            return b""
+
+    order = _small(source, directory, top + "byteorder")
+    return Numbers(read, big_endian=order == b"big")
+
+
+def _small(source: ByteSource, directory: ZipDirectory, name: str) -> bytes:
+    entry = directory.entries.get(name)
+    try:
+        return b"" if entry is None else torch_zip.read_entry(source, entry, _MAX_SMALL)
+    except torch_zip.ZipError:
+        return b""
+
+
+def _cut(source: ByteSource, own_path: str) -> Facts:
+    """Read an archive without its end: torch writes data.pkl first, so it may still be whole."""
+    checkpoint = Checkpoint("zip", "truncated", reason="the end of the archive is missing")
+    first = torch_zip.first_entry(source)
+    if first is None or not first[0].endswith("/data.pkl"):
+        return _finished(Facts(checkpoint), source, [])
+    checkpoint = replace(checkpoint, format="torch-zip")
+    try:
+        skeleton = load(source.read_at(first[1], MAX_PICKLE))
+    except SkeletonError as error:
+        checkpoint = with_doubt(with_safety(checkpoint, error.found))
+        return _finished(Facts(checkpoint), source, [])
+    checkpoint = with_safety(checkpoint, skeleton.found)
+    stored = [storage_bytes(each.dtype, each.length) for each in skeleton.found.storages.values()]
+    missing = sum(size or 0 for size in stored) - (source.size - first[1] - skeleton.end)
+    if None not in stored and missing > 0:
+        reason = f"the end of the archive is missing, at least {missing:,} bytes"
+        checkpoint = replace(checkpoint, reason=reason)
+    return _finished(describe(checkpoint, skeleton.root, Numbers(), own_path, {}), source, [])
+
+
+def _damaged(source: ByteSource, error: torch_zip.ZipError) -> Facts:
+    checkpoint = Checkpoint("zip", "unreadable", reason=str(error), bytes_read=source.bytes_read)
+    return Facts(checkpoint, problems=(Problem(error.code, f"Unreadable archive: {error}."),))
+
+
+def _recognised(source: ByteSource, name: str, reason: str) -> Facts:
+    return Facts(Checkpoint(name, "recognised", reason=reason, bytes_read=source.bytes_read))
+
+
+def _stable_baselines(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
+    """Read a Stable-Baselines3 model: its version, its step, and the policy that lies within."""
+    version = _small(source, directory, "_stable_baselines3_version")
+    checkpoint = Checkpoint("sb3-zip", "recognised", reason="its policy is packed and is not read")
+    policy = directory.entries.get("policy.pth")
+    facts = Facts(checkpoint)
+    if policy is not None and policy.method == 0:
+        start = torch_zip.data_offset(source, policy)
+        inner = read_archive(source.window(start, policy.size), own_path)
+        if inner.checkpoint is not None and inner.checkpoint.status == "readable":
+            facts = replace(inner, checkpoint=replace(inner.checkpoint, format="sb3-zip"))
+    checkpoint = replace(
+        facts.checkpoint or checkpoint,
+        framework="stable-baselines3",
+        framework_version=clean(version.decode("utf-8", "replace").strip()[:100]) or None,
+        safety=None,  # `data` holds cloudpickles, and those are not judged
+        globals=(),
+        bytes_read=source.bytes_read,
+    )
+    return replace(facts, checkpoint=checkpoint)
+
+
+def _keras(source: ByteSource, directory: ZipDirectory) -> Facts:
+    """Describe a `.keras` archive by its metadata.json."""
+    version = None
+    try:
+        metadata = json.loads(_small(source, directory, "metadata.json") or b"{}")
+        if isinstance(metadata, dict) and isinstance(metadata.get("keras_version"), str):
+            version = clean(metadata["keras_version"][:100])
+    except (ValueError, RecursionError):
+        version = None
+    checkpoint = Checkpoint(
+        format="keras-zip",
+        status="recognised",
+        reason="a Keras model; its content is not read",
+        framework="keras",
+        framework_version=version,
+        bytes_read=source.bytes_read,
+    )
+    return Facts(checkpoint)

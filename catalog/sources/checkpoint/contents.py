@@ -1,0 +1,126 @@
+"""From the skeleton of a pickle to the facts of a checkpoint, whatever container it lay in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from catalog.sources.checkpoint import lightning, tensors
+from catalog.sources.checkpoint.frameworks import Training, training_of
+from catalog.sources.checkpoint.inert import Call
+from catalog.sources.checkpoint.plain import Unwrapper
+from catalog.sources.checkpoint.safety import VERDICTS, judge
+from catalog.sources.checkpoint.scores import scores_of
+from catalog.sources.facts import Checkpoint, Facts, Mention, Problem
+from catalog.sources.plain import clean
+from catalog.sources.secrets import redact, redaction_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from catalog.sources.checkpoint.inert import Found
+    from catalog.sources.checkpoint.numbers import Numbers
+    from catalog.sources.facts import Plain
+
+MAX_GLOBALS: Final = 500
+_MAX_MENTIONS: Final = 200
+
+
+def describe(
+    checkpoint: Checkpoint,
+    root: object,
+    number: Numbers,
+    own_path: str,
+    crcs: Mapping[str, tuple[int, int]],
+) -> Facts:
+    """Return the facts that a checkpoint's root states.
+
+    Args:
+        checkpoint: what is known of the file already.
+        root: the root of its pickle, in stand-ins.
+        number: gives the number in a value of the checkpoint.
+        own_path: where the file lies now.
+        crcs: (CRC-32, size) of each storage by its key, empty where the container has none.
+    """
+    top = root if isinstance(root, dict) else {}
+    training = training_of(top, number) if top else Training("torch")
+    callback = lightning.callback_state(top, own_path, number)
+    stubs = tensors.model_tensors(root)
+    hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)
+    described = replace(
+        checkpoint,
+        framework=training.framework,
+        framework_version=training.version,
+        epoch=training.epoch,
+        global_step=training.global_step,
+        hyper_parameters=hyper_parameters,
+        monitor=callback.monitor,
+        monitor_mode=callback.mode,
+        best_score=callback.best_score,
+        own_score=callback.own_score,
+        best_path=callback.best_path,
+        last_path=callback.last_path,
+        directory=callback.directory,
+        best_k=callback.best_k,
+        scores=scores_of(top, number),
+        tensors=tensors.described(stubs),
+        parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
+        tensor_bytes=tensors.byte_count(stubs) if stubs else None,
+        weights_fingerprint=tensors.fingerprint(stubs, crcs) if stubs and crcs else None,
+        optimizers=_optimizers(top),
+    )
+    mentions = [Mention("checkpoint-path", path) for path in callback.paths[:_MAX_MENTIONS]]
+    if callback.directory:
+        mentions.append(Mention("output-dir", callback.directory))
+    return Facts(checkpoint=described, mentions=tuple(mentions), problems=problems)
+
+
+def with_safety(checkpoint: Checkpoint, found: Found) -> Checkpoint:
+    """Return the checkpoint judged by a pickle's globals too: the worse verdict stays."""
+    verdict, odd = judge(found.globals, found.attacks)
+    if checkpoint.safety is not None:
+        verdict = max(verdict, checkpoint.safety, key=VERDICTS.index)
+    shown = {*checkpoint.globals, *(clean(name[:200]) for name in odd[:MAX_GLOBALS])}
+    return replace(checkpoint, safety=verdict, globals=tuple(sorted(shown)[:MAX_GLOBALS]))
+
+
+def with_doubt(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with `unknown` in place of `plain`: not all of it was seen."""
+    return replace(checkpoint, safety="unknown") if checkpoint.safety == "plain" else checkpoint
+
+
+def hyper_parameters_of(
+    value: object, number: Numbers
+) -> tuple[dict[str, Plain] | None, tuple[Problem, ...]]:
+    """Return hyper-parameters as plain data without secrets, and what is to be said of them.
+
+    Args:
+        value: the stand-in of a mapping, a namespace, or None.
+        number: gives the number in a value of the checkpoint.
+    """
+    if value is None:
+        return None, ()
+    unwrapper = Unwrapper(number)
+    plain = unwrapper.unwrap(value)
+    if not isinstance(plain, dict) or "__opaque__" in plain:
+        return None, ()
+    plain, redacted = redact(plain)
+    problems = redaction_problem(redacted)
+    if unwrapper.cut:
+        message = "Its hyper-parameters are too large or nested too deep; a part is left out."
+        problems = (*problems, Problem("hyper-parameters-cut", message))
+    return plain, problems
+
+
+def _optimizers(top: dict[object, object]) -> tuple[str, ...]:
+    """Return the classes of optimizers that were pickled whole.
+
+    A state dict does not say which class it belongs to, so there is nothing to tell then.
+    """
+    names = []
+    for value in list(top.values())[:1000]:
+        for each in value[:10] if isinstance(value, list) else [value]:
+            name = each.class_name if isinstance(each, Call) else None
+            if name and ".optim." in f".{name}" and isinstance(each, Call) and each.state:
+                names.append(clean(name.rpartition(".")[2][:100]))
+    return tuple(names[:100])

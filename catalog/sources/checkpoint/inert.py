@@ -1,0 +1,239 @@
+"""Stand-ins for everything that a pickle would make: they record, and do nothing.
+
+A call that is understood (a torch tensor, an OrderedDict) becomes its own stand-in or a
+plain dict; any other becomes a `Call`. None of them copies its arguments, so that a small
+pickle cannot ask for much memory by calling many times for the same thing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DTYPES: Final = {
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+}
+"""torch's storage classes by the dtype they hold (`torch/storage.py`)."""
+
+
+class Global:
+    """A class or function that the pickle names."""
+
+    __slots__ = ("name", "rebuild")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        """`module.qualified.name`, with Python 2's module names made new."""
+        self.rebuild = _REBUILD.get(name)
+
+
+class Call:
+    """An object that the pickle would make by calling something."""
+
+    __slots__ = ("args", "function", "items", "pairs", "state")
+
+    def __init__(self, function: object, args: object) -> None:
+        self.function = function
+        self.args = args
+        self.state: object = None
+        self.pairs: dict[Any, Any] | None = None
+        self.items: list[Any] | None = None
+
+    @property
+    def class_name(self) -> str | None:
+        """`module.Class` of the object, None where the pickle computes the class."""
+        function, args = self.function, self.args
+        if (
+            type(function) is Global
+            and function.name == "copyreg._reconstructor"
+            and type(args) is tuple
+            and args
+        ):
+            function = args[0]
+        return function.name if type(function) is Global else None
+
+
+class Storage:
+    """The numbers behind one or more tensors; they lie elsewhere in the file."""
+
+    __slots__ = ("dtype", "key", "length")
+
+    def __init__(self, dtype: str | None, key: str, length: int) -> None:
+        self.dtype = dtype
+        """None for an untyped storage, whose length counts bytes."""
+        self.key = key
+        self.length = length
+
+
+class TensorStub:
+    """A tensor without its numbers; shape and stride are as they stand, unchecked."""
+
+    __slots__ = ("dtype", "offset", "shape", "storage", "stride")
+
+    def __init__(
+        self, storage: Storage | None, dtype: str | None, offset: Any, shape: Any, stride: Any
+    ) -> None:
+        self.storage = storage
+        self.dtype = dtype
+        self.offset = offset
+        self.shape = shape
+        self.stride = stride
+
+
+class Key:
+    """A dictionary key that is not hashed by its content, since that could take for ever."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+class Found:
+    """What a pickle names: its globals, its storages, and calls that are an attack."""
+
+    __slots__ = ("attacks", "globals", "storages")
+
+    def __init__(self) -> None:
+        self.globals: dict[str, Global] = {}
+        self.storages: dict[str, Storage] = {}
+        self.attacks: set[str] = set()
+
+
+def _storage_of(args: tuple[Any, ...]) -> Storage | None:
+    return args[0] if type(args[0]) is Storage else None
+
+
+def _tensor_v2(args: tuple[Any, ...]) -> object:
+    storage = _storage_of(args)
+    return storage and TensorStub(storage, storage.dtype, args[1], args[2], args[3])
+
+
+def _tensor_v3(args: tuple[Any, ...]) -> object:
+    storage = _storage_of(args)
+    return storage and TensorStub(storage, dtype_name(args[6]), args[1], args[2], args[3])
+
+
+def _meta_tensor(args: tuple[Any, ...]) -> object:
+    return TensorStub(None, dtype_name(args[0]), 0, args[1], args[2])
+
+
+def _parameter(args: tuple[Any, ...]) -> object:
+    return args[0] if type(args[0]) is TensorStub else None
+
+
+def _from_type(args: tuple[Any, ...]) -> object:
+    function, inner = args[0], args[2]
+    if type(function) is Global and function.rebuild is not None and type(inner) is tuple:
+        tensor = None if function.rebuild is _from_type else function.rebuild(inner)
+        return tensor if type(tensor) is TensorStub else None
+    return None
+
+
+def _empty_dict(args: tuple[Any, ...]) -> object:
+    return None if args else {}
+
+
+def _default_dict(args: tuple[Any, ...]) -> object:
+    return {} if len(args) <= 1 else None
+
+
+def _set(args: tuple[Any, ...]) -> object:
+    return args[0] if args and type(args[0]) is list else None
+
+
+_REBUILD: Final[dict[str, Callable[[tuple[Any, ...]], object]]] = {
+    "torch._utils._rebuild_tensor": _tensor_v2,
+    "torch._utils._rebuild_tensor_v2": _tensor_v2,
+    "torch._utils._rebuild_tensor_v3": _tensor_v3,
+    "torch._utils._rebuild_qtensor": _tensor_v2,
+    "torch._utils._rebuild_meta_tensor_no_storage": _meta_tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._tensor._rebuild_from_type": _from_type,
+    "torch._tensor._rebuild_from_type_v2": _from_type,
+    "collections.OrderedDict": _empty_dict,
+    "collections.defaultdict": _default_dict,
+    "builtins.set": _set,
+    "builtins.frozenset": _set,
+}
+"""What is understood of calls: each takes the arguments and copies none of them.
+
+Their arguments are those of the functions of the same name in `torch/_utils.py` and
+`torch/_tensor.py`.
+"""
+
+
+def dtype_name(value: object) -> str | None:
+    """Return torch's short name of a dtype that a pickle names, `float32` for `torch.float32`."""
+    if type(value) is Global and value.name.startswith("torch."):
+        return value.name[6:]
+    return None
+
+
+def persistent(pid: object, found: Found) -> object:
+    """Return the stand-in for a persistent id, as torch's zip and legacy files use them."""
+    if type(pid) is tuple and len(pid) >= 5 and pid[0] == "storage" and type(pid[1]) is Global:
+        key, length = pid[2], pid[4]
+        if type(key) is str and type(length) is int and 0 <= length < 1 << 62:
+            storage = found.storages.get(key)
+            if storage is None:
+                dtype = _DTYPES.get(pid[1].name.rpartition(".")[2])
+                storage = found.storages[key] = Storage(dtype, key, length)
+            return storage
+    return Call(None, pid)
+
+
+def call(function: object, args: object, found: Found) -> object:
+    """Return the stand-in for a call; nothing is called."""
+    if type(function) is Global:
+        if function.rebuild is not None and type(args) is tuple:
+            try:
+                made = function.rebuild(args)
+            except IndexError:
+                made = None
+            if made is not None:
+                return made
+        if function.name == "builtins.getattr" and not _is_enum_member(args):
+            found.attacks.add(function.name)
+    return Call(function, args)
+
+
+def _is_enum_member(args: object) -> bool:
+    """Tell the one harmless use of `getattr`: Python 3.11 pickles enum members so."""
+    return (
+        type(args) is tuple
+        and len(args) == 2
+        and type(args[0]) is Global
+        and type(args[1]) is str
+        and args[1].isidentifier()
+        and not args[1].startswith("_")
+    )
+
+
+def dict_key(key: object) -> object:
+    """Return a key that can be hashed in no time: text and small numbers stay as they are."""
+    if type(key) is int:
+        return key if -(1 << 63) <= key < 1 << 64 else Key(key)
+    if type(key) in _UNHASHED:
+        return Key(key)
+    return key
+
+
+_UNHASHED: Final = frozenset({tuple, list, dict, bytearray})

@@ -1,0 +1,89 @@
+"""The reader of checkpoints: which names it wants, and which module reads what it finds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from catalog.sources.checkpoint.byte_source import (
+    LinkRefusedError,
+    NotRegularFileError,
+    open_inside,
+)
+from catalog.sources.checkpoint.directory import find_wholes, holds_a_checkpoint
+from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.wholes import read_whole
+from catalog.sources.facts import Checkpoint, Facts, Item, Problem
+from catalog.sources.paths import item_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from catalog.sources.facts import Listing
+
+NAME: Final = "checkpoint"
+VERSION: Final = 1
+
+_SUFFIXES: Final = (
+    ".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx",
+)  # fmt: skip
+
+
+def recognise(listing: Listing) -> list[Item]:
+    """Return the checkpoints in one directory, by their names alone.
+
+    A directory that is itself a checkpoint is one item, and so is each TensorFlow prefix; the
+    parts of either are not listed again. Links that may not be followed, FIFOs and directories
+    under a checkpoint's name are items too, so that `read` says what stands there.
+    """
+    items = find_wholes(NAME, listing)
+    parts = {name for item in items for name in item.parts}
+    items += [
+        item_of(NAME, listing, entry)
+        for entry in listing.entries
+        if entry.kind != "directory" and entry.name not in parts and _is_wanted(entry.name)
+    ]
+    stray = listing.path != "." and listing.path.lower().endswith(_SUFFIXES)
+    if stray and not holds_a_checkpoint(listing) and listing.path not in [i.path for i in items]:
+        items.append(Item(NAME, listing.path, size=0, mtime_ns=0))
+    return items
+
+
+def _is_wanted(name: str) -> bool:
+    name = name.lower()
+    if name.endswith(_SUFFIXES):
+        return True
+    if name.endswith(".bin"):
+        return name.startswith("pytorch_model") or name == "adapter_model.bin"
+    return name.endswith(".zip") and "model" in name
+
+
+def read(root: Path, item: Item) -> Facts:
+    """Read one checkpoint; it never raises for what the file holds.
+
+    Args:
+        root: the ingested tree.
+        item: what `recognise` returned for it.
+    """
+    if item.parts:
+        return read_whole(root, item)
+    try:
+        source = open_inside(root, root / item.path)
+    except LinkRefusedError as error:
+        return Facts(problems=(Problem(error.code, str(error)),))
+    except NotRegularFileError:
+        return _not_a_file(root, item)
+    except OSError as error:
+        reason = f"it cannot be opened: {error.strerror or error}"
+        checkpoint = Checkpoint("unknown", "unreadable", reason=reason)
+        return Facts(checkpoint, problems=(Problem("unreadable-file", sentence(reason)),))
+    with source:
+        return read_file(source, item.path)
+
+
+def _not_a_file(root: Path, item: Item) -> Facts:
+    if (root / item.path).is_dir():
+        message = "A directory has a checkpoint's name, and holds no kind of checkpoint known here."
+        return Facts(problems=(Problem("directory-named-checkpoint", message),))
+    reason = "a FIFO, socket or device stands there; it was not opened"
+    checkpoint = Checkpoint("unknown", "unreadable", reason=reason)
+    return Facts(checkpoint, problems=(Problem("not-a-file", sentence(reason)),))

@@ -1,0 +1,57 @@
+"""One file, read by what its first bytes say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from catalog.sources.checkpoint import signatures
+from catalog.sources.checkpoint.archives import read_archive
+from catalog.sources.checkpoint.safetensors import read_safetensors
+from catalog.sources.checkpoint.torch_legacy import read_pickles
+from catalog.sources.facts import Checkpoint, Facts, Problem
+
+if TYPE_CHECKING:
+    from catalog.sources.checkpoint.byte_source import ByteSource
+
+
+def read_file(source: ByteSource, own_path: str) -> Facts:
+    """Read one checkpoint file; it never raises for what the file holds.
+
+    Args:
+        source: the file.
+        own_path: its path, to find it among the paths that it names.
+    """
+    kind = signatures.kind_of(source.read_at(0, signatures.HEAD), source.size)
+    if kind == "zip":
+        return _told(read_archive(source, own_path))
+    if kind == "pickle":
+        return _told(read_pickles(source, own_path))
+    if kind == "empty":
+        return _told(Facts(signatures.empty()))
+    describe = {
+        "safetensors": read_safetensors,
+        "hdf5": signatures.hdf5,
+        "onnx": signatures.onnx,
+        "pointer": signatures.pointer,
+    }.get(kind, signatures.foreign)
+    return _told(Facts(describe(source)))
+
+
+def _told(facts: Facts) -> Facts:
+    """Return the facts with a problem for every status that somebody should mend."""
+    checkpoint: Checkpoint | None = facts.checkpoint
+    if checkpoint is None or checkpoint.status in ("readable", "recognised") or facts.problems:
+        return facts
+    code = {
+        "truncated": "truncated-checkpoint",
+        "empty": "empty-file",
+        "pointer": "git-lfs-pointer",
+        "foreign": "foreign-content",
+    }.get(checkpoint.status, "unreadable-checkpoint")
+    problem = Problem(code, sentence(checkpoint.reason or checkpoint.status))
+    return Facts(checkpoint, mentions=facts.mentions, problems=(problem,))
+
+
+def sentence(reason: str) -> str:
+    """Return a reason as a sentence."""
+    return f"{reason[:1].upper()}{reason[1:]}."

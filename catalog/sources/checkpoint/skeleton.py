@@ -1,0 +1,408 @@
+"""The inert unpickler: what a pickle builds, without building it.
+
+A pickle is a program for a stack machine (opcodes: `pickletools` in the standard library).
+`load` runs that program over inert data: dicts, lists, tuples, strings and numbers are
+real, and everything else becomes a `Global`, `Call`, `Storage` or `TensorStub` that only
+records what the file asked for. No class or function named in the file is imported or
+called, whatever opcode asks for it.
+
+Every opcode makes at most one small object or moves references that are already there, and
+none allocates by a length that the data does not hold. So memory and time grow with the
+number of bytes read and of opcodes, both bounded. Nothing recurses: a nest of any depth
+and a container that holds itself are ordinary data. Whoever walks the result must budget.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.sources.checkpoint.inert import Call, Found, Global, call, dict_key, persistent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_OPCODES: Final = 1_000_000
+"""About 25,000 tensors; a million opcodes make at most some 200 MB of objects."""
+
+_MAX_LINE: Final = 65_536
+_MAX_DIGITS: Final = 4_000
+_MAX_LONG: Final = 1_024
+
+_U2: Final = struct.Struct("<H").unpack_from
+_U4: Final = struct.Struct("<I").unpack_from
+_I4: Final = struct.Struct("<i").unpack_from
+_U8: Final = struct.Struct("<Q").unpack_from
+_F8: Final = struct.Struct(">d").unpack_from
+
+_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+
+
+class SkeletonError(ValueError):
+    """A pickle that cannot be read to its end.
+
+    `code` is `pickle-cut` (the data ends early), `pickle-damaged` or `pickle-limit`;
+    `found` holds what had been seen of its globals.
+    """
+
+    def __init__(self, code: str, message: str, found: Found) -> None:
+        super().__init__(message)
+        self.code = code
+        self.found = found
+
+
+class _CutError(Exception):
+    pass
+
+
+class _LimitError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """One pickle, read: its inert root, what it names, and where it ended in the data."""
+
+    root: Any
+    found: Found
+    end: int
+
+
+def _extend(target: object, items: list[Any]) -> None:
+    if type(target) is list:
+        target.extend(items)
+    elif type(target) is Call:
+        if target.items is None:
+            target.items = items
+        else:
+            target.items.extend(items)
+
+
+def _update(target: object, items: list[Any]) -> None:
+    if type(target) is Call:
+        if target.pairs is None:
+            target.pairs = {}
+        target = target.pairs
+    if type(target) is not dict:
+        return
+    flow = iter(items)
+    for key in flow:
+        value = next(flow, None)
+        target[key if type(key) is str else dict_key(key)] = value
+
+
+def _line(data: bytes, position: int) -> tuple[bytes, int]:
+    end = data.find(b"\n", position, position + _MAX_LINE)
+    if end >= 0:
+        return data[position:end], end + 1
+    if len(data) - position < _MAX_LINE:
+        raise _CutError
+    raise ValueError("a line is too long")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _integer(data: bytes, position: int) -> tuple[object, int]:
+    line, position = _line(data, position)
+    if line in (b"00", b"01"):
+        return line == b"01", position
+    line = line.rstrip(b"L")
+    if len(line) > _MAX_DIGITS:
+        raise ValueError("a number is too long")
+    return int(line), position
+
+
+def _float_line(data: bytes, position: int) -> tuple[object, int]:
+    line, position = _line(data, position)
+    return float(line), position
+
+
+def _string_line(data: bytes, position: int) -> tuple[object, int]:
+    line, position = _line(data, position)
+    return line.strip()[1:-1].decode("latin-1"), position
+
+
+def _unicode_line(data: bytes, position: int) -> tuple[object, int]:
+    line, position = _line(data, position)
+    return line.decode("raw-unicode-escape", "replace"), position
+
+
+def _persistent_line(data: bytes, position: int) -> tuple[object, int]:
+    line, position = _line(data, position)
+    return Call(None, (_text(line),)), position
+
+
+def _sized(
+    width: int, unpack: Callable[[bytes, int], tuple[Any, ...]], make: Callable[[bytes], object]
+) -> Callable[[bytes, int], tuple[object, int]]:
+    """Return the reader of an argument that its own length precedes."""
+
+    def read(data: bytes, position: int) -> tuple[object, int]:
+        end = position + width + unpack(data, position)[0]
+        if end > len(data):
+            raise _CutError
+        return make(data[position + width : end]), end
+
+    return read
+
+
+def _long(raw: bytes) -> object:
+    if len(raw) > _MAX_LONG:
+        raise ValueError("a number is too long")
+    return int.from_bytes(raw, "little", signed=True)
+
+
+def _latin(raw: bytes) -> object:
+    return raw.decode("latin-1")
+
+
+def _u1(data: bytes, position: int) -> tuple[int]:
+    return (data[position],)
+
+
+def _float8(data: bytes, position: int) -> tuple[object, int]:
+    return _F8(data, position)[0], position + 8
+
+
+_ARGUMENTS: Final[dict[int, Callable[[bytes, int], tuple[object, int]]]] = {
+    ord("I"): _integer,
+    ord("L"): _integer,
+    ord("F"): _float_line,
+    ord("S"): _string_line,
+    ord("V"): _unicode_line,
+    ord("P"): _persistent_line,
+    ord("G"): _float8,
+    ord("T"): _sized(4, _U4, _latin),
+    ord("U"): _sized(1, _u1, _latin),
+    ord("B"): _sized(4, _U4, bytes),
+    ord("C"): _sized(1, _u1, bytes),
+    0x8A: _sized(1, _u1, _long),
+    0x8B: _sized(4, _U4, _long),
+    0x8C: _sized(1, _u1, _text),
+    0x8D: _sized(8, _U8, _text),
+    0x8E: _sized(8, _U8, bytes),
+    0x96: _sized(8, _U8, bytes),
+}
+"""The opcodes that only push what stands behind them, less those that are everywhere."""
+
+_EXTENSIONS: Final = {0x82: 1, 0x83: 2, 0x84: 4}
+"""EXT1, EXT2, EXT4: globals by a number that only the writer's own registry explains."""
+
+
+def load(data: bytes, start: int = 0, max_opcodes: int = MAX_OPCODES) -> Skeleton:
+    """Read one pickle.
+
+    Args:
+        data: bytes that hold it; what follows its end is left alone.
+        start: where in the data it begins.
+        max_opcodes: how long it may be.
+
+    Raises:
+        SkeletonError: the data ends before the pickle does, is damaged, or is too long.
+
+    """
+    found = Found()
+    try:
+        root, end = _run(data, start, max_opcodes, found)
+    except _CutError:
+        raise SkeletonError("pickle-cut", "the pickle has no end mark", found) from None
+    except _LimitError:
+        message = f"the pickle has more than {max_opcodes:,} instructions"
+        raise SkeletonError("pickle-limit", message, found) from None
+    except (ValueError, LookupError, TypeError):
+        raise SkeletonError("pickle-damaged", "the pickle is damaged", found) from None
+    return Skeleton(root, found, end)
+
+
+def _global(found: Found, module: object, name: object) -> Global:
+    if type(module) is not str or type(name) is not str:
+        raise ValueError("a global without a name")
+    full = f"{_MODULES.get(module, module)}.{name}"
+    known = found.globals.get(full)
+    if known is None:
+        known = found.globals[full] = Global(full)
+    return known
+
+
+def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[Any, int]:
+    """Run the opcodes and return the root and the position behind the end mark.
+
+    It is one function, since a call for each opcode would double the time; the opcodes that a
+    state dict is made of come first.
+    """
+    stack: list[Any] = []
+    frames: list[list[Any]] = []
+    memo: dict[int, Any] = {}
+    size = len(data)
+    unpack4 = _U4
+    try:
+        for _ in range(max_opcodes):
+            code = data[position]
+            position += 1
+            if code == 0x72:  # LONG_BINPUT
+                memo[unpack4(data, position)[0]] = stack[-1]
+                position += 4
+            elif code == 0x68:  # BINGET
+                stack.append(memo[data[position]])
+                position += 1
+            elif code == 0x4B:  # BININT1
+                stack.append(data[position])
+                position += 1
+            elif code == 0x28:  # MARK
+                frames.append(stack)
+                stack = []
+            elif code == 0x74:  # TUPLE
+                items = tuple(stack)
+                stack = frames.pop()
+                stack.append(items)
+            elif code == 0x52:  # REDUCE
+                args = stack.pop()
+                stack[-1] = call(stack[-1], args, found)
+            elif code == 0x58:  # BINUNICODE
+                end = position + 4 + unpack4(data, position)[0]
+                if end > size:
+                    raise _CutError
+                stack.append(str(data[position + 4 : end], "utf-8", "replace"))
+                position = end
+            elif code == 0x29:  # EMPTY_TUPLE
+                stack.append(())
+            elif code == 0x85:  # TUPLE1
+                stack[-1] = (stack[-1],)
+            elif code == 0x89:  # NEWFALSE
+                stack.append(False)
+            elif code == 0x51:  # BINPERSID
+                stack[-1] = persistent(stack[-1], found)
+            elif code == 0x6A:  # LONG_BINGET
+                stack.append(memo[unpack4(data, position)[0]])
+                position += 4
+            elif code == 0x71:  # BINPUT
+                memo[data[position]] = stack[-1]
+                position += 1
+            elif code == 0x94:  # MEMOIZE
+                memo[len(memo)] = stack[-1]
+            elif code == 0x7D:  # EMPTY_DICT
+                stack.append({})
+            elif code == 0x75:  # SETITEMS
+                pairs = stack
+                stack = frames.pop()
+                _update(stack[-1], pairs)
+            elif code == 0x73:  # SETITEM
+                value = stack.pop()
+                key = stack.pop()
+                _update(stack[-1], [key, value])
+            elif code == 0x4D:  # BININT2
+                stack.append(_U2(data, position)[0])
+                position += 2
+            elif code == 0x4A:  # BININT
+                stack.append(_I4(data, position)[0])
+                position += 4
+            elif code == 0x86:  # TUPLE2
+                second = stack.pop()
+                stack[-1] = (stack[-1], second)
+            elif code == 0x87:  # TUPLE3
+                third = stack.pop()
+                second = stack.pop()
+                stack[-1] = (stack[-1], second, third)
+            elif code in _ARGUMENTS:
+                value, position = _ARGUMENTS[code](data, position)
+                stack.append(value)
+            elif code == 0x5D or code == 0x8F:  # EMPTY_LIST, EMPTY_SET
+                stack.append([])
+            elif code == 0x61:  # APPEND
+                value = stack.pop()
+                _extend(stack[-1], [value])
+            elif code == 0x65 or code == 0x90:  # APPENDS, ADDITEMS
+                values = stack
+                stack = frames.pop()
+                _extend(stack[-1], values)
+            elif code == 0x4E:  # NONE
+                stack.append(None)
+            elif code == 0x88:  # NEWTRUE
+                stack.append(True)
+            elif code == 0x62:  # BUILD
+                state = stack.pop()
+                if type(stack[-1]) is Call:
+                    stack[-1].state = state
+            elif code == 0x63:  # GLOBAL
+                module, position = _line(data, position)
+                name, position = _line(data, position)
+                stack.append(_global(found, _text(module), _text(name)))
+            elif code == 0x93:  # STACK_GLOBAL
+                qualified = stack.pop()
+                stack[-1] = _global(found, stack[-1], qualified)
+            elif code == 0x81:  # NEWOBJ
+                args = stack.pop()
+                stack[-1] = call(stack[-1], args, found)
+            elif code == 0x92:  # NEWOBJ_EX
+                keywords = stack.pop()
+                args = stack.pop()
+                stack[-1] = call(stack[-1], args, found)
+                if type(stack[-1]) is Call:
+                    stack[-1].state = keywords
+            elif code == 0x69:  # INST
+                module, position = _line(data, position)
+                name, position = _line(data, position)
+                args = tuple(stack)
+                stack = frames.pop()
+                stack.append(call(_global(found, _text(module), _text(name)), args, found))
+            elif code == 0x6F:  # OBJ
+                function, *rest = stack
+                stack = frames.pop()
+                stack.append(call(function, tuple(rest), found))
+            elif code in _EXTENSIONS:
+                width = _EXTENSIONS[code]
+                number = int.from_bytes(data[position : position + width], "little")
+                stack.append(_global(found, "copyreg.extension", str(number)))
+                position += width
+            elif code == 0x6C or code == 0x91:  # LIST, FROZENSET
+                values = stack
+                stack = frames.pop()
+                stack.append(values)
+            elif code == 0x64:  # DICT
+                pairs = stack
+                stack = frames.pop()
+                stack.append({})
+                _update(stack[-1], pairs)
+            elif code == 0x30:  # POP
+                if stack:
+                    stack.pop()
+                else:
+                    stack = frames.pop()
+            elif code == 0x31:  # POP_MARK
+                stack = frames.pop()
+            elif code == 0x32:  # DUP
+                stack.append(stack[-1])
+            elif code == 0x67:  # GET
+                number_text, position = _line(data, position)
+                stack.append(memo[_memo_index(number_text)])
+            elif code == 0x70:  # PUT
+                number_text, position = _line(data, position)
+                memo[_memo_index(number_text)] = stack[-1]
+            elif code == 0x80:  # PROTO
+                if data[position] > 5:
+                    raise ValueError("a pickle protocol that does not exist")
+                position += 1
+            elif code == 0x95:  # FRAME: its length only helps those who read ahead
+                position += 8
+            elif code == 0x97:  # NEXT_BUFFER
+                stack.append(Call(None, ()))
+            elif code == 0x2E:  # STOP
+                return stack.pop(), position
+            elif code != 0x98:  # READONLY_BUFFER
+                raise ValueError("no such opcode")
+    except IndexError:
+        if position >= size:
+            raise _CutError from None
+        raise
+    except struct.error:
+        raise _CutError from None
+    raise _LimitError
+
+
+def _memo_index(line: bytes) -> int:
+    if len(line) > 20:
+        raise ValueError("a memo index is too long")
+    return int(line)

@@ -1,0 +1,118 @@
+"""What `torch.save` wrote before 1.6 (and still writes on request), and plain pickles.
+
+A legacy file is a row of pickles: a magic number, a protocol version, facts of the machine,
+the object, the keys of its storages; then, for each key in that order, eight bytes with its
+length and its numbers (`torch/serialization.py`, `_legacy_save`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
+from catalog.sources.checkpoint.numbers import Numbers
+from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
+from catalog.sources.checkpoint.tensors import storage_bytes
+from catalog.sources.facts import Checkpoint, Facts, Problem
+
+if TYPE_CHECKING:
+    from catalog.sources.checkpoint.byte_source import ByteSource
+
+MAGIC: Final = 0x1950A86A20F9469CFC6C
+_LENGTH: Final = 8
+_CHUNK: Final = 256 * 1024
+MAX_PICKLES: Final = 16 * 1024 * 1024
+"""What is read at most: first one chunk, and all of this only where that was too short."""
+
+
+def read_pickles(source: ByteSource, own_path: str) -> Facts:
+    """Read a file that begins with a pickle; it never raises for what the file holds.
+
+    Args:
+        source: the file.
+        own_path: its path, to find it among the paths that it names.
+    """
+    try:
+        return _read(source, source.read_at(0, _CHUNK), own_path)
+    except SkeletonError as error:
+        if error.code != "pickle-cut" or source.size <= _CHUNK:
+            return _failed(source, error)
+    try:
+        return _read(source, source.read_at(0, MAX_PICKLES), own_path)
+    except SkeletonError as error:
+        return _failed(source, error)
+
+
+def _read(source: ByteSource, data: bytes, own_path: str) -> Facts:
+    first = load(data)
+    if type(first.root) is int and first.root == MAGIC:
+        return _legacy(source, data, first.end, own_path)
+    return _described(source, Checkpoint("pickle", "readable"), first, own_path)
+
+
+def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Facts:
+    version = load(data, position)
+    machine = load(data, version.end)
+    content = load(data, machine.end)
+    keys = load(data, content.end)
+    order = machine.root.get("little_endian") if type(machine.root) is dict else True
+    places, end = _places(content, keys.root, keys.end)
+    checkpoint = Checkpoint("torch-legacy", "readable")
+    if end is not None and end > source.size:
+        reason = f"{end - source.size:,} of {end:,} bytes are missing"
+        checkpoint = replace(checkpoint, status="truncated", reason=reason)
+
+    def read(key: str, offset: int, length: int) -> bytes:
+        start, size = places.get(key, (0, 0))
+        return source.read_at(start + offset, length) if offset + length <= size else b""
+
+    numbers = Numbers(read, big_endian=order is False)
+    return _described(source, checkpoint, content, own_path, numbers)
+
+
+def _places(
+    content: Skeleton, keys: Any, position: int
+) -> tuple[dict[str, tuple[int, int]], int | None]:
+    """Return (start, size) of each storage and where the last one ends.
+
+    The end is None where a storage of an unknown kind makes the later ones impossible to place.
+    """
+    places: dict[str, tuple[int, int]] = {}
+    if type(keys) is not list:
+        return places, None
+    for key in keys:
+        storage = content.found.storages.get(key) if type(key) is str else None
+        size = None if storage is None else storage_bytes(storage.dtype, storage.length)
+        if storage is None or size is None:
+            return places, None
+        places[storage.key] = (position + _LENGTH, size)
+        position += _LENGTH + size
+    return places, position
+
+
+def _described(
+    source: ByteSource,
+    checkpoint: Checkpoint,
+    skeleton: Skeleton,
+    own_path: str,
+    numbers: Numbers | None = None,
+) -> Facts:
+    checkpoint = with_safety(checkpoint, skeleton.found)
+    facts = describe(checkpoint, skeleton.root, numbers or Numbers(), own_path, {})
+    checkpoint = replace(facts.checkpoint or checkpoint, bytes_read=source.bytes_read)
+    return replace(facts, checkpoint=checkpoint)
+
+
+def _failed(source: ByteSource, error: SkeletonError) -> Facts:
+    """Report a pickle that cannot be read; what it names is judged all the same."""
+    cut = error.code == "pickle-cut" and source.size <= MAX_PICKLES
+    limit = error.code == "pickle-limit" or (error.code == "pickle-cut" and not cut)
+    checkpoint = Checkpoint(
+        "pickle",
+        "truncated" if cut else "recognised" if limit else "unreadable",
+        reason=str(error),
+        bytes_read=source.bytes_read,
+    )
+    checkpoint = with_doubt(with_safety(checkpoint, error.found))
+    return Facts(checkpoint, problems=(Problem(error.code, f"Unreadable pickle: {error}."),))

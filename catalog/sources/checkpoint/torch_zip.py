@@ -1,0 +1,213 @@
+"""The zip archive that `torch.save` has written since torch 1.6, read by plain seeks.
+
+`zipfile` is not used: it refuses archives that torch reads (CRCs switched off by
+`set_crc32_options(False)` are all zero), and it is several times slower. CRC-32s are taken
+from the central directory and never computed over the weights.
+
+Format: APPNOTE.TXT of PKWARE, sections 4.3.6 to 4.3.16; the entries of a torch archive:
+`torch/csrc/jit/serialization/inline_container.h`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from catalog.sources.checkpoint.byte_source import ByteSource
+
+MAX_DIRECTORY_BYTES: Final = 32 * 1024 * 1024
+MAX_ENTRIES: Final = 200_000
+
+_END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64: Final = struct.Struct("<4sLQL")
+_CENTRAL: Final = struct.Struct("<4s6xH4xLLLHHH8xL")
+_LOCAL: Final = struct.Struct("<4s2xHH8xLLHH")
+_TAIL: Final = 65_536 + _END.size + _LOCATOR64.size
+_FIRST_TAIL: Final = 16_384
+_WIDE: Final = 0xFFFFFFFF
+
+
+class ZipError(ValueError):
+    """An archive that cannot be read; `code` is `zip-cut` or `zip-damaged`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ZipEntry(NamedTuple):
+    """One line of the central directory."""
+
+    name: str
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+    """Of the local header, from the start of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZipDirectory:
+    """The central directory of an archive."""
+
+    entries: dict[str, ZipEntry]
+    repeated: tuple[ZipEntry, ...]
+    """Entries whose name was there before."""
+    shift: int
+    """Bytes that stand before the archive's own start; torch refuses any."""
+
+    @property
+    def top(self) -> str:
+        """The folder of the first entry, with its slash: torch looks for everything there."""
+        first = next(iter(self.entries), "")
+        return first[: first.find("/") + 1]
+
+
+def read_directory(source: ByteSource) -> ZipDirectory:
+    """Read end record and central directory.
+
+    Raises:
+        ZipError: there is no end record (the end of the file is missing), or they are damaged.
+
+    """
+    count, size, offset, end = _end_record(source)
+    shift = end - size - offset
+    if shift < 0 or size > MAX_DIRECTORY_BYTES:
+        raise ZipError("zip-damaged", "the end record of the archive points outside the file")
+    data = source.read_at(end - size, size)
+    entries: dict[str, ZipEntry] = {}
+    repeated: list[ZipEntry] = []
+    position = 0
+    unpack = _CENTRAL.unpack_from
+    try:
+        for _ in range(min(count, MAX_ENTRIES)):
+            magic, method, crc, packed, plain, names, extras, notes, at = unpack(data, position)
+            if magic != b"PK\x01\x02":
+                raise ZipError("zip-damaged", "the directory of the archive is damaged")
+            position += 46
+            name = data[position : position + names].decode("utf-8", "replace")
+            position += names
+            if _WIDE in (packed, plain, at):
+                extra = data[position : position + extras]
+                plain, packed, at = _wide(extra, plain, packed, at)
+            position += extras + notes
+            entry = ZipEntry(name, method, crc, packed, plain, at + shift)
+            if entries.setdefault(name, entry) is not entry:
+                repeated.append(entry)
+    except struct.error:
+        raise ZipError("zip-damaged", "the directory of the archive is damaged") from None
+    if count > MAX_ENTRIES:
+        raise ZipError("zip-damaged", f"the archive claims more than {MAX_ENTRIES:,} entries")
+    return ZipDirectory(entries, tuple(repeated), shift)
+
+
+def _end_record(source: ByteSource) -> tuple[int, int, int, int]:
+    """Return number of entries, size and offset of the directory, and where it ends."""
+    for length in (_FIRST_TAIL, _TAIL):
+        start = max(source.size - length, 0)
+        tail = source.read_at(start, length)
+        position = tail.rfind(b"PK\x05\x06")
+        while position >= 0:
+            if position + _END.size <= len(tail):
+                _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, position)
+                end = start + position
+                wide = _end_record64(source, end)
+                if wide is not None:
+                    return wide
+                if size <= end:
+                    return count, size, offset, end
+            position = tail.rfind(b"PK\x05\x06", 0, position)
+        if start == 0:
+            break
+    raise ZipError("zip-cut", "the archive has no end record, its end is missing")
+
+
+def _end_record64(source: ByteSource, end: int) -> tuple[int, int, int, int] | None:
+    locator = source.read_at(end - _LOCATOR64.size, _LOCATOR64.size)
+    if len(locator) < _LOCATOR64.size or not locator.startswith(b"PK\x06\x07"):
+        return None
+    at = _LOCATOR64.unpack(locator)[2]
+    record = source.read_at(at, _END64.size)
+    if len(record) < _END64.size or not record.startswith(b"PK\x06\x06"):
+        raise ZipError("zip-damaged", "the zip64 end record of the archive is damaged")
+    fields = _END64.unpack(record)
+    count, size, offset = fields[7], fields[8], fields[9]
+    if size > at:
+        raise ZipError("zip-damaged", "the zip64 end record of the archive is damaged")
+    return count, size, offset, at
+
+
+def _wide(extra: bytes, plain: int, packed: int, at: int) -> tuple[int, int, int]:
+    """Return the three numbers, those of 0xFFFFFFFF replaced from the zip64 extra field."""
+    position = 0
+    while position + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, position)
+        position += 4
+        if kind == 1:
+            values = [plain, packed, at]
+            for index, value in enumerate(values):
+                if value == _WIDE:
+                    values[index] = struct.unpack_from("<Q", extra, position)[0]
+                    position += 8
+            return values[0], values[1], values[2]
+        position += length
+    return plain, packed, at
+
+
+def data_offset(source: ByteSource, entry: ZipEntry) -> int:
+    """Return where an entry's bytes begin: behind its local header, whose length varies.
+
+    Raises:
+        ZipError: no local header stands where the directory says.
+
+    """
+    header = source.read_at(entry.offset, _LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        raise ZipError("zip-damaged", f"{_short(entry.name)} does not stand where it should")
+    names, extras = _LOCAL.unpack(header)[5:]
+    return int(entry.offset + _LOCAL.size + names + extras)
+
+
+def read_entry(source: ByteSource, entry: ZipEntry, limit: int) -> bytes:
+    """Return at most `limit` bytes of an entry, unpacked where it is deflated.
+
+    Raises:
+        ZipError: it is damaged, encrypted, or packed in a way that torch does not know either.
+
+    """
+    start = data_offset(source, entry)
+    if entry.method == 0:
+        return source.read_at(start, min(entry.size, limit))
+    if entry.method != 8:
+        raise ZipError("zip-damaged", f"{_short(entry.name)} is packed by an unknown method")
+    try:
+        return zlib.decompressobj(-15).decompress(
+            source.read_at(start, min(entry.packed, limit)), limit
+        )
+    except zlib.error:
+        raise ZipError("zip-damaged", f"{_short(entry.name)} cannot be unpacked") from None
+
+
+def first_entry(source: ByteSource) -> tuple[str, int] | None:
+    """Return name and start of the first entry's bytes, without the central directory.
+
+    torch writes `data.pkl` first and stored, and a pickle ends itself: so it can be read even
+    where the end of the archive is missing.
+    """
+    header = source.read_at(0, _LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        return None
+    _, _, method, _, _, names, extras = _LOCAL.unpack(header)
+    if method != 0:
+        return None
+    name = source.read_at(_LOCAL.size, names).decode("utf-8", "replace")
+    return name, _LOCAL.size + names + extras
+
+
+def _short(name: str) -> str:
+    return repr(name if len(name) <= 80 else name[:77] + "...")

@@ -1,0 +1,262 @@
+"""What a reader says about one item on disk: frozen, plain data, nothing else.
+
+`Facts` is the only thing that passes from `sources` to `ingest`. Every reader fills
+the fields that it knows and leaves the rest empty; a value that the file does not
+state stays `None`. Facts pickle cheaply, since readers may run in other processes.
+
+Times are kept in two forms: `Moment.utc` is ISO 8601 in UTC with six decimals and a
+`Z`, and `Moment.raw` is the text that was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Plain]"
+"""What JSON can say (with NaN and infinities as Python floats)."""
+
+ZoneBasis = Literal["stated", "inferred", "assumed"]
+CheckpointStatus = Literal[
+    "readable",  # its directory and skeleton were read
+    "recognised",  # the format is known from its signature, the content is not read
+    "truncated",  # the end is missing
+    "empty",  # zero bytes
+    "pointer",  # a Git LFS pointer stands in its place
+    "foreign",  # other data under a checkpoint's name
+    "unreadable",  # permission, input/output error, or damage other than a cut end
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time as a file states it."""
+
+    raw: str
+    utc: str | None = None
+    zone: str | None = None
+    """Offset such as `+09:00`, or `Z`, in which `raw` was read."""
+    basis: ZoneBasis | None = None
+    """Whether that zone was stated by the source, inferred from others, or assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that could not be read or understood; never an exception.
+
+    `code` is a short kebab-case noun that scripts can count (`truncated-stream`), `message` a
+    sentence that names what is wrong and, where there is one, what to try. The file itself is
+    known to the caller and is not repeated.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor's entry in a checkpoint, without its numbers."""
+
+    name: str
+    dtype: str
+    """torch's short name: `float32`, `bfloat16`, `int64`, ..."""
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A named number that a checkpoint carries, and where inside it stands."""
+
+    name: str
+    value: float
+    origin: str
+    """Path inside the checkpoint, e.g. `cleval_metrics` or `callbacks`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One saved model: a file, or a directory whose parts belong together."""
+
+    format: str
+    """`torch-zip`, `torch-legacy`, `safetensors`, `hf-trainer`, `tf-checkpoint`, `keras-h5`, ..."""
+    status: CheckpointStatus
+    reason: str | None = None
+    """A sentence, wherever the status is not `readable`."""
+    framework: str | None = None
+    """`lightning`, `transformers`, `torch`, `ultralytics`, ..."""
+    framework_version: str | None = None
+    epoch: int | None = None
+    global_step: int | None = None
+    hyper_parameters: dict[str, Plain] | None = None
+    monitor: str | None = None
+    """The metric that the checkpoint callback watched, e.g. `val/hmean`."""
+    monitor_mode: Literal["min", "max"] | None = None
+    best_score: float | None = None
+    """Best of the run so far when the file was written (Lightning's `best_model_score`)."""
+    own_score: float | None = None
+    """This file's own score (`current_score`, or `best_k_models` at its own path)."""
+    best_path: str | None = None
+    last_path: str | None = None
+    directory: str | None = None
+    """The folder that the checkpoint remembers being written to (`dirpath`, `output_dir`)."""
+    scores: tuple[Score, ...] = ()
+    best_k: tuple[tuple[str, float], ...] = ()
+    """(path, score) of the k best files, as the callback listed them."""
+    tensors: tuple[Tensor, ...] = ()
+    parameter_count: int | None = None
+    tensor_bytes: int | None = None
+    weights_fingerprint: str | None = None
+    """Equal for equal weights; made without reading a tensor (CRC-32s of the zip directory)."""
+    true_size: int | None = None
+    """Bytes of the real content where the file is only a pointer to it."""
+    optimizers: tuple[str, ...] = ()
+    safety: Literal["plain", "unknown", "dangerous"] | None = None
+    """`plain` only if every global named in the pickle is on the allow-list."""
+    globals: tuple[str, ...] = ()
+    """`module.name` of every global in the pickle that is not on the allow-list."""
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One folder on disk that tells of a run, as far as its name and place tell."""
+
+    path: str
+    """Relative to the root, `/` between parts; `.` for the root itself."""
+    tracker: str
+    """`wandb`, `hydra`, `lightning`, `tensorboard`, `transformers`, ..."""
+    tracker_run_id: str | None = None
+    mode: Literal["online", "offline"] | None = None
+    stamp: str | None = None
+    """Start as the folder's name states it, `YYYY-MM-DDTHH:MM:SS` without zone."""
+    stamp_in_utc: bool = False
+    """True where the tracker writes UTC in the name (W&B up to 0.9)."""
+    copy_of_latest: bool = False
+    """A real folder in place of W&B's `latest-run` link: it repeats another directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunField:
+    """One thing that one file says of a run, e.g. `display_name`.
+
+    The same field may be said by several files; `rank` orders them, the lowest wins, and the
+    others stay visible.
+    """
+
+    name: str
+    value: str
+    rank: int
+    moment: Moment | None = None
+    """Set for fields that are times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration document, unwrapped to plain data."""
+
+    kind: str
+    """`wandb-config`, `wandb-stream`, `wandb-debug-log`, `hydra-config`, `hydra-overrides`,
+    `sidecar`, `sidecar-yaml`, `sidecar-resolved`, `metadata`, `hparams`, `config-file`."""
+    document: dict[str, Plain]
+    rank: int = 0
+    """Which one to believe where several of one run disagree: the lowest wins."""
+    unresolved: tuple[str, ...] = ()
+    """Dotted keys whose value still holds `${...}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The history of one metric of a run; the three lists have the same length."""
+
+    name: str
+    steps: tuple[int | None, ...]
+    values: tuple[float, ...]
+    """NaN and infinities are values like others."""
+    times: tuple[float | None, ...]
+    """Seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One summary value of a run (W&B's last value unless told otherwise)."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A path, id or digest that a file names and that may tie it to another.
+
+    Roles: `output-dir`, `checkpoint-path`, `restored-from`, `run-id`, `artifact-digest`,
+    `config-path`, `log-line` (a line with a millisecond stamp, shortened to its hash), ...
+    """
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that one item says."""
+
+    checkpoint: Checkpoint | None = None
+    run_directory: RunDirectory | None = None
+    """The run directory that fields, configs, metrics and mentions below belong to."""
+    fields: tuple[RunField, ...] = ()
+    configs: tuple[Config, ...] = ()
+    """With a run directory: of that run. Without: of the checkpoint(s) beside the file."""
+    series: tuple[Series, ...] = ()
+    summaries: tuple[Summary, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+
+Kind = Literal["file", "directory", "link", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a directory, with at most one stat behind it."""
+
+    name: str
+    kind: Kind
+    """`link` for every symbolic link, `other` for FIFOs, sockets, devices."""
+    size: int = 0
+    """For a link to a file inside the root: of that file."""
+    mtime_ns: int = 0
+    inode: int = 0
+    target: str | None = None
+    """For a link: its text, as it stands."""
+    link: Literal["inside", "outside", "dead"] | None = None
+    """For a link: whether it leads to a file or folder inside the root. Only `inside` links to
+    files may be opened, and a linked directory is never entered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One directory as the scan found it."""
+
+    path: str
+    """Relative to the root, `/` between parts; `.` for the root itself."""
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that a reader knows how to read, and what tells whether it changed."""
+
+    reader: str
+    """Name of the reader in `catalog.sources.registry`."""
+    path: str
+    """Relative to the root; for a directory checkpoint the directory."""
+    size: int
+    """Bytes; for a directory checkpoint the sum over its parts."""
+    mtime_ns: int
+    """Modification time; for a directory checkpoint the newest of its parts."""
+    inode: int = 0
+    is_link: bool = False
+    run_directory: str | None = None
+    """Path of the run directory that the item belongs to, if its place tells."""
+    parts: tuple[str, ...] = ()
+    """For a directory checkpoint: the names of the files that belong to it."""

@@ -1,0 +1,71 @@
+"""Names and places that several readers share: joining, splitting, opening with care."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, BinaryIO
+
+from catalog.sources.facts import Entry, Item, Listing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def join(folder: str, name: str) -> str:
+    """Return the root-relative path of `name` in `folder` (`.` for the root itself)."""
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def split(path: str) -> tuple[str, str]:
+    """Return (folder, name) of a root-relative path; the folder of a top name is `.`."""
+    folder, _, name = path.rpartition("/")
+    return folder or ".", name
+
+
+def is_file(entry: Entry) -> bool:
+    """Say whether an entry may be opened: a regular file, or a link that stays in the root."""
+    return entry.kind == "file" or (entry.kind == "link" and entry.link == "inside")
+
+
+def item_of(
+    reader: str, listing: Listing, entry: Entry, *, run_directory: str | None = None
+) -> Item:
+    """Return the item for one file of a listing."""
+    return Item(
+        reader=reader,
+        path=join(listing.path, entry.name),
+        size=entry.size,
+        mtime_ns=entry.mtime_ns,
+        inode=entry.inode,
+        is_link=entry.kind == "link",
+        run_directory=run_directory,
+    )
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, and nothing else.
+
+    A FIFO that took the file's place since the scan would block a plain `open` for ever.
+
+    Raises:
+        OSError: the file is gone, forbidden, or no regular file.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_at_most(path: Path, limit: int) -> bytes:
+    """Return the first `limit` bytes of a file (fewer where it is shorter).
+
+    Raises:
+        OSError: as `open_regular`.
+
+    """
+    with open_regular(path) as file:
+        return file.read(limit)

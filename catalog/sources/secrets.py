@@ -1,0 +1,154 @@
+"""Credentials that strayed into configurations and command lines are not stored.
+
+Two signs: a key that is named like a credential (`api_key`, `hf_token`, `password`; but not
+`num_tokens`, `pad_token`, `tokenizer`), and text that looks like a well-known kind of key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+from catalog.sources.facts import Plain, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+REDACTED = "<redacted>"
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET = frozenset({
+    "password", "passwd", "passphrase", "pwd", "secret", "secrets", "credential", "credentials",
+    "apikey", "authorization", "bearer", "cookie", "passcode",
+})  # fmt: skip
+_KEY_OWNERS = frozenset({
+    "api", "access", "secret", "private", "encryption", "signing", "ssh", "auth", "account",
+    "storage", "license", "wandb", "service", "client",
+})  # fmt: skip
+_TOKEN_OWNERS = frozenset({
+    "hf", "hub", "huggingface", "huggingfacehub", "auth", "access", "api", "refresh", "bearer",
+    "github", "gh", "gitlab", "git", "wandb", "slack", "bot", "telegram", "discord", "security",
+    "session", "secret", "personal", "login", "oauth", "csrf", "neptune", "comet", "mlflow",
+    "clearml", "openai", "anthropic", "deploy", "registry", "pypi",
+})  # fmt: skip
+_MEASURES = frozenset({
+    "num", "n", "max", "min", "len", "length", "size", "count", "id", "ids", "index", "idx",
+    "use", "has", "is", "dim", "type", "name", "file", "path", "limit", "per", "weight", "loss",
+})  # fmt: skip
+_VALUES = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Z])"
+    r"|hf_[A-Za-z0-9]{30,}"
+    r"|gh[pousr]_[A-Za-z0-9]{36,}"
+    r"|github_pat_[A-Za-z0-9_]{22,}"
+    r"|glpat-[A-Za-z0-9_-]{20,}"
+    r"|sk-[A-Za-z0-9_-]{20,}"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}"
+    r"|AIza[0-9A-Za-z_-]{35}"
+    r"|wandb_v1_[A-Za-z0-9_]{20,}"
+    r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]*"
+    r")"
+)
+_USERINFO = re.compile(
+    r"(?<=://)(?:[^\s/@:]{0,256}:[^\s/@]{1,256}|(?:(?<=https://)|(?<=http://))[^\s/@:]{1,256})@"
+)
+_PLACEHOLDER = re.compile(r"<[^<>]*>|\$\{.*\}|\*+")
+_WANDB_KEY = re.compile(r"[0-9a-f]{40}")
+_ASSIGNMENT = re.compile(r"(\s*[-+~]{0,2}([^=\s]{1,128})=)([\s\S]*)")
+
+
+def redact(document: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[str, ...]]:
+    """Return a copy without credentials, and the dotted keys where they stood.
+
+    Args:
+        document: plain data; it is not changed.
+
+    """
+    found: list[str] = []
+    return {key: _value(key, part, key, found) for key, part in document.items()}, tuple(found)
+
+
+def redact_text(text: str) -> str:
+    """Return text with everything that looks like a credential replaced."""
+    return _VALUES.sub(REDACTED, _USERINFO.sub(f"{REDACTED}@", text))
+
+
+def redact_arguments(arguments: Iterable[str]) -> list[str]:
+    """Return a command line without credentials: `--api_key X`, `api_key=X`, `+db.password=X`."""
+    clean: list[str] = []
+    hide_next = False
+    for argument in arguments:
+        assignment = _ASSIGNMENT.fullmatch(argument)
+        if hide_next and not argument.startswith("-"):
+            clean.append(REDACTED)
+        elif assignment and assignment[3] and is_secret(assignment[2].lstrip("-+~"), assignment[3]):
+            clean.append(assignment[1] + REDACTED)
+        else:
+            clean.append(redact_text(argument))
+        hide_next = argument.startswith("--") and is_secret(argument.lstrip("-"), "x" * 8)
+    return clean
+
+
+def redaction_problem(keys: tuple[str, ...]) -> tuple[Problem, ...]:
+    """Return the problem that records a redaction, or nothing where there was none."""
+    if not keys:
+        return ()
+    named = ", ".join(keys[:10]) + (f" and {len(keys) - 10} more" if len(keys) > 10 else "")
+    return (
+        Problem(
+            "secret-redacted",
+            f"Looks like a credential and is stored as {REDACTED}: {named}. "
+            "Remove it from the file, and revoke it if it is real.",
+        ),
+    )
+
+
+def is_secret(key: str, value: Plain) -> bool:
+    """Say whether a value under this key is a credential, judged by the key.
+
+    Args:
+        key: one key, or a dotted one of which the last part counts.
+        value: empty values, booleans and numbers under token-like keys are no credentials.
+
+    """
+    if value is None or isinstance(value, (bool, dict, list)) or value in ("", "None", "null"):
+        return False
+    if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
+        return False
+    words = [word.lower() for word in _WORDS.findall(key.rpartition(".")[2])]
+    if not words:
+        return False
+    if _SECRET.intersection(words) and not _MEASURES.intersection(words):
+        return True
+    if not isinstance(value, str):
+        return False
+    pairs = set(itertools.pairwise(words))
+    if any(owner in _KEY_OWNERS and word in {"key", "keys"} for owner, word in pairs):
+        return True
+    if words[-1] == "key" and _WANDB_KEY.fullmatch(value):
+        return True
+    if words[-1] != "token" or value.startswith("["):
+        return False
+    return len(words) == 1 or words[-2] in _TOKEN_OWNERS
+
+
+def _value(key: str, value: Plain, dotted: str, found: list[str]) -> Plain:
+    if isinstance(value, dict):
+        hidden = is_secret(key, "x" * 8)
+        return {
+            name: _value(key if hidden else name, part, f"{dotted}.{name}", found)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [_value(key, part, f"{dotted}.{i}", found) for i, part in enumerate(value)]
+    if value != REDACTED and is_secret(key, value):
+        found.append(dotted)
+        return REDACTED
+    if isinstance(value, str):
+        text = redact_text(value)
+        if text != value:
+            found.append(dotted)
+        return text
+    return value

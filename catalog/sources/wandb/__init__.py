@@ -1,0 +1,1 @@
+"""Readers of Weights & Biases run directories, without the wandb package."""

@@ -1,0 +1,121 @@
+"""W&B run directories: recognised by their names, wherever they lie.
+
+Names (https://docs.wandb.ai, and 1,480 directories seen): `run-STAMP-ID`, `offline-run-STAMP-ID`,
+`dryrun-STAMP-ID` (0.8), with STAMP = `YYYYMMDD_HHMMSS` and everything after the next hyphen the
+id, which may hold hyphens, dots and blanks. `latest-run` and `latest-run.PID` are links to one
+of them, or real copies where a tool followed the link. From 0.10 on the files lie in `files/`
+and `logs/` and the stamp is local time; in 0.8 they lie in the directory itself and the stamp
+is UTC.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from catalog.sources.facts import Entry, Listing, RunDirectory
+from catalog.sources.paths import split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = re.compile(r"(run|offline-run|dryrun)-(\d{8})_(\d{6})-(.+)", re.DOTALL)
+_LATEST = re.compile(r"latest-run(?:\.\d+)?")
+_STREAM = re.compile(r"run-(.+)\.wandb", re.DOTALL)
+
+TRACKER = "wandb"
+
+
+def is_named(path: str) -> bool:
+    """Say whether the last name of a path is that of a run directory."""
+    name = split(path)[1]
+    return bool(_NAME.fullmatch(name) or _LATEST.fullmatch(name))
+
+
+def stream_id(name: str) -> str | None:
+    """Return the run id in a stream's file name, `run-ID.wandb`, or None."""
+    match = _STREAM.fullmatch(name)
+    return match[1] if match else None
+
+
+def holder_of(listing: Listing, subfolder: str) -> str:
+    """Return the run directory of files in this listing: the parent of `files/` or `logs/`.
+
+    Args:
+        listing: a directory with run files in it.
+        subfolder: `files` or `logs`; any other directory is itself the run directory (0.8).
+
+    """
+    folder, name = split(listing.path)
+    return folder if name == subfolder else listing.path
+
+
+def companions(listing: Listing) -> bool:
+    """Say whether files lie here that only W&B writes, so that a `config.yaml` is W&B's too."""
+    return any(
+        entry.name in {"wandb-metadata.json", "wandb-summary.json"} for entry in listing.entries
+    )
+
+
+def describe(
+    root: Path, path: str, *, flat: bool = False, run_id: str | None = None
+) -> RunDirectory:
+    """Return what the name and place of a run directory tell.
+
+    Args:
+        root: the ingested root.
+        path: the run directory, relative to it.
+        flat: whether a file of the 0.8 layout was found directly in it.
+        run_id: an id that a file states, for directories whose name has none.
+
+    """
+    name = split(path)[1] if path != "." else root.absolute().name
+    match = _NAME.fullmatch(name)
+    if not match:
+        return RunDirectory(
+            path=path,
+            tracker=TRACKER,
+            tracker_run_id=run_id or _id_inside(root / path),
+            copy_of_latest=bool(_LATEST.fullmatch(name)),
+        )
+    prefix, date, time, identity = match.groups()
+    mode: Literal["online", "offline"] = "online" if prefix == "run" else "offline"
+    return RunDirectory(
+        path=path,
+        tracker=TRACKER,
+        tracker_run_id=identity,
+        mode=mode,
+        stamp=_stamp(date + time),
+        stamp_in_utc=flat and not _has_subfolders(root / path),
+    )
+
+
+def _stamp(digits: str) -> str | None:
+    try:
+        return datetime.strptime(digits, "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 (zone unknown)
+    except ValueError:
+        return None
+
+
+def _id_inside(folder: Path) -> str | None:
+    """Return the id of the only stream in a folder; None for none or several."""
+    ids = {identity for name in _names(folder) if (identity := stream_id(name))}
+    return ids.pop() if len(ids) == 1 else None
+
+
+def _has_subfolders(folder: Path) -> bool:
+    return any(name in {"files", "logs"} or stream_id(name) for name in _names(folder))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def entry_named(listing: Listing, name: str) -> Entry | None:
+    """Return the entry of that name, or None."""
+    return next((entry for entry in listing.entries if entry.name == name), None)
