@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Write = Callable[["Path", Any], "Path"] if TYPE_CHECKING else object
+    Write = Callable[[Path, Any], Path]
+
 both = pytest.mark.parametrize("write", [write_torch_zip, write_torch_legacy])
 
 

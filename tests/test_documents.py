@@ -103,6 +103,11 @@ def test_json_over_a_longer_document_keeps_its_nul_bytes_out(tmp_path: Path) -> 
     assert read_json(write(tmp_path, b'{"loss": 1}\n\0\0\0')).mapping == {"loss": 1}
 
 
+@pytest.mark.parametrize("text", ["9" * 5000, "0x" + "f" * 9000, "1:" + "9" * 500, "0" * 99])
+def test_yaml_integers_that_no_column_holds_stay_text(text: str) -> None:
+    assert parse_yaml(f"a: {text}".encode()) == {"a": text}
+
+
 def test_lone_surrogates_and_nul_become_replacement_characters() -> None:
     assert parse_json(rb'{"a\u0000": "\ud800x"}') == {"a\ufffd": "\ufffdx"}
 

@@ -100,7 +100,7 @@ def test_whole_streams_agree_with_the_summary_written_beside_them(trees: Trees) 
         for name, value in numbers(json.loads(beside.read_text())):
             assert math.isclose(stream[name], value, rel_tol=1e-12), (path, name)
             compared += 1
-    assert compared > 300
+    assert compared > 250
 
 
 def test_history_ends_at_the_summary(trees: Trees) -> None:

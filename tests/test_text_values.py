@@ -102,6 +102,11 @@ def test_resolvers_dead_ends_circles_and_missing_values_stay_as_written() -> Non
     )  # fmt: skip
 
 
+def test_a_reference_that_never_closes_is_text() -> None:
+    document: dict[str, Any] = {"a": "${b" + " " * 200_000, "b": "${" * 50_000}
+    assert resolve(document) == document
+
+
 def test_references_cannot_unfold_without_bound() -> None:
     chain: dict[str, Any] = {"l0": "x" * 100}
     chain |= {f"l{i}": f"${{l{i - 1}}}" * 10 for i in range(1, 20)}

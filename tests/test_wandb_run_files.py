@@ -293,6 +293,12 @@ def test_the_debug_log_holds_config_identity_and_exit_code(tmp_path: Path) -> No
     assert facts.mentions == (Mention("run-directory", "/w/run-1-a"),)
 
 
+def test_a_hostile_debug_log_is_read_in_one_pass(tmp_path: Path) -> None:
+    text = "2026-11-23 23:57:44,749 x] config_cb a " * 40_000 + "Logging user logs to " * 40_000
+    facts = read_one(tmp_path, f"{RUN}/logs/debug.log", text + " None")
+    assert len(facts.mentions) == 0
+
+
 def test_a_config_entry_cut_in_the_middle_is_a_problem(tmp_path: Path) -> None:
     facts = read_one(tmp_path, f"{RUN}/logs/debug.log", "config: {'a': 1, 'b': {'c'")
     assert codes(facts) == ["unreadable-config"]

@@ -36,14 +36,19 @@ def print_rows(rows: Rows, form: Format, *, more: str = "") -> None:
 
         sys.stdout.write(markdown_table(rows))
     else:
-        writer = csv.writer(
-            sys.stdout, delimiter="," if form is Format.CSV else "\t", lineterminator="\n"
-        )
+        writer = csv.writer(_Lines(), delimiter="," if form is Format.CSV else "\t")
         writer.writerow(rows.columns)
         writer.writerows([_cell(value) for value in row] for row in rows.rows)
     if rows.truncated:
         sys.stdout.flush()
         sys.stderr.write(f"catalog: only the first {len(rows.rows)} rows are shown. {more}\n")
+
+
+class _Lines:
+    """Ends lines with a newline alone; the csv module quotes all line ends only if told CRLF."""
+
+    def write(self, line: str) -> None:
+        sys.stdout.write(line.removesuffix("\r\n") + "\n")
 
 
 def print_json(value: Any) -> None:

@@ -150,8 +150,7 @@ def _tell_times(folders: Iterable[Folder]) -> None:
         if stated is not None:
             folder.started_at = stated
             if folder.stamp is not None and not folder.stamp_in_utc:
-                folder.zone = zone_between(folder.stamp, stated)
-                folder.zone_basis = "inferred" if folder.zone else None
+                folder.zone, folder.zone_basis = _zone(folder, folder.stamp, stated)
                 if folder.zone:
                     zones[folder.root_id].add(folder.zone)
         elif folder.stamp is not None and folder.stamp_in_utc:
@@ -167,6 +166,14 @@ def _tell_times(folders: Iterable[Folder]) -> None:
             folder.started_at = local_to_utc(folder.stamp, folder.zone)
     for folder in folders:
         folder.ended_at = _ended(folder)[0]
+
+
+def _zone(folder: Folder, stamp: str, stated: str) -> tuple[str | None, str | None]:
+    offset = folder.value("utc_offset")
+    if offset is not None:
+        return offset, "stated"
+    zone = zone_between(stamp, stated)
+    return zone, "inferred" if zone else None
 
 
 def _adopt_copies(folders: list[Folder]) -> None:

@@ -41,7 +41,7 @@ def link_checkpoints(
         progress: called as work goes on.
     """
     folders = load_folders(connection)
-    runs = [folder for folder in folders if is_run(folder) and folder.tracker == "wandb"]
+    runs = [folder for folder in folders if is_run(folder)]
     subjects = load_subjects(connection, folders)
     finder = Finder(connection, runs, settings)
     context = Context(

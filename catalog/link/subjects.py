@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
-from catalog.ingest.runs import RUN_TRACKERS
 from catalog.ingest.store import table_of
 from catalog.schema.tables import (
     Checkpoint,
@@ -320,8 +319,16 @@ class Configs:
 
 
 def is_run(folder: RunFolder) -> bool:
-    """Tell whether a checkpoint can be linked to it: a tracker's record, no mere job folder."""
-    return folder.tracker in RUN_TRACKERS and folder.run_id is not None
+    """Tell whether a checkpoint can be linked to it: W&B's record of a run.
+
+    A job's output folder or a logger's `version_N` says where a checkpoint lies, which
+    `checkpoint_directory` keeps; a sweep's config file tells of a run and is no folder of it.
+    """
+    return (
+        folder.tracker == "wandb"
+        and folder.run_id is not None
+        and not folder.path.endswith((".yaml", ".yml"))
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

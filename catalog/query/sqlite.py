@@ -7,6 +7,7 @@ handler stops what takes too long.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -41,7 +42,9 @@ _STEPS_BETWEEN_LOOKS = 2_000
 _LONGEST_VALUE = 64 * 1024 * 1024
 """Bytes of one text: above any config, below what one function call can exhaust memory with."""
 _BUSY_SECONDS = 5.0
-ONLY_READS = (
+_REFUSED = re.compile("not authorized|cannot VACUUM")
+"""Refusals that SQLite reports with the code of a mere error."""
+_ONLY_READS = (
     "`catalog sql` only reads: give it one SELECT (or WITH ... SELECT). "
     "Writing, PRAGMA, ATTACH and extensions are refused."
 )
@@ -101,7 +104,10 @@ class SqliteReader:
         try:
             return _connect(uri)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+            if error.sqlite_errorcode & 0xFF not in {
+                sqlite3.SQLITE_CANTOPEN,
+                sqlite3.SQLITE_READONLY,
+            }:
                 raise self._explain(error) from error
             log = file.with_name(f"{file.name}-wal")
             if log.exists() and log.stat().st_size:
@@ -155,8 +161,8 @@ class SqliteReader:
             return DatabaseError(
                 f"{self._shown} cannot be opened: check that you may read it and its folder."
             )
-        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or "prohibited" in str(error):
-            return QueryError(ONLY_READS)
+        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or _REFUSED.match(str(error)):
+            return QueryError(_ONLY_READS)
         return QueryError(
             f"The database did not understand the query: {str(error).rstrip('.')}. "
             "`catalog query` lists the views; docs/schema.md describes their columns."

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from catalog.settings import Settings
 
-MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "peft-adapter"})
+MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "hf-adapter"})
 """Formats that are folders with their own `config.json` (or `adapter_config.json`)."""
 
 

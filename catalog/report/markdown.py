@@ -53,7 +53,9 @@ class _Page:
         self._lines += lines
 
     def heading(self, text: str, level: int = 2) -> None:
-        self.add("", f"{'#' * level} {text}", "")
+        if self._lines[-1:] != [""]:
+            self.add("")
+        self.add(f"{'#' * level} {text}", "")
 
     def source(self, *names: str) -> None:
         """Say where the numbers above come from."""

@@ -29,9 +29,8 @@ def open_engine(location: Location, *, durable: bool = False) -> Engine:
         durable: every commit is on disk before the next statement. Without it the last
             commits may be lost with the power (never in part), and an ingest reads again.
 
-    On SQLite: foreign keys are enforced, the journal is a write-ahead log (readers go on
-    while an ingest writes), and every transaction begins IMMEDIATE, so that two writers
-    queue up instead of failing half-way.
+    On SQLite: foreign keys are enforced, and every transaction begins IMMEDIATE, so that two
+    writers queue up instead of failing half-way.
 
     Raises:
         DatabaseError: the driver that the URL needs is not installed.
@@ -56,7 +55,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -77,6 +77,7 @@ def open_for_writing(location: Location) -> Engine:
                 found = _found(connection)
                 empty = not inspect(connection).get_table_names()
             if found is None and empty:
+                _keep_write_ahead_log(engine)
                 _run_revisions(engine)
             else:
                 check(found, location.shown)
@@ -177,6 +178,16 @@ def _found(connection: Connection) -> str | None:
         return None
     version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - a constant
     return None if version is None else str(version)
+
+
+def _keep_write_ahead_log(engine: Engine) -> None:
+    """Let readers go on while an ingest writes; SQLite keeps this in the file."""
+    if engine.dialect.name == "sqlite":
+        connection = engine.raw_connection()
+        try:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
 
 
 def _run_revisions(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from catalog.sources.plain import MAX_DEPTH, leaves
 if TYPE_CHECKING:
     from catalog.sources.facts import Plain
 
-_REFERENCE = re.compile(r"(?<!\\)\$\{\s*(\.*[^${}:.\s][^${}:]*|\.+)\s*\}")
+_REFERENCE = re.compile(r"(?<!\\)\$\{(\s{0,8}\.{0,32}[^${}:.\s][^${}:]{0,500}|\s{0,8}\.{1,32})\}")
 _MAX_TEXT = 64 * 1024
 _MAX_STEPS = 100_000
 _MAX_CHAIN = 24

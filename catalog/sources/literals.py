@@ -21,6 +21,7 @@ MAX_LENGTH = 512 * 1024
 """Characters of one literal that are looked at."""
 
 _MAX_LOOSE_QUOTES = 100
+_MAX_DIGITS = 40
 
 _SPACE = re.compile(r"\s*")
 _STRING = re.compile(r"""[bBrRuU]{0,2}(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""", re.DOTALL)
@@ -165,10 +166,8 @@ def _string(token: str) -> str:
 
 def _number(token: str) -> int | float | str:
     digits = token.replace("_", "")
-    try:
+    if digits.lstrip("+-").isdecimal() and len(digits) <= _MAX_DIGITS:
         return int(digits)
-    except ValueError:
-        pass
     try:
         return float(digits)
     except ValueError:

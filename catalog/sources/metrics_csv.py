@@ -143,6 +143,7 @@ def _columns(rows: Iterator[list[str]]) -> tuple[tuple[Series, ...], list[Proble
 
 def _step(cell: str) -> int | None:
     try:
-        return int(float(cell))
-    except (ValueError, OverflowError):
+        number = float(cell)
+    except ValueError:
         return None
+    return int(number) if abs(number) < 2**63 else None

@@ -43,6 +43,7 @@ _SUFFIXES = {
 _PLAIN = {
     "config.yaml": "config-file",
     "config.json": "config-file",
+    "adapter_config.json": "config-file",
     "train.yaml": "config-file",
     "predict.yaml": "config-file",
     "hparams.yaml": "hparams",
@@ -94,7 +95,6 @@ def read(root: Path, item: Item) -> Facts:
 
     Raises:
         OSError: the file cannot be read.
-
     """
     name = split(item.path)[1]
     kind = kind_of(name)

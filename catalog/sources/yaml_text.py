@@ -30,6 +30,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
 _PREFIX = "tag:yaml.org,2002:"
 _DOTLESS_FLOAT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+")
+_MAX_DIGITS = 40
 _TRUE = frozenset({"yes", "true", "on"})
 _PLAIN_TAGS = frozenset(
     _PREFIX + name
@@ -191,12 +192,14 @@ def _construct(kind: str, text: str) -> Plain:
             return _integer(text.replace("_", ""))
         if kind == "float":
             return _float(text.replace("_", "").lower())
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     return clean(text)
 
 
 def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(text)
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
     if digits.startswith("0b"):

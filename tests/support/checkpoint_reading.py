@@ -29,8 +29,8 @@ def listing(root: Path, path: str = ".") -> Listing:
 
 
 def _leads(root: Path, path: str) -> Literal["inside", "outside", "dead"]:
-    target = Path(path).resolve()
-    if not target.is_relative_to(root.resolve()):
+    target = Path(os.path.realpath(path))
+    if not target.is_relative_to(os.path.realpath(root)):
         return "outside"
     return "inside" if target.exists() else "dead"
 

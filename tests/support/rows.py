@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel
 
@@ -33,8 +34,7 @@ from catalog.schema.tables import (
     Sidecar,
 )
 
-if TYPE_CHECKING:
-    from pathlib import Path
+Place = TypeVar("Place", Path, str)
 
 ROOT = "/data/ocr"
 JOB = "outputs/ocr-pan_decoder-unknown_training_20251018_023219/checkpoints"
@@ -238,8 +238,8 @@ def story() -> list[list[SQLModel]]:
     ]
 
 
-def fill(db: Path) -> Path:
-    """Write the story into an empty catalog."""
+def fill(db: Place) -> Place:
+    """Write the story into an empty catalog, a file or a URL."""
     engine = open_engine(locate(db))
     with Session(engine) as session:
         for batch in story():

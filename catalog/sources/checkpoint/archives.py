@@ -91,17 +91,17 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         checkpoint = with_doubt(with_safety(_with_error(checkpoint, error), error.found))
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
-    trusted = entry.crc != 0 and entry.crc == zlib.crc32(data)
-    prefix = top + "data/"
-    crcs = {
-        name[len(prefix) :]: (line.crc, line.size)
-        for name, line in directory.entries.items()
-        if trusted and name.startswith(prefix)
-    }
+
+    def sum_of(key: str) -> tuple[int, int] | None:
+        line = directory.entries.get(f"{top}data/{key}")
+        return None if line is None else (line.crc, line.size)
+
+    trusted = entry.crc == zlib.crc32(data)
     checkpoint = with_safety(checkpoint, skeleton.found)
     if others:
         checkpoint = with_doubt(checkpoint)
-    facts = describe(checkpoint, skeleton.root, _numbers(source, directory), own_path, crcs)
+    numbers = _numbers(source, directory)
+    facts = describe(checkpoint, skeleton.root, numbers, own_path, sum_of if trusted else None)
     return _finished(facts, source, problems)
 
 
@@ -180,7 +180,7 @@ def _cut(source: ByteSource, own_path: str) -> Facts:
     if None not in stored and missing > 0:
         reason = f"the end of the archive is missing, at least {missing:,} bytes"
         checkpoint = replace(checkpoint, reason=reason)
-    return _finished(describe(checkpoint, skeleton.root, Numbers(), own_path, {}), source, [])
+    return _finished(describe(checkpoint, skeleton.root, Numbers(), own_path), source, [])
 
 
 def _damaged(source: ByteSource, error: torch_zip.ZipError) -> Facts:

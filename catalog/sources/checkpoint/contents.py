@@ -16,7 +16,7 @@ from catalog.sources.plain import clean
 from catalog.sources.secrets import redact, redaction_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from catalog.sources.checkpoint.inert import Found
     from catalog.sources.checkpoint.numbers import Numbers
@@ -31,7 +31,7 @@ def describe(
     root: object,
     number: Numbers,
     own_path: str,
-    crcs: Mapping[str, tuple[int, int]],
+    sum_of: Callable[[str], tuple[int, int] | None] | None = None,
 ) -> Facts:
     """Return the facts that a checkpoint's root states.
 
@@ -40,7 +40,7 @@ def describe(
         root: the root of its pickle, in stand-ins.
         number: gives the number in a value of the checkpoint.
         own_path: where the file lies now.
-        crcs: (CRC-32, size) of each storage by its key, empty where the container has none.
+        sum_of: gives (CRC-32, size) of a storage by its key, where the container has sums.
     """
     top = root if isinstance(root, dict) else {}
     training = training_of(top, number) if top else Training("torch")
@@ -66,7 +66,7 @@ def describe(
         tensors=tensors.described(stubs),
         parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
         tensor_bytes=tensors.byte_count(stubs) if stubs else None,
-        weights_fingerprint=tensors.fingerprint(stubs, crcs) if stubs and crcs else None,
+        weights_fingerprint=tensors.fingerprint(stubs, sum_of) if stubs and sum_of else None,
         optimizers=_optimizers(top),
     )
     mentions = [Mention("checkpoint-path", path) for path in callback.paths[:_MAX_MENTIONS]]

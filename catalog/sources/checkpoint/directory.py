@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Entry, Listing
 
 WEIGHTS: Final = re.compile(
-    r"(?:model|pytorch_model|diffusion_pytorch_model|adapter_model|tf_model|flax_model)"
-    r"(?:-\d{5}-of-\d{5})?(?:\.fp16|\.bf16)?\.(?:safetensors|bin|h5|msgpack)"
+    r"(?:(?:model|adapter_model|diffusion_pytorch_model)@\.safetensors"
+    r"|(?:pytorch_model|adapter_model|diffusion_pytorch_model)@\.bin"
+    r"|tf_model@\.h5|flax_model@\.msgpack)".replace("@", r"(?:-\d{5}-of-\d{5})?(?:\.fp16|\.bf16)?")
 )
 """Names under which Hugging Face libraries save weights, whole or in shards."""
 

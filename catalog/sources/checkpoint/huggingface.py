@@ -20,9 +20,8 @@ from catalog.sources.checkpoint.safety import VERDICTS
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.checkpoint.tensors import element_count
 from catalog.sources.documents import parse_json
-from catalog.sources.facts import Checkpoint, Config, Facts, Mention, Problem, Score
+from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
 from catalog.sources.plain import DocumentError, is_number, to_float
-from catalog.sources.secrets import redact, redaction_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,12 +75,11 @@ def read_hugging_face(root: Path, item: Item) -> Facts:
     folder = _Folder(root, item.path, item.parts)
     checkpoint = _weights(folder)
     checkpoint = replace(checkpoint, format=_format(item.parts), framework="transformers")
-    checkpoint, configs = _configs(folder, checkpoint)
+    checkpoint = _config(folder, checkpoint)
     checkpoint = _arguments(folder, checkpoint)
     checkpoint = _state(folder, checkpoint)
     return Facts(
         checkpoint=replace(checkpoint, bytes_read=folder.bytes_read),
-        configs=configs,
         mentions=tuple(dict.fromkeys(folder.mentions)),
         problems=tuple(folder.problems),
     )
@@ -159,23 +157,17 @@ def _with_missing(folder: _Folder, chosen: list[str], checkpoint: Checkpoint) ->
     return replace(checkpoint, status="truncated", reason=reason)
 
 
-def _configs(folder: _Folder, checkpoint: Checkpoint) -> tuple[Checkpoint, tuple[Config, ...]]:
-    """Return the model's and the adapter's config.json as documents."""
-    configs = []
+def _config(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
+    """Take the version and the base model; the config itself is the sidecar reader's."""
     version = None
-    for rank, name in enumerate(("config.json", "adapter_config.json")):
-        document = folder.mapping(name)
-        if document is None:
-            continue
-        document, redacted = redact(document)
-        folder.problems += redaction_problem(redacted)
-        configs.append(Config("config-file", document, rank=rank))
+    for name in ("config.json", "adapter_config.json"):
+        document = folder.mapping(name) or {}
         stated = document.get("transformers_version")
         version = stated if isinstance(stated, str) else version
         base = document.get("base_model_name_or_path")
         if isinstance(base, str) and base:
             folder.mentions.append(Mention("base-model", base))
-    return replace(checkpoint, framework_version=version), tuple(configs)
+    return replace(checkpoint, framework_version=version)
 
 
 def _arguments(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:

@@ -82,6 +82,8 @@ def read(root: Path, item: Item) -> Facts:
 
 def _not_a_file(root: Path, item: Item) -> Facts:
     if (root / item.path).is_dir():
+        if item.is_link:
+            return Facts()  # the directory is told of where it lies
         message = "A directory has a checkpoint's name, and holds no kind of checkpoint known here."
         return Facts(problems=(Problem("directory-named-checkpoint", message),))
     reason = "a FIFO, socket or device stands there; it was not opened"

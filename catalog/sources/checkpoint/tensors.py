@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from catalog.sources.facts import Tensor
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MAX_TENSORS: Final = 100_000
 MAX_MODULES: Final = 100_000
@@ -198,33 +199,34 @@ def storage_bytes(dtype: str | None, length: int) -> int | None:
     return None if size is None else size * length
 
 
-def fingerprint(stubs: list[NamedStub], crcs: Mapping[str, tuple[int, int]]) -> str | None:
+def fingerprint(
+    stubs: list[NamedStub], sum_of: Callable[[str], tuple[int, int] | None]
+) -> str | None:
     """Return a digest that is equal for equal weights, made of CRC-32s alone.
 
     Args:
         stubs: the model's tensors.
-        crcs: (CRC-32, size) of each storage by its key, as the archive's directory states them.
+        sum_of: (CRC-32, size) of a storage by its key, as the archive's directory states them.
 
     Returns:
         A SHA-256 in hex over names, types, shapes, and the sums of the storages; None where a
         sum is missing or the writer left the sums out (then all are zero).
-
     """
     digest = hashlib.sha256()
     summed = False
     for item in stubs:
         stub = item.stub
-        known = crcs.get(stub.storage.key) if stub.storage is not None else None
+        known = sum_of(stub.storage.key) if stub.storage is not None else None
         if known is None:
             return None
         summed = summed or known[0] != 0
-        offset = stub.offset if type(stub.offset) is int and stub.offset.bit_length() < 64 else -1
-        line = (item.name, stub.dtype, item.shape, _short_stride(stub.stride), offset, known)
-        digest.update(repr(line).encode("utf-8", "backslashreplace"))
+        stride = stub.stride if type(stub.stride) is tuple else ()
+        if len(stride) > MAX_DIMENSIONS:
+            return None
+        numbers = (len(item.shape), *item.shape, *stride, stub.offset, *known)
+        try:
+            digest.update(struct.pack(f"<{len(numbers)}q", *numbers))
+        except struct.error:
+            return None
+        digest.update(f"{stub.dtype}\0{item.name}\0".encode("utf-8", "backslashreplace"))
     return digest.hexdigest() if summed else None
-
-
-def _short_stride(stride: object) -> tuple[int, ...] | None:
-    if type(stride) is tuple and len(stride) <= MAX_DIMENSIONS:
-        return stride if all(type(n) is int and n.bit_length() < 64 for n in stride) else None
-    return None

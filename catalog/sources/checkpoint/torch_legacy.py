@@ -99,7 +99,7 @@ def _described(
     numbers: Numbers | None = None,
 ) -> Facts:
     checkpoint = with_safety(checkpoint, skeleton.found)
-    facts = describe(checkpoint, skeleton.root, numbers or Numbers(), own_path, {})
+    facts = describe(checkpoint, skeleton.root, numbers or Numbers(), own_path)
     checkpoint = replace(facts.checkpoint or checkpoint, bytes_read=source.bytes_read)
     return replace(facts, checkpoint=checkpoint)
 

@@ -92,7 +92,7 @@ def read_directory(source: ByteSource) -> ZipDirectory:
             position += 46
             name = data[position : position + names].decode("utf-8", "replace")
             position += names
-            if _WIDE in (packed, plain, at):
+            if packed == _WIDE or plain == _WIDE or at == _WIDE:
                 extra = data[position : position + extras]
                 plain, packed, at = _wide(extra, plain, packed, at)
             position += extras + notes

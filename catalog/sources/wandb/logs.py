@@ -31,11 +31,11 @@ _MAX_DEBUG_LOG = 4 * 1024 * 1024
 _DEBUG, _INTERNAL, _OUTPUT = "debug.log", "debug-internal.log", "output.log"
 
 _NEW_LINE = re.compile(r"^(?=\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}|config: )", re.MULTILINE)
-_UPDATE = re.compile(r"\] config_cb None None (\{.*)", re.DOTALL)
-_ONE_KEY = re.compile(r"\] config_cb (\S+) (.*) None\s*\Z", re.DOTALL)
+_UPDATE = "] config_cb "
 _EXIT_CODE = re.compile(r"got exitcode: (-?\d+)")
-_FINISHING = re.compile(r"finishing run (?:([^/\s]+)/)?([^/\s]+)/(\S+)")
-_RUN_FOLDER = re.compile(r"Logging user logs to (.+?)[/\\]logs[/\\]debug\.log")
+_FINISHING = re.compile(r"finishing run (?:([^/\s]+)/)?([^/\s]+)/(.+)")
+_LOGGING_TO = "Logging user logs to "
+_RUN_FOLDER = re.compile(r"(.+)[/\\]logs[/\\]debug\.log")
 _OFFSET = re.compile(rb'"time":"[0-9T:.-]{19,35}?(Z|[+-]\d{2}:\d{2})"')
 
 
@@ -113,7 +113,8 @@ def _life(text: str) -> Iterator[RunField]:
 
 
 def _folders(text: str) -> Iterator[Mention]:
-    if match := _RUN_FOLDER.search(text):
+    path = text.partition(_LOGGING_TO)[2][:4096].partition("\n")[0]
+    if match := _RUN_FOLDER.match(path):
         yield Mention("run-directory", match[1])
 
 
@@ -122,29 +123,20 @@ def _config(text: str) -> tuple[dict[str, Plain], list[Problem]]:
     config: dict[str, Plain] = {}
     failed = 0
     for entry in _NEW_LINE.split(text):
-        if entry.startswith("config: "):
-            literal, key = entry.removeprefix("config: "), None
-        elif "config_cb " not in entry:
-            continue
-        elif match := _UPDATE.search(entry):
-            literal = match[1].removesuffix("\n")
-            key = None
-        elif match := _ONE_KEY.search(entry):
-            key, literal = match[1], match[2]
-        else:
+        key, literal = _update(entry)
+        if not literal:
             continue
         try:
-            value = parse_literal(literal.strip())
+            value = parse_literal(literal)
         except ValueError:
-            if key is None:
+            if not key:
                 failed += 1
                 continue
             value = literal
-        update = value if key is None and isinstance(value, dict) else {}
-        if key is not None:
-            update = {key: value}
-        for name, part in update.items():
-            config[name] = prefer_resolved(config[name], part) if name in config else part
+        update = {key: value} if key else value
+        if isinstance(update, dict):
+            for name, part in update.items():
+                config[name] = prefer_resolved(config[name], part) if name in config else part
     config.pop("_wandb", None)
     problems = []
     if failed:
@@ -156,3 +148,18 @@ def _config(text: str) -> tuple[dict[str, Plain], list[Problem]]:
             )
         )
     return as_logged(config), problems
+
+
+def _update(entry: str) -> tuple[str, str]:
+    """Return (key, literal) of a config update; no key for a whole mapping, "" for no update.
+
+    Entries are `config: {...}` (what `wandb.init` was given), `config_cb None None {...}` (an
+    update) and `config_cb KEY VALUE None` (one key).
+    """
+    if entry.startswith("config: "):
+        return "", entry.removeprefix("config: ").strip()
+    said = entry.partition(_UPDATE)[2].strip()
+    if said.startswith("None None "):
+        return "", said.removeprefix("None None ")
+    key, _, value = said.partition(" ")
+    return (key, value.removesuffix(" None")) if value.endswith(" None") else ("", "")

@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from catalog.cli.main import COMMANDS, app, load
+from catalog.settings import SETTINGS
+from tests.support.rows import BEST, GOOD, LAST, LONE, RUN, TWINS, fill
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def db(empty_db: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CATALOG_DB", str(empty_db))
+    return fill(empty_db)
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def rows(*arguments: str) -> list[dict[str, Any]]:
+    result = call(*arguments, "-f", "json")
+    assert result.exit_code == 0, result.stderr
+    listed: list[dict[str, Any]] = json.loads(result.stdout)
+    return listed
+
+
+def refused(*arguments: str, code: int = 1) -> str:
+    """Return the one line on stderr of a command that must fail."""
+    result = call(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert isinstance(result.exception, SystemExit), result.exception
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("catalog: ")
+    assert line.endswith((".", "?"))
+    return str(line)
+
+
+def test_help_lists_every_command_without_cutting_its_line() -> None:
+    shown = call("--help").stdout
+    for name, line in COMMANDS.items():
+        assert f"{name:<8}  {line}" in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_first_line_of_a_command_s_help_is_its_line_in_the_list(name: str) -> None:
+    assert load(name).help.splitlines()[0] == COMMANDS[name]
+
+
+def test_version() -> None:
+    assert call("--version").stdout.startswith("catalog 0.")
+
+
+def test_a_mistyped_command_is_wrong_usage_and_near_ones_are_named() -> None:
+    result = call("quer")
+    assert result.exit_code == 2
+    assert "'query'" in result.stderr
+
+
+def test_query_without_a_name_lists_queries_and_views() -> None:
+    listed = {row["name"]: row["kind"] for row in rows("query")}
+    assert listed["unusable"] == "query"
+    assert listed["checkpoint_trace"] == "view"
+
+
+@pytest.mark.parametrize(
+    "flag", ["unusable", "usable", "migration-status", "ambiguous", "problems"]
+)
+def test_a_flag_asks_the_query_of_its_name(db: Path, flag: str) -> None:
+    assert rows("query", f"--{flag}") == rows("query", flag) != []
+
+
+def test_query_takes_parameters_and_a_limit(db: Path) -> None:
+    assert [row["metric"] for row in rows("query", "metrics", "-p", f"run={RUN}")] == [
+        "train/loss",
+        "val/hmean",
+    ]
+    result = call("query", "--unusable", "--limit", "1", "-f", "ndjson")
+    assert json.loads(result.stdout)["path"] == TWINS
+    assert result.stderr == "catalog: only the first 1 rows are shown. Raise --limit to see more.\n"
+
+
+def test_fail_if_any_tells_a_script(db: Path) -> None:
+    found = call("query", "--unusable", "--fail-if-any", "-f", "csv")
+    assert (found.exit_code, len(found.stdout.splitlines())) == (1, 5)
+    none = call("query", "unusable", "-p", "path=nosuch", "--fail-if-any")
+    assert (none.exit_code, none.stdout, none.stderr) == (0, "", "No rows.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["query", "--usable", "--unusable"], "One question at a time"),
+        (["query", "runs", "--unusable"], "One question at a time"),
+        (["query", "-p", "run=x"], "need the name"),
+        (["query", "metrics", "-p", "run"], "KEY=VALUE"),
+        (["query", "metrics"], "needs -p run=VALUE"),
+        (["query", "runs", "-p", "nosuch=1"], "no parameter 'nosuch'"),
+        (["sql", "SELECT 1", "--set", "sql_time=1"], "did you mean sql_time_limit"),
+        (["sql", "SELECT 1", "--set", "sql_row_limit=many"], "a whole number"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(db: Path, arguments: list[str], said: str) -> None:
+    assert said in refused(*arguments, code=2)
+
+
+def test_an_unknown_query_is_met_with_near_ones(db: Path) -> None:
+    assert "did you mean unusable" in refused("query", "unusabel")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO root VALUES (1)",
+        "WITH x AS (SELECT 1) DELETE FROM run",
+        "PRAGMA user_version = 1",
+    ],
+)
+def test_sql_only_reads(db: Path, sql: str) -> None:
+    assert "only reads" in refused("sql", sql)
+
+
+def test_sql_is_limited_by_settings(db: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n"
+    cut = call("sql", endless.format("i"), "--set", "sql_row_limit=2", "-f", "csv")
+    assert cut.stdout == "i\n1\n2\n"
+    assert "--set sql_row_limit" in cut.stderr
+    assert "--set sql_time_limit" in refused(
+        "sql", endless.format("COUNT(*)"), "--set", "sql_time_limit=0.05"
+    )
+
+
+def test_a_syntax_error_is_told_in_the_database_s_words(db: Path) -> None:
+    assert 'near "FORM": syntax error' in refused("sql", "SELECT * FORM root")
+
+
+READING = [
+    ["query", "--unusable"],
+    ["query", "overview"],
+    ["sql", "SELECT 1"],
+    ["trace", "x"],
+    ["status"],
+    ["report"],
+    ["recover", "--dry-run"],
+    ["db", "status"],
+    ["db", "upgrade"],
+]
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path, arguments: list[str]) -> None:
+    path = tmp_path / "none.db"
+    assert "There is no catalog at" in refused(*arguments, "--db", str(path))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_what_is_no_catalog_is_told(tmp_path: Path, arguments: list[str]) -> None:
+    assert "is a folder" in refused(*arguments, "--db", str(tmp_path))
+    (tmp_path / "text.db").write_text("just a text, and long enough to be looked at" * 50)
+    assert "no SQLite database" in refused(*arguments, "--db", str(tmp_path / "text.db"))
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_a_newer_catalog_is_told(db: Path, arguments: list[str]) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute("UPDATE catalog_schema SET version_num = '99.0.0'")
+        connection.commit()
+    assert "newer than this catalog" in refused(*arguments)
+
+
+def test_an_unknown_kind_of_database_is_told() -> None:
+    assert "SQLite or PostgreSQL" in refused("status", "--db", "mysql://localhost/x")
+
+
+def test_ingest_of_what_is_not_there_is_told(tmp_path: Path) -> None:
+    said = refused("ingest", str(tmp_path / "none"), "--db", str(tmp_path / "new.db"))
+    assert str(tmp_path / "none") in said
+
+
+def test_trace_draws_a_tree(db: Path) -> None:
+    shown = call("trace", BEST).stdout
+    lines = [line.lstrip("│├└─ ") for line in shown.splitlines()]
+    assert lines[0] == BEST
+    assert lines[1].startswith("202.3 MB, written 2025-10-17 19:29:34Z, torch-zip, lightning 2.4.0")
+    assert "use  recoverable  No config lies where inference looks." in lines
+    assert any(line.startswith(f"+12.5  ocr-team2/receipt/{RUN}") for line in lines)
+    assert any(line.startswith("+9.5  best-score-in-history") for line in lines)
+    assert f"in  wandb/run-20251018_023219-{RUN}/run-{RUN}.wandb" in lines
+    assert "its run  val/hmean 0.952, train/loss nan" in lines
+    assert "git  2c6f1f1" in lines
+
+
+def test_a_tree_lets_no_control_character_through(db: Path) -> None:
+    shown = call("trace", TWINS).stdout
+    assert "\x1b" not in shown
+    assert r"it's \x1b[31mred" in shown
+
+
+def test_trace_gives_programs_everything(db: Path) -> None:
+    found = json.loads(call("trace", BEST, "-f", "json").stdout)
+    assert found["checkpoint"]["path"] == BEST
+    assert found["candidates"][0]["evidence"][0]["weight"] == 9.5
+    evidence = call("trace", BEST, "-f", "csv").stdout.splitlines()
+    assert evidence[0] == "run,verdict,score,kind,weight,detail,file"
+    assert len(evidence) == 4
+
+
+def test_trace_of_what_is_unclear_names_the_choices(db: Path) -> None:
+    assert f"{GOOD}, {BEST}" in refused("trace", "best.ckpt")
+    assert "No checkpoint fits" in refused("trace", "nosuch")
+
+
+def test_status_shows_states_and_progress(db: Path) -> None:
+    shown = call("status").stdout
+    assert "recoverable          2    404.6 MB" in shown
+    assert "recovery 1" in shown
+    assert {row["state"]: row["checkpoints"] for row in rows("status")} == {
+        "usable": 1,
+        "migrated": 0,
+        "recoverable": 2,
+        "unrecoverable": 2,
+        "missing": 1,
+    }
+
+
+def test_status_of_an_empty_catalog(empty_db: Path) -> None:
+    assert "usable               0         0 B" in call("status", "--db", str(empty_db)).stdout
+
+
+def test_report_goes_to_a_file(db: Path, tmp_path: Path) -> None:
+    target = tmp_path / "report.md"
+    result = call("report", "-o", str(target))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert target.read_text(encoding="utf-8").startswith("# Checkpoint Trace Report\n")
+    assert "Is a directory" in refused("report", "-o", str(tmp_path))
+    assert "No such file" in refused("report", "-o", str(tmp_path / "none" / "x.md"))
+
+
+def test_db_status_upgrade_and_backup(db: Path, tmp_path: Path) -> None:
+    (found,) = rows("db", "status")
+    assert (found["database"], found["pending"]) == (str(db), "")
+    assert "already" in call("db", "upgrade").stdout
+    target = tmp_path / "copy.db"
+    assert call("db", "backup", str(target)).exit_code == 0
+    assert len(rows("query", "checkpoints", "--db", str(target))) == 6
+    assert "exists already" in refused("db", "backup", str(target))
+
+
+def test_settings_are_listed_with_their_defaults() -> None:
+    listed = {row["name"]: row for row in rows("settings")}
+    assert list(listed) == [setting.name for setting in SETTINGS]
+    assert listed["sql_row_limit"]["default"] == 10_000
+
+
+class FakeCatalog:
+    """Stands for the library where a test is about what the command line makes of it."""
+
+    asked: dict[str, Any]
+
+    def recover(self, **asked: Any) -> SimpleNamespace:
+        self.asked = asked
+        return SimpleNamespace(batch=None, files=self.files)
+
+    def ingest(self, paths: list[Path], *, progress: Any) -> SimpleNamespace:
+        self.asked = {"paths": paths}
+        if progress is not None:
+            for done in range(51):
+                progress("read", done, 50)
+        return self.summary
+
+    files: tuple[SimpleNamespace, ...] = ()
+    summary = SimpleNamespace(
+        ingest_id=3,
+        seen=50,
+        read=40,
+        unchanged=10,
+        missing=1,
+        problems=2,
+        checkpoints=9,
+        usable=5,
+        unusable=4,
+        linked=7,
+        ambiguous=1,
+        unlinked=1,
+        seconds=0.25,
+    )
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeCatalog:
+    catalog = FakeCatalog()
+    for command in ("recover", "ingest"):
+        monkeypatch.setattr(
+            f"catalog.cli.commands.{command}.open_catalog", lambda *_arguments: catalog
+        )
+    return catalog
+
+
+def recovered(action: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        checkpoint=LAST, sidecar="last.config.json", action=action, source="config.yaml", note=""
+    )
+
+
+def test_recover_shows_each_file_and_sums_up(fake: FakeCatalog) -> None:
+    fake.files = (recovered("write"), recovered("skipped"))
+    result = call("recover", "--dry-run", "outputs", "-f", "json")
+    assert fake.asked == {"dry_run": True, "only": "outputs"}
+    assert [row["action"] for row in json.loads(result.stdout)] == ["write", "skipped"]
+    assert result.stderr.startswith("1 to be written, 1 skipped. Nothing was written;")
+    assert result.exit_code == 0
+
+
+def test_recover_fails_if_a_file_failed(fake: FakeCatalog) -> None:
+    fake.files = (recovered("written"), recovered("failed"))
+    result = call("recover")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("1 written, 1 failed.")
+
+
+def test_ingest_sums_up_and_says_what_is_next(fake: FakeCatalog) -> None:
+    result = call("ingest", "a", "b")
+    assert [str(path) for path in fake.asked["paths"]] == ["a", "b"]
+    assert "50 files recognised in 0.2 s (40 read, 10 unchanged, 1 newly missing)" in result.stdout
+    assert "9 checkpoints: 5 usable, 4 not; 7 linked" in result.stdout
+    assert "`catalog query --unusable`, `catalog recover --dry-run`" in result.stdout
+    lines = result.stderr.splitlines()
+    assert lines[0] == "read: 0 of 50"
+    assert lines[-1] == "read: 50 of 50"
+    assert len(lines) == 11
+
+
+def test_a_quiet_ingest_says_nothing(fake: FakeCatalog) -> None:
+    result = call("ingest", "--quiet")
+    assert [str(path) for path in fake.asked["paths"]] == ["."]
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_an_interruption_is_one_line(fake: FakeCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fake, "ingest", interrupt)
+    assert "interrupted" in refused("ingest", code=130)
+
+
+def test_lone_files_are_found_by_non_ascii_names(db: Path) -> None:
+    assert call("trace", "한글").stdout.startswith(LONE)

@@ -1,0 +1,187 @@
+"""The database: made, upgraded, backed up, and held to its own rules."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from catalog import Catalog
+from catalog.errors import (
+    CatalogError,
+    DatabaseError,
+    DatabaseMissing,
+    NotACatalog,
+    SchemaNewer,
+    SchemaOlder,
+)
+from catalog.schema import version
+from catalog.schema.engine import open_engine, writing
+from catalog.schema.location import locate
+from catalog.schema.tables import TABLES, metadata
+from catalog.schema.upgrade import migrations_directory, open_for_writing
+from catalog.schema.views import ORDER
+
+
+def set_version(db: Path, text: str) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute(f"UPDATE {version.VERSION_TABLE} SET version_num = ?", (text,))
+        connection.commit()
+
+
+def test_the_list_of_versions_is_the_list_of_revisions() -> None:
+    script = ScriptDirectory(str(migrations_directory()))
+    revisions = [revision.revision for revision in script.walk_revisions()]
+    assert tuple(reversed(revisions)) == version.REVISIONS
+
+
+def test_revisions_and_models_agree(database: str) -> None:
+    engine = open_for_writing(locate(database))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": version.VERSION_TABLE}
+        )
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_every_table_and_column_is_described() -> None:
+    for model in TABLES:
+        table = metadata.tables[str(model.__tablename__)]
+        assert table.comment, table.name
+        for column in table.columns:
+            assert column.comment, f"{table.name}.{column.name}"
+
+
+def test_every_constraint_has_a_name_of_the_convention(empty_db: Path) -> None:
+    with closing(sqlite3.connect(empty_db)) as connection:
+        for name, sql in connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql IS NOT NULL"
+        ):
+            if name != version.VERSION_TABLE:
+                for word in ("CHECK (", "FOREIGN KEY", "UNIQUE ("):
+                    lines = [line for line in sql.splitlines() if word in line]
+                    assert all("CONSTRAINT" in line for line in lines), (name, lines)
+
+
+def test_enumerations_and_foreign_keys_are_enforced(empty_db: Path) -> None:
+    location = locate(empty_db)
+    engine = open_engine(location)
+    bad = (
+        "INSERT INTO ingest (status, cause, started_at, catalog_version, paths, settings, "
+        "files_seen, files_read, files_unchanged, files_missing, problems) "
+        "VALUES ('perhaps', '', '', '', '[]', '{}', 0, 0, 0, 0, 0)",
+        "INSERT INTO checkpoint (id, format, status) VALUES (77, 'torch-zip', 'readable')",
+    )
+    for sql in bad:
+        with pytest.raises(CatalogError), writing(engine, location) as connection:
+            connection.exec_driver_sql(sql)
+    engine.dispose()
+
+
+def test_the_journal_is_a_write_ahead_log(empty_db: Path) -> None:
+    with closing(sqlite3.connect(empty_db)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_views_are_made_again_by_an_upgrade(empty_db: Path) -> None:
+    with closing(sqlite3.connect(empty_db)) as connection:
+        connection.execute("DROP VIEW checkpoint_trace")
+        connection.commit()
+    Catalog(empty_db).upgrade()
+    with closing(sqlite3.connect(empty_db)) as connection:
+        views = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+        assert {name for (name,) in views} == set(ORDER)
+
+
+def test_an_older_schema_says_which_command_to_run_and_is_copied_before(
+    ocr_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "REVISIONS", ("0.0.9", *version.REVISIONS))
+    monkeypatch.setattr("catalog.schema.upgrade.REVISIONS", version.REVISIONS)
+    set_version(ocr_db, "0.0.9")
+    catalog = Catalog(ocr_db)
+    with pytest.raises(SchemaOlder, match="catalog db upgrade"):
+        catalog.query("unusable")
+    with pytest.raises(SchemaOlder, match="catalog db upgrade"):
+        catalog.ingest([ocr_db.parent])
+    assert catalog.schema_status().pending == ("0.1.0",)
+    # The first revision cannot run on a database that has its tables: the copy must survive that.
+    monkeypatch.setattr("catalog.schema.upgrade._run_revisions", lambda _engine: None)
+    result = catalog.upgrade()
+    assert result.copy is not None
+    with closing(sqlite3.connect(result.copy)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM checkpoint").fetchone() == (42,)
+
+
+def test_a_newer_schema_says_to_upgrade_catalog(empty_db: Path) -> None:
+    set_version(empty_db, "9.9.9")
+    for call in (lambda c: c.query("unusable"), lambda c: c.upgrade(), lambda c: c.recover()):
+        with pytest.raises(SchemaNewer, match="pip install --upgrade catalog"):
+            call(Catalog(empty_db))
+
+
+def test_what_is_no_catalog_is_not_touched(tmp_path: Path) -> None:
+    text, other, folder = tmp_path / "notes.txt", tmp_path / "other.db", tmp_path / "folder"
+    text.write_text("not a database, but long enough to be taken for a header " * 20)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE mine (id INTEGER)")
+    folder.mkdir()
+    before = {path: path.read_bytes() for path in (text, other)}
+    for path in (text, other, folder):
+        for call in (
+            lambda c: c.query("unusable"),
+            lambda c: c.ingest([folder]),
+            lambda c: c.recover(),
+            lambda c: c.upgrade(),
+        ):
+            with pytest.raises((NotACatalog, DatabaseError)):
+                call(Catalog(path))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_missing_database_is_made_by_ingest_only(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    for call in (lambda c: c.query("unusable"), lambda c: c.recover(), lambda c: c.upgrade()):
+        with pytest.raises(DatabaseMissing, match="catalog ingest"):
+            call(Catalog(path))
+    assert not path.exists()
+
+
+def test_backup_is_whole_and_never_overwrites(ocr_db: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    Catalog(ocr_db).backup(target)
+    assert Catalog(target).status() == Catalog(ocr_db).status()
+    with pytest.raises(DatabaseError, match="exists already"):
+        Catalog(ocr_db).backup(target)
+
+
+def test_where_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert locate().file == Path("catalog.db")
+    monkeypatch.setenv("CATALOG_DB", "elsewhere.db")
+    assert locate().file == Path("elsewhere.db")
+    assert locate("given.db").file == Path("given.db")
+    assert locate("sqlite:////tmp/x.db").file == Path("/tmp/x.db")
+    server = locate("postgresql://me:secret@host/name")
+    assert server.url == "postgresql+psycopg://me:secret@host/name"
+    assert "secret" not in server.shown
+    with pytest.raises(DatabaseError, match="SQLite or PostgreSQL"):
+        locate("mysql://host/name")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parent / "released").glob("*.db")), ids=lambda path: path.stem
+)
+def test_every_released_schema_can_be_upgraded(path: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(path, tmp_path / "catalog.db"))
+    Catalog(copy).upgrade()
+    catalog = Catalog(copy)
+    assert catalog.schema_status().pending == ()
+    assert catalog.query("unusable").columns
+    catalog.ingest([tmp_path])
