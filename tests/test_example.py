@@ -61,7 +61,8 @@ def test_every_link_shows_evidence_with_the_file_it_was_read_from(ocr_db: Path) 
 def test_names_lie_and_configs_count(ocr_db: Path) -> None:
     """The folder says pan_decoder, the run's name says unet: the config decides."""
     decoder = Catalog(ocr_db).sql(
-        "SELECT DISTINCT text FROM config_flat WHERE run = 'tit2247i' AND key = 'model.decoder.name'"
+        """SELECT DISTINCT text FROM config_flat
+           WHERE run = 'tit2247i' AND key = 'model.decoder.name'"""
     )
     assert decoder.rows == [("unet",)]
 
@@ -107,9 +108,7 @@ def test_a_truncated_copy_is_unusable_and_says_what_is_missing(
     catalog.ingest([project])
     (row,) = [one for one in catalog.query("unusable").dicts() if one["path"].endswith("cut.ckpt")]
     assert "missing" in row["reason"]
-    assert any(
-        one["path"].endswith("cut.ckpt") for one in catalog.query("problems").dicts()
-    )
+    assert any(one["path"].endswith("cut.ckpt") for one in catalog.query("problems").dicts())
 
 
 def test_the_committed_database_is_what_ingesting_gives(tmp_path: Path) -> None:
@@ -126,9 +125,7 @@ def test_the_report_agrees_with_itself_and_with_sql(ocr_db: Path) -> None:
     assert "18 of 18" in report
     assert "17 of 18" not in report
     with sqlite3.connect(ocr_db) as connection:
-        paths = [
-            path for (path,) in connection.execute("SELECT path FROM unusable_checkpoints")
-        ]
+        paths = [path for (path,) in connection.execute("SELECT path FROM unusable_checkpoints")]
     connection.close()
     for path in paths:
         assert path in report

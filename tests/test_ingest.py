@@ -121,9 +121,7 @@ def test_a_part_of_a_known_root_is_no_root_of_its_own(tree: Path, empty_db: Path
     assert part.seen < first.seen
 
 
-def test_a_root_above_a_known_one_keeps_both_and_no_file_twice(
-    tree: Path, empty_db: Path
-) -> None:
+def test_a_root_above_a_known_one_keeps_both_and_no_file_twice(tree: Path, empty_db: Path) -> None:
     catalog = Catalog(empty_db)
     catalog.ingest([tree / "outputs"])
     catalog.ingest([tree])
@@ -170,7 +168,9 @@ def test_a_file_that_cannot_be_read_keeps_what_it_said_and_is_tried_again(
     with monkeypatch.context() as patched:
         patched.setattr(registry, "read", read)
         assert catalog.ingest([tree]).problems == 1
-    stated = "SELECT COUNT(*) AS n FROM config_flat WHERE kind = 'wandb-config' AND run = 'a1b2c3d4'"
+    stated = (
+        "SELECT COUNT(*) AS n FROM config_flat WHERE kind = 'wandb-config' AND run = 'a1b2c3d4'"
+    )
     assert catalog.sql(stated).dicts()[0]["n"] > 0
     again = catalog.ingest([tree])
     assert (again.read, again.problems) == (1, 0)
@@ -197,9 +197,7 @@ def test_skipped_folders_and_links_out_of_the_tree(tree: Path, empty_db: Path) -
 
 
 def test_names_that_are_no_utf8_are_a_problem(tree: Path, empty_db: Path) -> None:
-    name = os.fsencode(tree) + b"/caf\xe9.ckpt"
-    with open(name, "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(os.fsencode(tree) + b"/caf\xe9.ckpt")).write_bytes(b"x")
     assert Catalog(empty_db).ingest([tree]).problems == 1
     (problem,) = Catalog(empty_db).query("problems").dicts()
     assert problem["code"] == "undecodable-name"
@@ -209,9 +207,11 @@ def test_names_that_are_no_utf8_are_a_problem(tree: Path, empty_db: Path) -> Non
 def test_a_fifo_does_not_block(tree: Path, empty_db: Path) -> None:
     os.mkfifo(tree / "pipe.ckpt")
     Catalog(empty_db).ingest([tree])
-    (row,) = Catalog(empty_db).sql(
-        "SELECT status FROM checkpoint_trace WHERE path = 'pipe.ckpt'"
-    ).dicts()
+    (row,) = (
+        Catalog(empty_db)
+        .sql("SELECT status FROM checkpoint_trace WHERE path = 'pipe.ckpt'")
+        .dicts()
+    )
     assert row["status"] == "unreadable"
 
 

@@ -45,7 +45,7 @@ def test_every_query_runs_on_an_empty_catalog(empty_db: Path, query: Query) -> N
 @pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
 def test_every_query_says_what_it_answers_and_takes(query: Query) -> None:
     assert re.fullmatch(r"[A-Z].*\.", query.comment.title)
-    placeholders = set(re.findall(r"(?<!:):([a-z]\w*)", re.sub("--.*", "", query.sql)))
+    placeholders = set(re.findall(r"(?<!:):([a-z]\w*)", query.sql))
     assert placeholders == {parameter.name for parameter in query.comment.parameters}
     assert all(parameter.help for parameter in query.comment.parameters)
 

@@ -31,7 +31,7 @@ def filled(database: str) -> str:
 
 @pytest.fixture
 def reader(filled: str) -> Iterator[Reader]:
-    with open_reader(locate(filled), Settings(sql_time_limit=2.0)) as open_one:
+    with open_reader(locate(filled), Settings(sql_time_limit=0.5)) as open_one:
         yield open_one
 
 

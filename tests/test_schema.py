@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,6 @@ from catalog.errors import (
     CatalogError,
     DatabaseError,
     DatabaseMissing,
-    NotACatalog,
     SchemaNewer,
     SchemaOlder,
 )
@@ -74,9 +75,9 @@ def test_enumerations_and_foreign_keys_are_enforced(empty_db: Path) -> None:
     location = locate(empty_db)
     engine = open_engine(location)
     bad = (
-        "INSERT INTO ingest (status, cause, started_at, catalog_version, paths, settings, "
-        "files_seen, files_read, files_unchanged, files_missing, problems) "
-        "VALUES ('perhaps', '', '', '', '[]', '{}', 0, 0, 0, 0, 0)",
+        """INSERT INTO ingest (status, cause, started_at, catalog_version, paths, settings,
+               files_seen, files_read, files_unchanged, files_missing, problems)
+           VALUES ('perhaps', '', '', '', '[]', '{}', 0, 0, 0, 0, 0)""",
         "INSERT INTO checkpoint (id, format, status) VALUES (77, 'torch-zip', 'readable')",
     )
     for sql in bad:
@@ -122,9 +123,15 @@ def test_an_older_schema_says_which_command_to_run_and_is_copied_before(
 
 def test_a_newer_schema_says_to_upgrade_catalog(empty_db: Path) -> None:
     set_version(empty_db, "9.9.9")
-    for call in (lambda c: c.query("unusable"), lambda c: c.upgrade(), lambda c: c.recover()):
+    catalog = Catalog(empty_db)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: catalog.query("unusable"),
+        catalog.upgrade,
+        catalog.recover,
+    )
+    for call in calls:
         with pytest.raises(SchemaNewer, match="pip install --upgrade catalog"):
-            call(Catalog(empty_db))
+            call()
 
 
 def test_what_is_no_catalog_is_not_touched(tmp_path: Path) -> None:
@@ -135,22 +142,30 @@ def test_what_is_no_catalog_is_not_touched(tmp_path: Path) -> None:
     folder.mkdir()
     before = {path: path.read_bytes() for path in (text, other)}
     for path in (text, other, folder):
-        for call in (
-            lambda c: c.query("unusable"),
-            lambda c: c.ingest([folder]),
-            lambda c: c.recover(),
-            lambda c: c.upgrade(),
-        ):
-            with pytest.raises((NotACatalog, DatabaseError)):
-                call(Catalog(path))
+        catalog = Catalog(path)
+        calls: tuple[Callable[[], object], ...] = (
+            partial(catalog.query, "unusable"),
+            partial(catalog.ingest, [folder]),
+            catalog.recover,
+            catalog.upgrade,
+        )
+        for call in calls:
+            with pytest.raises(DatabaseError):
+                call()
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_a_missing_database_is_made_by_ingest_only(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
-    for call in (lambda c: c.query("unusable"), lambda c: c.recover(), lambda c: c.upgrade()):
+    catalog = Catalog(path)
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: catalog.query("unusable"),
+        catalog.recover,
+        catalog.upgrade,
+    )
+    for call in calls:
         with pytest.raises(DatabaseMissing, match="catalog ingest"):
-            call(Catalog(path))
+            call()
     assert not path.exists()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import dropwhile
 
 _PARAMETER = re.compile(r":param (?P<name>\w+)(?: \((?P<how>[^)]*)\))?: (?P<what>.*)")
 _COLUMNS = re.compile(r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*): (?P<what>.*)")
@@ -38,6 +39,12 @@ class Comment:
     def title(self) -> str:
         """The first sentence."""
         return re.split(r"(?<=\.)\s", self.text, maxsplit=1)[0]
+
+
+def without_comment(sql: str) -> str:
+    """Return the statement below the comment, in which nothing looks like a placeholder."""
+    lines = sql.splitlines(keepends=True)
+    return "".join(dropwhile(lambda line: line.startswith("--"), lines))
 
 
 def read_comment(sql: str) -> Comment:

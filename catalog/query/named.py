@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from catalog.errors import UnknownQuery, UsageError
-from catalog.query.comment import Comment, read_comment
+from catalog.query.comment import Comment, read_comment, without_comment
 from catalog.query.rows import Rows
 from catalog.schema.views import ORDER, view_text
 
@@ -32,11 +32,7 @@ class Query:
 @cache
 def list_queries() -> tuple[Query, ...]:
     """Return every named query and then every view, each by name."""
-    queries = [
-        Query(path.stem, "query", read_comment(text), text)
-        for path in sorted(_FOLDER.glob("*.sql"), key=lambda path: path.stem)
-        for text in (path.read_text(encoding="utf-8"),)
-    ]
+    queries = [_query(path) for path in sorted(_FOLDER.glob("*.sql"), key=lambda path: path.stem)]
     return (*queries, *(_view(name) for name in sorted(ORDER)))
 
 
@@ -85,11 +81,15 @@ def _find(name: str) -> Query:
         return _view(name)
     path = _FOLDER / f"{name}.sql"
     if name.replace("-", "").isalnum() and path.is_file():
-        text = path.read_text(encoding="utf-8")
-        return Query(name, "query", read_comment(text), text)
+        return _query(path)
     near = difflib.get_close_matches(name, [query.name for query in list_queries()], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`catalog query` lists them all."
     raise UnknownQuery(f"There is no query or view named {name!r}: {hint}")
+
+
+def _query(path: Path) -> Query:
+    text = path.read_text(encoding="utf-8")
+    return Query(path.stem, "query", read_comment(text), without_comment(text))
 
 
 def _view(name: str) -> Query:

@@ -48,6 +48,12 @@ class PostgresqlReader:
         self._engine = engine
         try:
             self._connection = engine.connect()
+        except DBAPIError as error:
+            engine.dispose()
+            raise DatabaseError(
+                f"{self._shown} cannot be read: {_first_line(error)}. Check the URL and the server."
+            ) from error
+        try:
             check(self._version(), self._shown)
             milliseconds = max(1, int(self._time_limit * 1000))
             # Literally: SET takes no placeholders. It is an integer of ours.
@@ -56,13 +62,8 @@ class PostgresqlReader:
                 execution_options={"stream_results": False},
             )
             self._connection.commit()
-        except DBAPIError as error:
-            engine.dispose()
-            raise DatabaseError(
-                f"{self._shown} cannot be read: {_first_line(error)}. Check the URL and the server."
-            ) from error
         except BaseException:
-            engine.dispose()
+            self.close()
             raise
 
     def run(
@@ -72,12 +73,12 @@ class PostgresqlReader:
         if not sql.strip():
             raise QueryError("There is no statement to run; write a SELECT.")
         try:
-            # Without values the text is not looked through for placeholders, so that a
-            # colon in a literal stays one.
+            # Without values the text is not looked through for `:name`, so that a colon in a
+            # literal stays one; the driver still takes a single % for a placeholder.
             result = (
                 self._connection.execute(text(sql), dict(params))
                 if params
-                else self._connection.exec_driver_sql(sql)
+                else self._connection.exec_driver_sql(sql.replace("%", "%%"))
             )
             names = unique_names(result.keys())
             fetched = result.fetchall() if row_limit is None else result.fetchmany(row_limit + 1)

@@ -60,7 +60,7 @@ def readers() -> dict[str, Reader]:
     """Return all readers by name, in order of precedence; they are imported on first use."""
     if not _loaded:
         for module in READERS:
-            reader: Reader = import_module(module)  # type: ignore[assignment]
+            reader: Reader = import_module(module)
             _loaded[reader.NAME] = reader
     return _loaded
 

@@ -36,6 +36,4 @@ def facts(db: Path) -> dict[str, list[tuple[Any, ...]]]:
         "files": "SELECT path, reader, state, size, mtime_ns FROM file",
     }
     with closing(sqlite3.connect(db)) as connection:
-        return {
-            name: sorted(connection.execute(sql), key=repr) for name, sql in questions.items()
-        }
+        return {name: sorted(connection.execute(sql), key=repr) for name, sql in questions.items()}

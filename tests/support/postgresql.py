@@ -34,7 +34,7 @@ class Cluster:
         base = self._given or self._start()
         name = f"catalog_test_{os.getpid()}_{next(self._names)}"
         with psycopg.connect(base.format("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+            connection.execute(f'CREATE DATABASE "{name}"')
         return base.format(name).replace("postgresql://", "postgresql+psycopg://")
 
     def _start(self) -> str:
@@ -42,7 +42,9 @@ class Cluster:
             return self._url
         tools = _tools()
         if tools is None:
-            pytest.skip("no PostgreSQL server here (CATALOG_TEST_POSTGRESQL may name one: postgresql://user@host/{})")
+            pytest.skip(
+                "no PostgreSQL server here (CATALOG_TEST_POSTGRESQL may name one: postgresql://user@host/{})"
+            )
         # A socket's path may have 107 characters, and a server does not run as root.
         folder = Path(mkdtemp(prefix="catalog-pg-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
