@@ -41,6 +41,7 @@ check: $(VENV)/.developing ## Lint, check the format and the types
 	$(BIN)/ruff check --output-format concise
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
+	cd examples && ../$(BIN)/mypy --strict make_catalog.py restore_times.py
 
 format: $(VENV)/.developing ## Format the code
 	$(BIN)/ruff check --fix --quiet

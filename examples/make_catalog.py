@@ -12,23 +12,18 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from restore_times import restore
+
 from catalog import Catalog
 
 EXAMPLES = Path(__file__).resolve().parent
-sys.path.insert(0, str(EXAMPLES))
-
-from typing import TYPE_CHECKING
-
-from restore_times import restore  # noqa: E402 - a script beside this one, not a package
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HOST = "gpu-box"
 ROOT = "/home/team/ocr-project"

@@ -356,3 +356,10 @@ def test_an_interruption_is_one_line(fake: FakeCatalog, monkeypatch: pytest.Monk
 
 def test_lone_files_are_found_by_non_ascii_names(db: Path) -> None:
     assert call("trace", "한글").stdout.startswith(LONE)
+
+
+def test_a_catalog_of_any_name_can_be_copied(db: Path, tmp_path: Path) -> None:
+    odd = db.rename(tmp_path / "50%41 or #1?.db")
+    target = tmp_path / "copy.db"
+    assert call("db", "backup", str(target), "--db", str(odd)).exit_code == 0
+    assert len(rows("query", "checkpoints", "--db", str(target))) == 6

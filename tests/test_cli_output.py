@@ -179,3 +179,12 @@ def test_a_terminal_shows_the_tree_and_the_bar(empty_db: Path) -> None:
     env = {"CATALOG_DB": str(fill(empty_db))}
     assert "├── run  linked" in on_terminal("trace", BEST, columns=80, env=env)
     assert "█" in on_terminal("status", columns=80, env=env)
+
+
+def test_a_terminal_shows_a_bar_while_an_ingest_reads(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "last.ckpt").touch()
+    env = {"CATALOG_DB": str(tmp_path / "new.db")}
+    shown = on_terminal("ingest", str(tmp_path / "tree"), env=env)
+    assert "━" in shown
+    assert "1 checkpoint: 0 usable, 1 not" in shown

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
-import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,23 +114,25 @@ def test_a_truncated_copy_is_unusable_and_says_what_is_missing(
 
 
 def test_the_committed_database_is_what_ingesting_gives(tmp_path: Path) -> None:
-    from examples.make_catalog import make
-
     fresh = tmp_path / "fresh.db"
-    make(fresh)
+    subprocess.run([sys.executable, str(EXAMPLES / "make_catalog.py"), str(fresh)], check=True)
     committed = Path(shutil.copy(EXAMPLES.parent / "catalog.db.example", tmp_path / "kept.db"))
     assert rows_of_all_tables(fresh) == rows_of_all_tables(committed)
 
 
 def test_the_report_agrees_with_itself_and_with_sql(ocr_db: Path) -> None:
-    report = Catalog(ocr_db).report()
-    assert "18 of 18" in report
-    assert "17 of 18" not in report
-    with sqlite3.connect(ocr_db) as connection:
-        paths = [path for (path,) in connection.execute("SELECT path FROM unusable_checkpoints")]
-    connection.close()
-    for path in paths:
-        assert path in report
+    catalog = Catalog(ocr_db)
+    report = catalog.report()
+    assert "all 18 unusable checkpoints" in report
+    assert "Traceable Checkpoints (18/18)" in report
+    assert not re.search(r"\b17\b", report)
+    (counted,) = catalog.sql(
+        """SELECT COUNT(*) AS unusable, SUM(verdict = 'linked') AS linked
+           FROM unusable_checkpoints"""
+    ).dicts()
+    assert counted == {"unusable": 18, "linked": 18}
+    for row in catalog.sql("SELECT path FROM unusable_checkpoints").dicts():
+        assert row["path"] in report
 
 
 @pytest.mark.parametrize("run", ["e8q5b7lw", "p0x4m2kd", "y4n0j3rc", "m2s6t9gh", "v91tqz0e"])

@@ -1,4 +1,4 @@
-"""Reading is the same on every database: answers, refusals and limits."""
+"""On PostgreSQL reading is the same as on SQLite: answers, refusals and limits."""
 
 from __future__ import annotations
 
@@ -20,18 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.postgresql import Cluster
+
 VALUES = {"run": RUN, "metric": "val/hmean", "checkpoint": BEST}
 
 
-@pytest.fixture
-def filled(database: str) -> str:
-    open_for_writing(locate(database)).dispose()
-    return fill(database)
+@pytest.fixture(scope="module")
+def cluster(_cluster: Cluster) -> Cluster:
+    return _cluster
+
+
+@pytest.fixture(scope="module")
+def url(cluster: Cluster) -> str:
+    made = cluster.new_database()
+    open_for_writing(locate(made)).dispose()
+    return fill(made)
 
 
 @pytest.fixture
-def reader(filled: str) -> Iterator[Reader]:
-    with open_reader(locate(filled), Settings(sql_time_limit=0.5)) as open_one:
+def reader(url: str) -> Iterator[Reader]:
+    with open_reader(locate(url), Settings(sql_time_limit=0.5)) as open_one:
         yield open_one
 
 
@@ -59,25 +67,25 @@ def test_a_trace_and_a_report_are_the_same(reader: Reader, empty_db: Path) -> No
         trace(reader, FINGERPRINT)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO root VALUES (9, 'h', '/', '')",
-        "WITH x AS (DELETE FROM checkpoint_score RETURNING 1) SELECT * FROM x",
-        "DROP TABLE checkpoint_score",
-        "SELECT 1; DELETE FROM checkpoint_score",
-        "SELECT 1; COMMIT; DROP TABLE checkpoint_score; SELECT 1",
-        "COMMIT",
-        "CREATE TABLE t (a INTEGER)",
-        "SELECT nosuch FROM root",
-        "SELEC 1",
-        "",
-    ],
+NO_READING = (
+    "INSERT INTO root VALUES (9, 'h', '/', '')",
+    "WITH x AS (DELETE FROM checkpoint_score RETURNING 1) SELECT * FROM x",
+    "DROP TABLE checkpoint_score",
+    "SELECT 1; DELETE FROM checkpoint_score",
+    "SELECT 1; COMMIT; DROP TABLE checkpoint_score; SELECT 1",
+    "COMMIT",
+    "CREATE TABLE t (a INTEGER)",
+    "SELECT nosuch FROM root",
+    "SELEC 1",
+    "",
 )
-def test_what_is_no_reading_is_refused_and_the_next_query_works(reader: Reader, sql: str) -> None:
-    with pytest.raises(QueryError):
-        reader.run(sql)
-    assert reader.run("SELECT COUNT(*) FROM checkpoint_score").rows == [(1,)]
+
+
+def test_what_is_no_reading_is_refused_and_the_next_query_works(reader: Reader) -> None:
+    for sql in NO_READING:
+        with pytest.raises(QueryError):
+            reader.run(sql)
+        assert reader.run("SELECT COUNT(*) FROM checkpoint_score").rows == [(1,)], sql
 
 
 def test_limits_hold(reader: Reader) -> None:
@@ -92,9 +100,8 @@ def test_a_colon_in_a_text_is_no_placeholder(reader: Reader) -> None:
     assert reader.run("SELECT ' :a 100%' AS a").rows == [(" :a 100%",)]
 
 
-def test_a_database_without_a_catalog_is_told(database: str) -> None:
-    if "postgresql" in database:
-        with pytest.raises(NotACatalog, match="no table catalog_schema"):
-            open_reader(locate(database), Settings())
-        with pytest.raises(DatabaseError, match="cannot be read"):
-            open_reader(locate(database.replace("catalog_test", "nosuch")), Settings())
+def test_a_database_without_a_catalog_is_told(cluster: Cluster, url: str) -> None:
+    with pytest.raises(NotACatalog, match="no table catalog_schema"):
+        open_reader(locate(cluster.new_database()), Settings())
+    with pytest.raises(DatabaseError, match="cannot be read"):
+        open_reader(locate(url.replace("catalog_test", "nosuch")), Settings())

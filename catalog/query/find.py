@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,}")
 _SHOWN = 5
+_LOOKED_AT = 1_000
 _COMPARED = 2_000
 """Paths that are compared when a near match is looked for; it takes some milliseconds."""
 _FOUND = """
 SELECT c.checkpoint_id, c.root, c.path, c.state
 FROM checkpoint_file c JOIN checkpoint k ON k.id = c.checkpoint_id
 WHERE {condition}
-ORDER BY c.root, c.path LIMIT 1000
+ORDER BY c.root, c.path LIMIT {limit}
 """
 _WAYS = (
     "c.root || '/' || c.path = CAST(:absolute AS TEXT)",
@@ -52,7 +53,7 @@ def find_checkpoint(reader: Reader, text: str) -> int:
     for condition in ways if wanted else ():
         values = {"text": wanted, "absolute": os.path.abspath(wanted)}  # noqa: PTH100 - a string, not a file
         used = {name: value for name, value in values.items() if f":{name}" in condition}
-        found = reader.run(_FOUND.format(condition=condition), used).dicts()
+        found = reader.run(_FOUND.format(condition=condition, limit=_LOOKED_AT), used).dicts()
         if found:
             return _only(found, text)
     raise NotFound(f"No checkpoint fits {text!r}. {_near(reader, wanted)}")
@@ -67,11 +68,11 @@ def _only(found: list[dict[str, Any]], text: str) -> int:
         f"{row['root']}/{row['path']}" if several_roots else row["path"] for row in present[:_SHOWN]
     ]
     more = len(present) - len(shown)
-    count = "1000 or more" if len(found) == 1000 else str(len(present))
+    cut = len(found) == _LOOKED_AT
+    count = f"{_LOOKED_AT} or more" if cut else str(len(present))
+    rest = ", and others." if cut else f", and {more} more." if more else "."
     raise Ambiguous(
-        f"{count} checkpoints fit {text!r}; name one of them in full: "
-        + ", ".join(shown)
-        + (f", and {more} more." if more else ".")
+        f"{count} checkpoints fit {text!r}; name one of them in full: {', '.join(shown)}{rest}"
     )
 
 

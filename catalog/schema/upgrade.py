@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -151,7 +152,9 @@ def backup(location: Location, target: Path) -> Path:
         raise DatabaseError(f"{target} exists already; name another file for the backup.")
     try:
         with (
-            closing(sqlite3.connect(f"file:{location.file}?mode=ro", uri=True)) as source,
+            closing(
+                sqlite3.connect(f"file:{quote(str(location.file))}?mode=ro", uri=True)
+            ) as source,
             closing(sqlite3.connect(target)) as copy,
         ):
             source.backup(copy)

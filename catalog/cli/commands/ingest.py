@@ -8,6 +8,7 @@ import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, SetOption, new_app, open_catalog
+from catalog.query.values import counted
 
 if TYPE_CHECKING:
     from catalog.api import IngestSummary
@@ -51,7 +52,7 @@ def _summary(done: "IngestSummary") -> str:
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
     lines = [
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
-        f"{done.checkpoints} checkpoints: {usable}; {links}.",
+        f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
     following = ["catalog status"]
     if done.unusable:
@@ -59,7 +60,7 @@ def _summary(done: "IngestSummary") -> str:
     if done.ambiguous:
         following.append("catalog query --ambiguous")
     if done.problems:
-        lines.append(f"{done.problems} problems are open.")
+        lines.append(f"Open problems: {done.problems}.")
         following.append("catalog query --problems")
     lines.append(f"Next: {', '.join(f'`{command}`' for command in following)}.")
     return "\n".join(lines) + "\n"
