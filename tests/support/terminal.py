@@ -16,12 +16,14 @@ def on_terminal(*arguments: str, columns: int = 120, env: dict[str, str] | None 
     """Return what `catalog ARGUMENTS` writes to a terminal of that width, without colours."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    # A test runner may set these for its own workers; a terminal's size is the terminal's.
+    inherited = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "NO_COLOR"}}
     process = subprocess.Popen(
         [sys.executable, "-m", "catalog", *arguments],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm", **(env or {})},
+        env={**inherited, "TERM": "xterm", **(env or {})},
     )
     os.close(theirs)
     chunks = []
