@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -256,7 +257,9 @@ def without_rights() -> Iterator[None]:
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Path:
     """A folder that every user can reach."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() != tmp_path.owner() or folder == Path(gettempdir()):
+            break
         folder.chmod(0o755)
     return tmp_path
 
