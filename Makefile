@@ -6,7 +6,7 @@ DEMO   ?= demo
 TRACED := outputs/ocr_training-dbnet-pan_decoder-mobilenetv3_small_050_33-unknown_training_20251018_023219/checkpoints/best.ckpt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs example bench clean
+.PHONY: help demo test lowest check format docs example bench clean
 
 help: ## List what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,12 @@ demo: $(VENV)/.installed ## Ingest the example project and show what catalog say
 test: $(VENV)/.developing ## Run the tests
 	$(BIN)/python -m pytest --quiet --numprocesses 2
 
+lowest: ## Run the tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable . --group dev
+	.venv-lowest/bin/python -m pytest --quiet --numprocesses 2
+
 check: $(VENV)/.developing ## Lint, check the format and the types
 	$(BIN)/ruff check --output-format concise
 	$(BIN)/ruff format --check --quiet
@@ -57,4 +63,4 @@ bench: $(VENV)/.developing ## Measure, and compare with what people would otherw
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) $(DEMO) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest $(DEMO) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
