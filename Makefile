@@ -6,7 +6,7 @@ DEMO   ?= demo
 TRACED := outputs/ocr_training-dbnet-pan_decoder-mobilenetv3_small_050_33-unknown_training_20251018_023219/checkpoints/best.ckpt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest check format docs example bench clean
+.PHONY: help demo test lowest check format docs example eval bench clean
 
 help: ## List what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ docs: $(VENV)/.developing ## Make the generated pages of the docs again
 
 example: $(VENV)/.installed ## Make catalog.db.example again
 	$(BIN)/python examples/make_catalog.py
+
+eval: $(VENV)/.developing ## Judge links on trees of known truth and on random ones
+	$(BIN)/python -m benchmarks.eval_links
 
 bench: $(VENV)/.developing ## Measure, and compare with what people would otherwise run
 	$(BIN)/python -m benchmarks

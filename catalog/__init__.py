@@ -1,6 +1,6 @@
 """catalog: where did this checkpoint come from, and can we still use it?
 
-The public surface is `Catalog` and the exception tree. Both are loaded on first
+The public surface is `Catalog`, `inspect` and the exception tree. They are loaded on first
 use, so that importing the package costs nothing.
 """
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from catalog.api import Catalog
     from catalog.errors import CatalogError
+    from catalog.query.inspect import inspect
 
 __version__ = "0.1.0"
-__all__ = ["Catalog", "CatalogError", "__version__"]
+__all__ = ["Catalog", "CatalogError", "__version__", "inspect"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from catalog.errors import CatalogError
 
         return CatalogError
+    if name == "inspect":
+        from catalog.query.inspect import inspect
+
+        return inspect
     raise AttributeError(f"module 'catalog' has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ a program that only reads a SQLite catalog never loads SQLAlchemy.
 
 from __future__ import annotations
 
-import platform
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +18,22 @@ from catalog.schema.location import locate
 from catalog.settings import Settings
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from catalog.ingest.pipeline import Progress
+    from catalog.link.explain import Explanation
+    from catalog.query.lineage import Family
     from catalog.query.rows import Rows
+    from catalog.query.run import RunPage
     from catalog.query.trace import Trace
+    from catalog.query.validate import Verdicts
     from catalog.recover.recovery import RecoveryResult
+    from catalog.recover.undo import UndoResult
     from catalog.schema.upgrade import SchemaStatus
+    from catalog.sources.secrets import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,9 @@ class IngestSummary:
     ambiguous: int
     unlinked: int
     seconds: float
+    stages: dict[str, float]
+    """Seconds by stage: known (what the catalog knows of the tree), scan, read (waiting for
+    readers), write, mark (what is gone), gather (runs from what their files say), link, assess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +97,25 @@ class Catalog:
     ) -> None:
         self.location = locate(db)
         self.settings = settings or Settings()
-        self._host = host or platform.node() or "localhost"
+        self._host = host or os.uname().nodename or "localhost"
         self._clock = clock
 
     def ingest(
-        self, paths: Sequence[str | os.PathLike[str]], *, progress: Progress | None = None
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        progress: Progress | None = None,
+        hashes: bool = False,
+        executor: Executor | None = None,
     ) -> IngestSummary:
         """Read trees, or what changed in them, and judge all checkpoints anew.
 
         Args:
             paths: folders; at least one.
             progress: called with (stage, done, total) as work goes on.
+            hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
+            executor: reads the files, such as that of a cluster whose machines see the same
+                paths; by default worker processes do, where there are enough files for it.
 
         Raises:
             SourceError: a path does not exist, is no folder, or cannot be listed.
@@ -110,9 +127,29 @@ class Catalog:
         folders = checked_paths([Path(path) for path in paths])
         engine = open_for_writing(self.location)
         try:
-            return self._ingest(engine, folders, progress or _silent, "ingest", None)
+            told = progress or _silent
+            summary = self._ingest(engine, folders, told, "ingest", None, executor)
+            if hashes:
+                from catalog.ingest.hashing import hash_checkpoints
+
+                hash_checkpoints(engine, self.location, folders, self._host, told)
+            return summary
         finally:
             engine.dispose()
+
+    def watch(self, paths: Sequence[str | os.PathLike[str]]) -> Iterator[IngestSummary]:
+        """Ingest again whenever something changes in the trees, for ever; see `ingest`.
+
+        Yields:
+            What each of these ingests did.
+        """
+        from catalog.ingest.roots import checked_paths
+        from catalog.ingest.watch import changes
+
+        for folders in changes(checked_paths([Path(path) for path in paths])):
+            there = [folder for folder in folders if folder.is_dir()]
+            if there:
+                yield self.ingest(there)
 
     def query(
         self, name: str, params: Mapping[str, str] | None = None, *, limit: int | None = None
@@ -148,7 +185,7 @@ class Catalog:
 
         Args:
             checkpoint: its path, a part of it that no other has, or six digits or more of its
-                weights' fingerprint.
+                weights' fingerprint or SHA-256.
 
         Raises:
             NotFound: there is none like that.
@@ -159,9 +196,180 @@ class Catalog:
         with open_reader(self.location, self.settings) as reader:
             return trace(reader, checkpoint)
 
+    def diff(self, left: str, right: str, *more: str) -> Rows:
+        """Return what differs between two checkpoints or several runs, a row for each such key.
+
+        Args:
+            left: a path on disk, or what `trace` takes for one in the catalog; or a run's id,
+                folder or display name.
+            right: the same.
+            more: further runs.
+
+        Raises:
+            SourceError: a path leads to a folder that is no checkpoint.
+            NotFound: a checkpoint is neither on disk nor in the catalog, or there is no such run.
+            Ambiguous: several in the catalog fit.
+        """
+        names = (left, right, *more)
+        if more or not any(Path(name).exists() for name in names):
+            from catalog.query.compare_runs import are_runs, compare_runs
+
+            with open_reader(self.location, self.settings) as reader:
+                if more or are_runs(reader, names):
+                    return compare_runs(reader, names)
+        from catalog.query.diff import (
+            as_rows,
+            checkpoint_in_catalog,
+            checkpoint_on_disk,
+            differences,
+        )
+
+        sides = []
+        for text in (left, right):
+            if Path(text).exists():
+                sides.append(checkpoint_on_disk(Path(text)))
+            else:
+                with open_reader(self.location, self.settings) as reader:
+                    sides.append(checkpoint_in_catalog(reader, text))
+        return as_rows(differences(*sides))
+
+    def run(self, name: str) -> RunPage:
+        """Return everything that is known of one run.
+
+        Args:
+            name: its id, one of its folders or a part of one, or its display name.
+
+        Raises:
+            NotFound: there is none like that.
+            Ambiguous: there are several.
+        """
+        from catalog.query.run import run_page
+
+        with open_reader(self.location, self.settings) as reader:
+            return run_page(reader, name)
+
+    def keep_apart(self, name: str, folder: str, *, apart: bool = True) -> None:
+        """Take a folder out of the run that evidence joined it to, or undo that.
+
+        Args:
+            name: the run, as in `run`.
+            folder: path of the run directory, below its root.
+            apart: False to let evidence decide again.
+
+        Raises:
+            NotFound: there is no such run, or the folder was never joined to one.
+            Ambiguous: several runs fit.
+        """
+        from catalog.ingest.runs import keep_apart
+        from catalog.query.run import find_run
+        from catalog.schema.engine import writing
+        from catalog.schema.upgrade import open_existing
+
+        with open_reader(self.location, self.settings) as reader:
+            number = find_run(reader, name)
+        engine = open_existing(self.location)
+        try:
+            with writing(engine, self.location) as connection:
+                keep_apart(connection, number, folder.rstrip("/"), apart=apart)
+                self._judge(connection, self._clock())
+        finally:
+            engine.dispose()
+
     def status(self) -> Rows:
         """Return how many checkpoints are in which state now."""
         return self.query("migration_status")
+
+    def pin(self, checkpoint: str, run: str, reason: str) -> Trace:
+        """Say that a run wrote a checkpoint; that stands until `unpin`, whatever is ingested.
+
+        Args:
+            checkpoint: as in `trace`.
+            run: as in `run`.
+            reason: why, for those who come later.
+
+        Raises:
+            NotFound: there is no such checkpoint or run.
+            Ambiguous: several fit.
+            UsageError: no reason is given, or the run is none that checkpoints are linked to.
+        """
+        return self._say(checkpoint, run, "pinned", reason)
+
+    def reject(self, checkpoint: str, run: str, reason: str) -> Trace:
+        """Say that a run did not write a checkpoint; see `pin`."""
+        return self._say(checkpoint, run, "rejected", reason)
+
+    def unpin(self, checkpoint: str, run: str | None = None) -> Trace:
+        """Take back what was said of a checkpoint and one run, or all runs.
+
+        Raises:
+            NotFound: there is no such checkpoint or run, or nothing was said of them.
+            Ambiguous: several fit.
+        """
+        return self._say(checkpoint, run, None, "")
+
+    def why_not(self, checkpoint: str, run: str) -> Explanation:
+        """Return what speaks for and against a run having written a checkpoint.
+
+        Raises:
+            NotFound: there is no such checkpoint or run.
+            Ambiguous: several fit.
+        """
+        from catalog.link.explain import explain
+        from catalog.query.find import find_checkpoint
+        from catalog.query.run import find_run
+        from catalog.schema.engine import explained
+        from catalog.schema.upgrade import open_existing
+
+        with open_reader(self.location, self.settings) as reader:
+            numbers = find_checkpoint(reader, checkpoint), find_run(reader, run)
+        engine = open_existing(self.location)
+        try:
+            with explained(self.location), engine.connect() as connection:
+                return explain(connection, self.settings, *numbers)
+        finally:
+            engine.dispose()
+
+    def lineage(self, checkpoint: str) -> Family:
+        """Return the checkpoints that one came from, and those that came from it.
+
+        Raises:
+            NotFound: there is none like that.
+            Ambiguous: there are several.
+        """
+        from catalog.query.lineage import family
+
+        with open_reader(self.location, self.settings) as reader:
+            return family(reader, checkpoint)
+
+    def validate(self, claim: str | os.PathLike[str]) -> Verdicts:
+        """Check a person's statement on a checkpoint and its run, point by point.
+
+        Args:
+            claim: a YAML file; `docs/linking.md` says what may stand in it.
+
+        Raises:
+            SourceError: it cannot be read, or holds what no claim holds.
+            NotFound: it names a checkpoint or run that is not there.
+        """
+        from catalog.query.validate import read_claim, validate
+
+        stated = read_claim(Path(claim))
+        with open_reader(self.location, self.settings) as reader:
+            return validate(reader, stated)
+
+    def status_by(self, group: str) -> Rows:
+        """Return checkpoints and bytes in each state by `root`, `experiment`, `age` or `size`.
+
+        Raises:
+            UsageError: it is none of these.
+        """
+        from catalog.errors import UsageError
+        from catalog.query.status import GROUPS, status_by
+
+        if group not in GROUPS:
+            raise UsageError(f"There is no grouping by {group!r}: it takes {', '.join(GROUPS)}.")
+        with open_reader(self.location, self.settings) as reader:
+            return status_by(reader, group, self._clock())
 
     def progress(self) -> Rows:
         """Return how many checkpoints were in which state after each ingest and recovery."""
@@ -174,33 +382,100 @@ class Catalog:
         with open_reader(self.location, self.settings) as reader:
             return report(reader, now=self._clock())
 
-    def recover(self, *, dry_run: bool = False, only: str | None = None) -> RecoveryResult:
+    def recover(
+        self, *, dry_run: bool = False, only: str | None = None, prefer: str | None = None
+    ) -> RecoveryResult:
         """Write the missing sidecars of checkpoints whose run states the config.
+
+        What a killed recovery or undo left open is completed first.
 
         Args:
             dry_run: plan only; nothing is written anywhere.
             only: take only checkpoints whose path contains this text.
+            prefer: the source that decides where sources disagree: a kind such as
+                `wandb-stream`, or a part of its file's path.
 
         Raises:
+            UsageError: there is no such source to prefer, or settings contradict each other.
+            DatabaseBusy: another recovery is at work on this catalog.
             DatabaseError: the database cannot be used.
         """
-        from catalog.recover.recovery import RecoveryResult, plan, recover, settle_journal
+        from catalog.recover.journal import settle, tidy
+        from catalog.recover.lock import only_recovery
+        from catalog.recover.recovery import RecoveryResult, plan, recover
         from catalog.schema.engine import explained
         from catalog.schema.upgrade import open_existing
 
         engine = open_existing(self.location, durable=True)
         try:
-            if not dry_run:
-                settle_journal(engine, self.location, self._clock())
-            with explained(self.location), engine.connect() as connection:
-                planned = plan(connection, self.settings, self._host, only)
             if dry_run:
+                with explained(self.location), engine.connect() as connection:
+                    planned = plan(connection, self.settings, self._host, only, prefer)
                 return RecoveryResult(None, tuple(one.shown for one in planned))
-            result = recover(engine, self.location, planned, self._clock)
-            if result.batch is not None:
-                touched = sorted({one.folder for one in planned if one.shown.action == "write"})
-                self._ingest(engine, touched, _silent, f"recovery {result.batch}", result.batch)
-            return result
+            look = self._looking(engine)
+            with only_recovery(engine, self.location):
+                settle(engine, self.location, self._host, look)
+                tidy(engine, self.location, self._host)
+                with explained(self.location), engine.connect() as connection:
+                    planned = plan(connection, self.settings, self._host, only, prefer)
+                return recover(engine, self.location, planned, self.settings, self._clock, look)
+        finally:
+            engine.dispose()
+
+    def undo_recovery(self, batch: int) -> UndoResult:
+        """Remove what a recovery wrote, but for files that were changed since.
+
+        Args:
+            batch: number of the recovery.
+
+        Raises:
+            NotFound: there is no such recovery.
+            DatabaseBusy: another recovery is at work on this catalog.
+            DatabaseError: the database cannot be used.
+        """
+        from catalog.recover.journal import settle
+        from catalog.recover.lock import only_recovery
+        from catalog.recover.undo import undo
+        from catalog.schema.upgrade import open_existing
+
+        engine = open_existing(self.location, durable=True)
+        try:
+            look = self._looking(engine)
+            with only_recovery(engine, self.location):
+                settle(engine, self.location, self._host, look)
+                result = undo(engine, self.location, self._host, batch)
+                if result.folders:
+                    look(sorted(result.folders), f"undo of recovery {batch}", batch)
+                return result
+        finally:
+            engine.dispose()
+
+    def verify_recoveries(self) -> Rows:
+        """Return a row for each file that recoveries wrote: unchanged, changed, removed, stale."""
+        from catalog.recover.verify import verify
+
+        with open_reader(self.location, self.settings) as reader:
+            return verify(reader, self._host)
+
+    def explain_recovery(self, *, only: str | None = None, prefer: str | None = None) -> Rows:
+        """Return every source that was looked at for every unusable checkpoint, in order.
+
+        Args:
+            only: take only checkpoints whose path contains this text.
+            prefer: see `recover`.
+
+        Raises:
+            UsageError: there is no such source to prefer.
+            DatabaseError: the database cannot be used.
+        """
+        from catalog.recover.explain import explain
+        from catalog.schema.engine import explained
+        from catalog.schema.upgrade import open_existing
+
+        engine = open_existing(self.location)
+        try:
+            with explained(self.location), engine.connect() as connection:
+                return explain(connection, self.settings, only, prefer)
         finally:
             engine.dispose()
 
@@ -230,30 +505,48 @@ class Catalog:
         progress: Progress,
         cause: str,
         recovery_id: int | None,
+        executor: Executor | None = None,
     ) -> IngestSummary:
-        from catalog.ingest.pipeline import begin, finish, read_trees
+        from catalog.ingest.pipeline import begin, finish, read_trees, settled
+        from catalog.ingest.runs import gather_runs
+        from catalog.ingest.stages import Stages
         from catalog.link.linker import link_checkpoints
         from catalog.recover.assess import assess
         from catalog.schema.engine import writing
+        from catalog.sources.secrets import policy
 
         began = time.monotonic()
+        stages = Stages()
         with writing(engine, self.location) as connection:
             ingest_id = begin(connection, folders, self.settings, self._clock(), cause)
         counts = None
         try:
-            counts = read_trees(
-                engine,
-                self.location,
-                folders,
-                ingest_id=ingest_id,
-                host=self._host,
-                now=self._clock(),
-                progress=progress,
-            )
+            with policy(self._redaction()):
+                counts = read_trees(
+                    engine,
+                    self.location,
+                    folders,
+                    ingest_id=ingest_id,
+                    host=self._host,
+                    now=self._clock(),
+                    settings=self.settings,
+                    progress=progress,
+                    stages=stages,
+                    executor=executor,
+                )
             with writing(engine, self.location) as connection:
-                link_checkpoints(connection, self.settings, ingest_id, progress)
                 now = self._clock()
-                assess(connection, self.settings, ingest_id, now, recovery_id)
+                if (
+                    counts.changed
+                    or recovery_id is not None
+                    or not settled(connection, ingest_id, self.settings)
+                ):
+                    with stages.stage("gather"):
+                        gather_runs(connection)
+                    with stages.stage("link"):
+                        link_checkpoints(connection, self.settings, ingest_id, progress)
+                    with stages.stage("assess"):
+                        assess(connection, self.settings, ingest_id, now, recovery_id)
                 finish(connection, ingest_id, counts, now)
         except BaseException as error:
             status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -268,7 +561,56 @@ class Catalog:
             missing=counts.missing,
             **summary,
             seconds=time.monotonic() - began,
+            stages=stages.seconds,
         )
+
+    def _say(self, checkpoint: str, run: str | None, decision: str | None, reason: str) -> Trace:
+        """Keep or take back a person's word, and judge anew what it changes."""
+        from catalog.link.decisions import say
+        from catalog.query.find import find_checkpoint
+        from catalog.query.run import find_run
+        from catalog.schema.engine import writing
+        from catalog.schema.upgrade import open_existing
+
+        with open_reader(self.location, self.settings) as reader:
+            number = find_checkpoint(reader, checkpoint)
+            run_number = None if run is None else find_run(reader, run)
+        engine = open_existing(self.location)
+        try:
+            with writing(engine, self.location) as connection:
+                now = self._clock()
+                say(connection, number, run_number, decision, reason, now)
+                self._judge(connection, now)
+        finally:
+            engine.dispose()
+        return self.trace(checkpoint)
+
+    def _judge(self, connection: Connection, now: str) -> None:
+        """Judge anew what a person's word changed: an ingest without news would not do it."""
+        from catalog.ingest.pipeline import Counts, begin, finish
+        from catalog.link.linker import link_checkpoints
+        from catalog.recover.assess import assess
+
+        ingest_id = begin(connection, [], self.settings, now, "decision")
+        link_checkpoints(connection, self.settings, ingest_id, _silent)
+        assess(connection, self.settings, ingest_id, now, None)
+        finish(connection, ingest_id, Counts(), now)
+
+    def _looking(self, engine: Engine) -> Callable[[Sequence[Path], str, int], None]:
+        """Return what looks at the folders of a recovery and then closes its batch."""
+        from catalog.recover.journal import close_batch
+
+        def look(folders: Sequence[Path], cause: str, batch: int) -> None:
+            self._ingest(engine, folders, _silent, cause, batch)
+            close_batch(engine, self.location, batch, self._clock())
+
+        return look
+
+    def _redaction(self) -> Policy:
+        from catalog.sources.secrets import Policy
+
+        keys = frozenset(key.lower() for key in self.settings.secret_keys)
+        return Policy(enabled=self.settings.redaction == "on", keys=keys)
 
     def _close(self, engine: Engine, ingest_id: int, status: str) -> None:
         from catalog.errors import DatabaseError

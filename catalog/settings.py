@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 Value: TypeAlias = "int | float | str | tuple[str, ...]"
 
 
-def _setting(default: Value, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _setting(default: Value, help_text: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help_text, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,32 @@ class Settings:
     )
     hydra_levels: int = _setting(
         2, "How many folders up inference looks for .hydra/config.yaml, tried last."
+    )
+    sidecar_shape: str = _setting(
+        "sections",
+        'What recovery writes: sections ({"model": ...}), bare (the one section itself) or whole '
+        "(the run's whole config).",
+    )
+    provenance: str = _setting(
+        "beside",
+        "Where recovery writes down where a sidecar came from: beside (STEM.provenance.json) or "
+        "inside (the sidecar's key _provenance).",
+    )
+    ignore: tuple[str, ...] = _setting(
+        (), "Patterns in git's syntax of what an ingest leaves out, beside `.catalogignore` files."
+    )
+    history: str = _setting(
+        "full",
+        "Points of metric histories that an ingest keeps of what it reads: full, last or none.",
+        choices=("full", "last", "none"),
+    )
+    redaction: str = _setting(
+        "on",
+        "Whether what looks like a credential is kept out of the catalog: on or off.",
+        choices=("on", "off"),
+    )
+    secret_keys: tuple[str, ...] = _setting(
+        (), "Config keys that hold credentials, beside those that are known by their names."
     )
     sql_time_limit: float = _setting(5.0, "Seconds that one query may take.")
     sql_row_limit: int = _setting(10_000, "Rows that `catalog sql` returns before it stops.")
@@ -83,6 +109,9 @@ SETTINGS = tuple(
     for one in fields(Settings)
 )
 
+_CHOICES: dict[str, tuple[str, ...]] = {
+    one.name: one.metadata["choices"] for one in fields(Settings)
+}
 _DEFAULTS: dict[str, Value] = {setting.name: setting.default for setting in SETTINGS}
 
 
@@ -99,6 +128,8 @@ def _parse(name: str, text: str) -> Value:
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(default, str):
+        if _CHOICES[name] and text not in _CHOICES[name]:
+            raise UsageError(f"--set {name}={text}: it takes {' or '.join(_CHOICES[name])}.")
         return text
     kind = type(default)
     try:

@@ -322,6 +322,7 @@ def test_a_forbidden_file_is_unreadable(tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html>", "text", "foreign"),
         (bytes(5000), "zeros", "foreign"),
         (b"\x08\x07\x12\x07pytorch", "onnx", "recognised"),
+        (b"\x08\x01\x12\xd6\x97\t\n\xfc\x12\x12\xcd\x12", "unknown", "foreign"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 900 + b"keras_version", "keras-h5", "recognised"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 900, "hdf5", "recognised"),
         (b"\x80\x04}.", "pickle", "readable"),
@@ -340,9 +341,33 @@ def test_the_content_counts_and_not_the_name(
 
 def test_lfs_pointer_keeps_the_true_size(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123456789\n")
+    digest = "0123456789abcdef" * 4
+    path.write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 123456789\n"
+    )
     found = checkpoint_of(path)
     assert (found.status, found.true_size) == ("pointer", 123456789)
+    assert found.true_sha256 == digest
+
+
+def test_orbax_item_is_one_checkpoint(tmp_path: Path) -> None:
+    item = tmp_path / "500/default"
+    (item / "ocdbt.process_0").mkdir(parents=True)
+    (item / "d").mkdir()
+    (tmp_path / "500/_CHECKPOINT_METADATA").write_text("{}")
+    for name in ("_METADATA", "_sharding", "manifest.ocdbt", "ocdbt.process_0/manifest.ocdbt"):
+        (item / name).write_bytes(b"{}")
+    assert set(items(tmp_path)) == {"500/default"}
+    found = facts(tmp_path).checkpoint
+    assert found is not None
+    assert (found.format, found.status) == ("orbax", "recognised")
+
+
+def test_a_tar_suffix_does_not_hide_a_checkpoint_of_torch(tmp_path: Path) -> None:
+    write_torch_zip(tmp_path / "model_best.pth.tar", {"state_dict": {"w": FakeTensor(shape=(2,))}})
+    found = facts(tmp_path).checkpoint
+    assert found is not None
+    assert (found.format, found.parameter_count) == ("torch-zip", 2)
 
 
 def test_other_archives_are_told_by_their_entries(tmp_path: Path) -> None:

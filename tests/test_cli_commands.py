@@ -271,8 +271,8 @@ class FakeCatalog:
         self.asked = asked
         return SimpleNamespace(batch=None, files=self.files)
 
-    def ingest(self, paths: list[Path], *, progress: Any) -> SimpleNamespace:
-        self.asked = {"paths": paths}
+    def ingest(self, paths: list[Path], *, progress: Any, hashes: bool) -> SimpleNamespace:
+        self.asked = {"paths": paths, "hashes": hashes}
         if progress is not None:
             for done in range(51):
                 progress("read", done, 50)
@@ -315,7 +315,7 @@ def recovered(action: str) -> SimpleNamespace:
 def test_recover_shows_each_file_and_sums_up(fake: FakeCatalog) -> None:
     fake.files = (recovered("write"), recovered("skipped"))
     result = call("recover", "--dry-run", "outputs", "-f", "json")
-    assert fake.asked == {"dry_run": True, "only": "outputs"}
+    assert fake.asked == {"dry_run": True, "only": "outputs", "prefer": None}
     assert [row["action"] for row in json.loads(result.stdout)] == ["write", "skipped"]
     assert result.stderr.startswith("1 to be written, 1 skipped. Nothing was written;")
     assert result.exit_code == 0

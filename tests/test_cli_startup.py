@@ -80,6 +80,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
         ["sql", "SELECT 1", "-f", "csv"],
         ["trace", BEST, "-f", "json"],
         ["status", "-f", "md"],
+        ["status", "--by", "experiment", "-f", "csv"],
         ["report"],
     ],
     ids=" ".join,

@@ -84,8 +84,8 @@ def test_no_more_than_five_are_named(story_db: Path) -> None:
         for number in range(100, 112):
             connection.execute(
                 "INSERT INTO file SELECT :n, root_id, 'many/' || :n, reader, reader_version, state,"
-                " size, mtime_ns, modified_at, inode, is_link, first_ingest_id, read_ingest_id,"
-                " missing_ingest_id FROM file WHERE id = 1",
+                " size, mtime_ns, modified_at, inode, is_link, sha256, first_ingest_id,"
+                " read_ingest_id, missing_ingest_id FROM file WHERE id = 1",
                 {"n": number},
             )
             connection.execute(

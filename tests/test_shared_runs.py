@@ -69,7 +69,8 @@ def test_only_known_problems(trees: Trees) -> None:
     "pattern",
     ["run-*.wandb", "wandb-metadata.json", "wandb-summary.json", "wandb-history.jsonl",
      ".hydra/config.yaml", ".hydra/overrides.yaml", ".hydra/hydra.yaml", "multirun.yaml",
-     "sweep-*/config-*.yaml", "logs/debug.log", "files/output.log", "metrics.csv", "results.csv"],
+     "sweep-*/config-*.yaml", "logs/debug.log", "files/output.log", "metrics.csv", "results.csv",
+     "trainer_state.json", "events.out.tfevents.*", "best_k_models.yaml", "opt.yaml"],
 )  # fmt: skip
 def test_every_file_is_read(trees: Trees, pattern: str) -> None:
     wanted = files(trees, pattern)

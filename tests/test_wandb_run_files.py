@@ -62,7 +62,7 @@ def test_every_file_of_a_run_names_the_same_run_directory(tmp_path: Path) -> Non
     assert {facts.run_directory for facts in tree.values()} == {
         tree[f"{RUN}/run-tit2247i.wandb"].run_directory
     }
-    assert [item.run_directory for item in items(tmp_path)] == [RUN] * 6
+    assert [item.run_directory for item in items(tmp_path)] == [RUN] * 7
 
 
 def test_in_the_flat_layout_of_0_8_the_stamp_is_utc(tmp_path: Path) -> None:

@@ -18,7 +18,12 @@ from catalog.errors import CatalogError
 COMMANDS = {
     "ingest": "Read directory trees into the catalog.",
     "query": "Answer a question that the catalog knows by name.",
+    "inspect": "Show what one checkpoint on disk says, without a catalog.",
+    "diff": "Show what differs between two checkpoints, or between runs.",
     "trace": "Show where one checkpoint came from, and how that is known.",
+    "run": "Show one run: where, when, how it ended, what it reached.",
+    "link": "Say which run wrote a checkpoint, where you know better.",
+    "validate": "Check a person's statement on a training, point by point.",
     "status": "Show how many checkpoints are in which state, now and before.",
     "report": "Write the whole state of things as a Markdown page.",
     "recover": "Write the configs that unusable checkpoints lack.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _STEP = 1_000
 _LINES_A_STAGE = 10
+_REDRAW = 0.1
+"""Seconds between two drawings of the bars."""
 
 
 @contextmanager
@@ -39,13 +42,21 @@ def _bar() -> Iterator[Progress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Drawn from here and not from a thread: processes are not forked beside threads.
+    bars = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    with bars:
         tasks = {}
+        drawn = 0.0
 
         def show(stage: str, done: int, total: int | None) -> None:
+            nonlocal drawn
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+            now = time.monotonic()
+            due = now - drawn > _REDRAW or done == total
+            bars.update(tasks[stage], completed=done, total=total, refresh=due)
+            if due:
+                drawn = now
 
         yield show
 
@@ -54,7 +65,7 @@ def _lines() -> Progress:
     reached: dict[str, int] = {}
 
     def show(stage: str, done: int, total: int | None) -> None:
-        step = max(1, total // _LINES_A_STAGE) if total else _STEP
+        step = max(1, total // _LINES_A_STAGE) if total else max(_STEP, done // 5)
         if stage in reached and done < reached[stage] and done != total:
             return
         reached[stage] = done - done % step + step

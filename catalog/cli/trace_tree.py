@@ -33,6 +33,8 @@ def draw(trace: Trace) -> None:
     _add_git(tree, trace.candidates)
     _add_files(tree, "same run" if _linked(trace) else "same folder", trace.siblings)
     _add_files(tree, "equal weights", trace.copies)
+    for move in trace.moves:
+        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone")
     for event in trace.events[-_FEW:]:
         before = event["from_state"] or "new"
         said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
@@ -74,7 +76,8 @@ def _add_use(tree: Tree, row: Record) -> None:
 
 def _add_runs(tree: Tree, trace: Trace) -> None:
     verdict = trace.checkpoint["verdict"]
-    branch = _line(tree, "run", verdict, style=_STYLES.get(verdict, "red"))
+    said = "pinned" if trace.checkpoint["decided_by"] == "person" else verdict
+    branch = _line(tree, "run", said, style=_STYLES.get(verdict, "red"))
     for candidate in trace.candidates:
         if _linked(trace) and candidate["verdict"] != "linked":
             continue

@@ -22,7 +22,14 @@ def canonical(document: Plain) -> str:
     NaN and infinities, which JSON lacks, become `{"__float__": "nan"}` and the like, so that
     the text is valid JSON everywhere and no value is lost.
     """
-    return json.dumps(_finite(document), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    try:
+        return _dumps(document)
+    except ValueError:  # the rare document with such a number is gone through value by value
+        return _dumps(_finite(document))
+
+
+_dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+"""One encoder for all: `json.dumps` with these options makes a new one each time."""
 
 
 def digest(text: str) -> str:

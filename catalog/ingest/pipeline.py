@@ -7,41 +7,48 @@ one, which ends in the same rows as one that was never killed.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import func, insert, select, update
 
 from catalog import __version__
+from catalog.ingest.known import Known
+from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, scopes
-from catalog.ingest.runs import gather_runs
 from catalog.ingest.scan import Scan
 from catalog.ingest.store import chunks, table_of
-from catalog.ingest.write import BatchWriter, Reading
+from catalog.ingest.workers import WORTH_A_POOL, workers
+from catalog.ingest.write import BatchWriter, Memory
 from catalog.schema.engine import writing
 from catalog.schema.tables import File, Ingest, Problem
 from catalog.sources import registry
-from catalog.sources.facts import Facts, Item
-from catalog.sources.facts import Problem as ProblemFact
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
 
+    from catalog.ingest.reading import Reading
+    from catalog.ingest.stages import Stages
+    from catalog.ingest.workers import Workers
     from catalog.schema.location import Location
     from catalog.settings import Settings
+    from catalog.sources.facts import Item
 
 Progress: TypeAlias = Callable[[str, int, "int | None"], None]
 """Called with the stage, how much of it is done, and how much there is, if that is known."""
 
 BATCH = 200
-"""Items read and written in one transaction."""
-
-log = logging.getLogger(__name__)
+"""Items written in one transaction, and most items that are read in one go."""
+BATCH_COST = 8 * 1024 * 1024
+COST_OF_A_FILE = 64 * 1024
+MOST_READ = 1024 * 1024
+"""A batch is full at so many bytes; a file counts what opening it costs, and its size up to what
+is read of a large one (of a checkpoint some kilobytes, of a stream all)."""
 
 
 @dataclass(slots=True)
@@ -52,15 +59,13 @@ class Counts:
     read: int = 0
     unchanged: int = 0
     missing: int = 0
+    returned: int = 0
+    """Known files that were missing and are there again, unchanged."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the catalog remembers of a file: enough to tell whether it changed."""
-
-    number: int
-    signature: tuple[str, int, int, int, int]
-    present: bool
+    @property
+    def changed(self) -> bool:
+        """Whether any row of facts is another than before."""
+        return bool(self.read or self.missing or self.returned)
 
 
 def begin(
@@ -110,6 +115,25 @@ def finish(
     )
 
 
+def settled(connection: Connection, ingest_id: int, settings: Settings) -> bool:
+    """Say whether the ingest before this one judged all rows, in the same way as now.
+
+    If it did and no row of facts changed since, judging again would come to the same.
+    """
+    table = table_of(Ingest)
+    before = connection.execute(
+        select(table.c.status, table.c.catalog_version, table.c.settings)
+        .where(table.c.id < ingest_id)
+        .order_by(table.c.id.desc())
+        .limit(1)
+    ).first()
+    return before is not None and tuple(before) == (
+        "finished",
+        __version__,
+        json.dumps(asdict(settings)),
+    )
+
+
 def read_trees(
     engine: Engine,
     location: Location,
@@ -118,7 +142,10 @@ def read_trees(
     ingest_id: int,
     host: str,
     now: str,
+    settings: Settings,
     progress: Progress,
+    stages: Stages,
+    executor: Executor | None = None,
 ) -> Counts:
     """Bring the rows of files and facts in line with the trees at `paths`.
 
@@ -129,110 +156,135 @@ def read_trees(
         ingest_id: the ingest that this belongs to.
         host: name of this machine.
         now: UTC text of the start.
+        settings: what to leave out, and how much of histories to keep.
         progress: called as work goes on.
+        stages: is told where the time goes.
+        executor: reads the files; without one, processes of our own if there is enough to read.
     """
     counts = Counts()
     with writing(engine, location) as connection:
         wanted = scopes(connection, paths, host, now)
-    for scope in wanted:
-        _read_scope(engine, location, scope, ingest_id, counts, progress)
-    with writing(engine, location) as connection:
-        gather_runs(connection)
+    with workers(executor) as readers:
+        for scope in wanted:
+            tree = _Tree(engine, location, scope, ingest_id, settings, counts, progress, stages)
+            with stages.stage("read"):
+                tree.read(readers)
     return counts
 
 
-def _read_scope(
-    engine: Engine,
-    location: Location,
-    scope: Scope,
-    ingest_id: int,
-    counts: Counts,
-    progress: Progress,
-) -> None:
-    with engine.connect() as connection:
-        known = _known(connection, scope)
-    scan = Scan(scope.root, scope.below, scope.pruned)
-    due: list[Item] = []
-    returned: list[int] = []
-    for listing in scan.listings():
-        for item in registry.recognise(listing):
-            counts.seen += 1
-            old = known.pop(item.path, None)
-            if old is not None and old.signature == _signature(item):
+class _Tree:
+    """One root, or a part of it, brought in line."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        location: Location,
+        scope: Scope,
+        ingest_id: int,
+        settings: Settings,
+        counts: Counts,
+        progress: Progress,
+        stages: Stages,
+    ) -> None:
+        self._engine = engine
+        self._location = location
+        self._scope = scope
+        self._ingest_id = ingest_id
+        self._settings = settings
+        self._counts = counts
+        self._progress = progress
+        self._stages = stages
+        self._returned: list[int] = []
+        self._memory = Memory()
+        ignored = None
+        if settings.ignore:
+            from catalog.ingest.ignore import Ignored
+
+            ignored = Ignored().within(".", settings.ignore)
+        self._scan = Scan(scope.root, scope.below, scope.pruned, ignored)
+
+    def read(self, readers: Workers) -> None:
+        """Scan, read what is due and write it as it comes, then mark what is gone."""
+        with self._stages.stage("known"), self._engine.connect() as connection:
+            known = Known(connection, self._scope)
+        due = self._timed(self._due(known))
+        first = list(islice(due, WORTH_A_POOL))
+        items = chain(first, due)
+        self._progress("read", 0, None)
+        root = self._scope.root
+        if len(first) == WORTH_A_POOL and readers.possible:
+            readings = readers.read(root, _batches(items))
+        else:
+            readings = ((batch, read_items(root, batch)) for batch in _batches(items))
+        waiting: list[tuple[Item, Reading]] = []
+        for batch, said in readings:
+            waiting.extend(zip(batch, said, strict=True))
+            if len(waiting) >= BATCH:
+                self._write(waiting)
+                waiting = []
+        if waiting:
+            self._write(waiting)
+        self._mark_all(known)
+
+    def _timed(self, due: Iterator[Item]) -> Iterator[Item]:
+        while True:
+            with self._stages.stage("scan"):
+                item = next(due, None)
+            if item is None:
+                return
+            yield item
+
+    def _due(self, known: Known) -> Iterator[Item]:
+        counts = self._counts
+        for listing in self._scan.listings():
+            if all(entry.kind == "directory" for entry in listing.entries):
+                continue  # every item is made of files
+            for item in registry.recognise(listing):
+                counts.seen += 1
+                number = known.take(item)
+                if number is None:
+                    yield item
+                    continue
                 counts.unchanged += 1
-                if not old.present:
-                    returned.append(old.number)
-            else:
-                due.append(item)
-        progress("scan", counts.seen, None)
-    gone = [old.number for old in known.values() if old.present]
-    counts.missing += len(gone)
-    progress("read", 0, len(due))
-    done = 0
-    for batch in _batches(due):
-        readings = [_reading(scope.root, item) for item in batch]
-        with writing(engine, location) as connection:
-            BatchWriter(connection, scope.root_id, ingest_id).write(readings)
-        done += len(readings)
-        counts.read += len(readings)
-        progress("read", done, len(due))
-    with writing(engine, location) as connection:
-        BatchWriter(connection, scope.root_id, ingest_id).problems(scan.problems, scope.below)
-        _mark(connection, gone, state="missing", missing_ingest_id=ingest_id)
-        _mark(connection, returned, state="present", missing_ingest_id=None)
+                if number:
+                    self._returned.append(number)
+            self._progress("scan", counts.seen, None)
+
+    def _write(self, readings: list[tuple[Item, Reading]]) -> None:
+        with self._stages.stage("write"), writing(self._engine, self._location) as connection:
+            BatchWriter(
+                connection,
+                self._scope.root_id,
+                self._ingest_id,
+                memory=self._memory,
+                history=self._settings.history,
+            ).write(readings)
+        self._counts.read += len(readings)
+        self._progress("read", self._counts.read, None)
+
+    def _mark_all(self, known: Known) -> None:
+        with self._stages.stage("mark"), writing(self._engine, self._location) as connection:
+            gone = known.left(connection)
+            writer = BatchWriter(connection, self._scope.root_id, self._ingest_id)
+            writer.problems(self._scan.problems, self._scope.below)
+            _mark(connection, gone, state="missing", missing_ingest_id=self._ingest_id)
+            _mark(connection, self._returned, state="present", missing_ingest_id=None)
+        self._counts.missing += len(gone)
+        self._counts.returned += len(self._returned)
 
 
-def _known(connection: Connection, scope: Scope) -> dict[str, _Known]:
-    table = table_of(File)
-    query = select(
-        table.c.path,
-        table.c.id,
-        table.c.state,
-        table.c.reader,
-        table.c.reader_version,
-        table.c.size,
-        table.c.mtime_ns,
-        table.c.inode,
-    ).where(table.c.root_id == scope.root_id)
-    prefix = "" if scope.below == "." else f"{scope.below}/"
-    if prefix:
-        query = query.where(table.c.path.startswith(prefix, autoescape=True))
-    return {
-        path: _Known(int(number), (reader, version, size, mtime_ns, inode), state == "present")
-        for path, number, state, reader, version, size, mtime_ns, inode in connection.execute(query)
-        if path.startswith(prefix)  # LIKE does not tell a from A on SQLite
-    }
-
-
-def _signature(item: Item) -> tuple[str, int, int, int, int]:
-    version = registry.readers()[item.reader].VERSION
-    return (item.reader, version, item.size, item.mtime_ns, item.inode)
-
-
-def _batches(items: Sequence[Item]) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Cut items into batches by how much of each is likely to be read."""
+    batch: list[Item] = []
+    cost = 0
+    for item in items:
+        batch.append(item)
+        cost += COST_OF_A_FILE + min(item.size, MOST_READ)
+        if cost >= BATCH_COST or len(batch) == BATCH:
+            yield batch
+            batch, cost = [], 0
+    if batch:
         yield batch
-
-
-def _reading(root: Path, item: Item) -> Reading:
-    version = registry.readers()[item.reader].VERSION
-    try:
-        return Reading(item, registry.read(root, item), version)
-    except OSError as error:
-        problem = ProblemFact(
-            "unreadable-file",
-            f"The file cannot be read ({error.strerror or type(error).__name__}); "
-            "check its permissions and its disk, then ingest again.",
-        )
-    except Exception as error:
-        log.debug("reader %s failed on %s", item.reader, item.path, exc_info=True)
-        problem = ProblemFact(
-            "reader-failed",
-            f"The reader {item.reader} failed on this file ({type(error).__name__}: {error}). "
-            "This is a fault of catalog: please report it with the file.",
-        )
-    return Reading(item, Facts(problems=(problem,)), version, failed=True)
 
 
 def _mark(connection: Connection, numbers: Iterable[int], **values: Any) -> None:

@@ -7,6 +7,8 @@ from what stands there are written.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select, update
 
+from catalog.errors import NotFound
+from catalog.ingest.joins import join_folders
 from catalog.ingest.store import Store, table_of
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
 from catalog.schema.tables import File, Link, LinkEvidence, Run, RunDirectory, RunField
@@ -23,9 +27,24 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-RUN_TRACKERS = frozenset({"wandb", "lightning"})
-"""Trackers whose folders are runs. A Hydra output folder is the place where a job worked; the
-run is what a tracker recorded of it."""
+RUN_TRACKERS = frozenset(
+    {
+        "wandb",
+        "lightning",
+        "hydra",
+        "tensorboard",
+        "transformers",
+        "ultralytics",
+        "dvclive",
+        "mlflow",
+        "trackio",
+    }
+)
+"""What makes folders that are runs. A job of Hydra is one as well until a tracker's record of the
+same training is found (`catalog.ingest.joins`); a sweep's folder is of many runs and so of none."""
+
+_DRAWN = re.compile(r"[A-Za-z0-9]{8}|[0-9a-f]{32}")
+"""Ids that W&B and MLflow draw at random."""
 
 COLUMNS = {
     "entity": "entity",
@@ -43,6 +62,7 @@ COLUMNS = {
     "git_commit": "git_commit",
     "python_version": "python_version",
     "cli_version": "tracker_version",
+    "packages": "packages",
 }
 """Field that a reader names: column of `run`."""
 
@@ -67,6 +87,9 @@ class Folder:
     zone: str | None
     zone_basis: str | None
     run_id: int | None
+    joined_by: str | None
+    join_detail: str | None
+    kept_apart: bool
     fields: dict[str, tuple[int, str, str | None, str | None]] = field(default_factory=dict)
     """Name: (rank, value, utc, basis) of the source to believe."""
 
@@ -86,18 +109,29 @@ def gather_runs(connection: Connection) -> None:
     folders = _folders(connection)
     _tell_times(folders)
     _adopt_copies(folders)
+    own = {folder.id: identity for folder in folders if (identity := _identity(folder)) is not None}
+    joins = join_folders(connection, folders, own)
     groups: dict[str, list[Folder]] = defaultdict(list)
     for folder in folders:
-        identity = _identity(folder)
-        if identity is not None:
-            groups[identity].append(folder)
+        join = joins.get(folder.id)
+        folder.run_id = None
+        folder.joined_by = join.kind if join else None
+        folder.join_detail = join.detail if join else None
+        if join or folder.id in own:
+            groups[join.identity if join else own[folder.id]].append(folder)
     table = table_of(Run)
     before = {row["identity"]: dict(row) for row in connection.execute(select(table)).mappings()}
     store = Store(connection)
     for identity in sorted(groups):
         members = sorted(
             groups[identity],
-            key=lambda one: (one.copy_of_latest, one.started_at or "", one.stamp or "", one.path),
+            key=lambda one: (
+                one.joined_by is not None,
+                one.copy_of_latest,
+                one.started_at or "",
+                one.stamp or "",
+                one.path,
+            ),
         )
         row = _run(identity, members)
         old = before.pop(identity, None)
@@ -113,6 +147,33 @@ def gather_runs(connection: Connection) -> None:
     store.flush()
     _write_folders(connection, folders)
     _drop(connection, [int(old["id"]) for old in before.values()])
+
+
+def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) -> None:
+    """Keep a folder out of the run that evidence joined it to, or let evidence decide again.
+
+    Args:
+        connection: in a transaction.
+        run: the run that it is to leave, or to come back to.
+        folder: path of the run directory below its root.
+        apart: False to undo.
+
+    Raises:
+        NotFound: no folder of that path was joined to the run, or is kept apart.
+    """
+    table = table_of(RunDirectory)
+    roots = select(table.c.root_id).where(table.c.run_id == run)
+    condition = (table.c.path == folder) & table.c.root_id.in_(roots)
+    if apart:
+        condition &= (table.c.run_id == run) & table.c.joined_by.is_not(None)
+    else:
+        condition &= table.c.kept_apart
+    found = connection.execute(select(table.c.id).where(condition)).scalars().all()
+    if not found:
+        said = "was joined to this run" if apart else "is kept apart"
+        raise NotFound(f"No folder {folder!r} {said}; `catalog query run-directories` lists them.")
+    connection.execute(update(table).where(table.c.id.in_(found)).values(kept_apart=apart))
+    gather_runs(connection)
 
 
 def _folders(connection: Connection) -> list[Folder]:
@@ -136,36 +197,68 @@ def _folders(connection: Connection) -> list[Folder]:
         .order_by(fields.c.rank, files.c.path, fields.c.id)
     )
     for number, name, rank, value, utc, basis in rows:
-        folders[int(number)].fields.setdefault(name, (rank, value, utc, basis))
+        said = folders[int(number)].fields
+        known = said.setdefault(name, (rank, value, utc, basis))
+        if name == "last_timestamp" and known[0] == rank and (utc or "") > (known[2] or ""):
+            # Of several event files of one folder, the one that went on longest.
+            said[name] = (rank, value, utc, basis)
     return list(folders.values())
 
 
 def _tell_times(folders: Iterable[Folder]) -> None:
     """Tell each folder's zone and start in UTC, from itself or from its neighbours."""
-    zones: dict[int, set[str]] = defaultdict(set)
+    zones: dict[int, list[tuple[str, str]]] = defaultdict(list)
     waiting: list[Folder] = []
     for folder in folders:
         stated = folder.when("started_at")
         folder.started_at = folder.ended_at = folder.zone = folder.zone_basis = None
         if stated is not None:
             folder.started_at = stated
-            if folder.stamp is not None and not folder.stamp_in_utc:
+            # Only a tracker that makes the folder itself states and stamps one and the same start.
+            if folder.stamp is not None and not folder.stamp_in_utc and folder.tracker == "wandb":
                 folder.zone, folder.zone_basis = _zone(folder, folder.stamp, stated)
                 if folder.zone:
-                    zones[folder.root_id].add(folder.zone)
+                    zones[folder.root_id].append((folder.stamp, folder.zone))
         elif folder.stamp is not None and folder.stamp_in_utc:
             folder.zone, folder.zone_basis = "+00:00", "stated"
             folder.started_at = local_to_utc(folder.stamp, folder.zone)
         elif folder.stamp is not None:
             waiting.append(folder)
+    clocks = {root: _Clock(told) for root, told in zones.items()}
     for folder in waiting:
-        # All neighbours that tell a zone agree on it: their clock was this folder's clock.
-        if len(zones[folder.root_id]) == 1 and folder.stamp is not None:
-            (folder.zone,) = zones[folder.root_id]
-            folder.zone_basis = "inferred"
-            folder.started_at = local_to_utc(folder.stamp, folder.zone)
+        clock = clocks.get(folder.root_id)
+        zone = clock.zone_at(str(folder.stamp)) if clock else None
+        if zone is not None:
+            folder.zone, folder.zone_basis = zone, "inferred"
+            folder.started_at = local_to_utc(str(folder.stamp), zone)
     for folder in folders:
         folder.ended_at = _ended(folder)[0]
+
+
+class _Clock:
+    """What the folders of one tree that state their UTC tell of the machine's clock.
+
+    Args:
+        told: (stamp, zone) of each.
+    """
+
+    def __init__(self, told: list[tuple[str, str]]) -> None:
+        self._told = sorted(told)
+        zones = {zone for _, zone in told}
+        self._only = zones.pop() if len(zones) == 1 else None
+
+    def zone_at(self, stamp: str) -> str | None:
+        """Return the zone of a folder that states none.
+
+        Either all neighbours agree on it, or, where the clock changed in between (daylight
+        saving), those that started last before it and first after it do.
+        """
+        if self._only is not None:
+            return self._only
+        place = bisect_left(self._told, (stamp, ""))
+        if 0 < place < len(self._told) and self._told[place - 1][1] == self._told[place][1]:
+            return self._told[place][1]
+        return None
 
 
 def _zone(folder: Folder, stamp: str, stated: str) -> tuple[str | None, str | None]:
@@ -194,9 +287,12 @@ def _identity(folder: Folder) -> str | None:
     if folder.tracker not in RUN_TRACKERS:
         return None
     place = folder.path.rpartition("/")[0]
+    if folder.tracker == "transformers" and (output := folder.value("output")):
+        # Each of its checkpoints tells of the training so far.
+        return f"transformers:{folder.root_id}:{output}:{folder.value('training')}"
     if folder.tracker_run_id is None:
         return f"{folder.tracker}:{folder.root_id}:{folder.path}"
-    if len(folder.tracker_run_id) == 8 and folder.tracker_run_id.isalnum():
+    if _DRAWN.fullmatch(folder.tracker_run_id):
         # Made by the tracker at random: the same id anywhere is the same run.
         return f"{folder.tracker}:{folder.tracker_run_id}"
     # Given by a person ("general" names 124 runs): only unique where it was written.
@@ -212,18 +308,21 @@ def _run(identity: str, members: list[Folder]) -> dict[str, Any]:
     }
     for name, column in COLUMNS.items():
         row[column] = _best(members, name)
-    row |= _start(members)
-    row |= _end(members)
+    # What joined folders say of the machine and the program fills gaps; when it ran and how it
+    # ended, only its own tracker tells.
+    named = [folder for folder in members if folder.joined_by is None]
+    row |= _start(named)
+    row |= _end(named)
     return row
 
 
 def _best(members: list[Folder], name: str) -> str | None:
     said = [
-        (folder.fields[name][0], place, folder.fields[name][1])
+        (folder.joined_by is not None, folder.fields[name][0], place, folder.fields[name][1])
         for place, folder in enumerate(members)
         if name in folder.fields
     ]
-    return min(said)[2] if said else None
+    return min(said)[3] if said else None
 
 
 def _start(members: list[Folder]) -> dict[str, Any]:
@@ -303,7 +402,15 @@ def _seconds(text: str | None) -> float | None:
 
 def _write_folders(connection: Connection, folders: Iterable[Folder]) -> None:
     table = table_of(RunDirectory)
-    derived = ("started_at", "ended_at", "zone", "zone_basis", "run_id")
+    derived = (
+        "started_at",
+        "ended_at",
+        "zone",
+        "zone_basis",
+        "run_id",
+        "joined_by",
+        "join_detail",
+    )
     before: Mapping[int, tuple[Any, ...]] = {
         int(row[0]): tuple(row[1:])
         for row in connection.execute(select(table.c.id, *(table.c[name] for name in derived)))

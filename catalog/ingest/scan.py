@@ -1,4 +1,4 @@
-"""Walk a tree once, with one stat a file, and never out of it."""
+"""Walk a tree once, never out of it, and ask for the state of a file only if a reader wants it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,48 @@ from catalog.sources.facts import Entry, Listing, Problem
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from catalog.ingest.ignore import Ignored
+
 SKIPPED = frozenset({".git", "node_modules", "__pycache__", "site-packages", ".hg", ".svn"})
 """Folders that hold no training output and may hold a million files."""
+
+UNREAD = (
+    ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".svg", ".wav", ".mp3",
+    ".flac", ".mp4", ".avi", ".py", ".pyc", ".npy",
+)  # fmt: skip
+"""Endings that no reader wants: pictures, sound and code, of which a tree may hold a million."""
+
+IGNORE_FILE = ".catalogignore"
+MAX_IGNORE_FILE = 1024 * 1024
+"""Characters of patterns that are read of one file."""
+
+
+class _File(Entry):
+    """A regular file whose state is asked for when a reader first looks at it."""
+
+    __slots__ = ("_found",)
+    _found: os.DirEntry[str]
+
+    def __init__(self, found: os.DirEntry[str]) -> None:
+        set_ = object.__setattr__  # an entry is frozen
+        set_(self, "name", found.name)
+        set_(self, "kind", "file")
+        set_(self, "_found", found)
+
+    def __getattr__(self, name: str) -> object:
+        # Called for the slots that are not set yet, and for nothing else.
+        if name in {"target", "link"}:
+            return None
+        if name not in {"size", "mtime_ns", "inode"}:
+            raise AttributeError(name)
+        try:
+            status = self._found.stat(follow_symlinks=False)
+            state = (status.st_size, status.st_mtime_ns, status.st_ino)
+        except OSError:
+            state = (0, 0, 0)  # it vanished between the listing and the look; reading it will tell
+        for slot, value in zip(("size", "mtime_ns", "inode"), state, strict=True):
+            object.__setattr__(self, slot, value)
+        return getattr(self, name)
 
 
 @dataclass(slots=True)
@@ -25,11 +65,13 @@ class Scan:
         root: absolute path of the tree.
         below: where to start, relative to the root; `.` for all of it.
         pruned: absolute paths that are not entered (trees that are roots of their own).
+        ignored: patterns of what to leave out, to which `.catalogignore` files in the tree add.
     """
 
     root: Path
     below: str = "."
     pruned: Collection[str] = ()
+    ignored: Ignored | None = None
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     """(path below the root, problem) of what could not be listed."""
 
@@ -37,33 +79,78 @@ class Scan:
         """Yield every directory, parents first, names in order.
 
         Links to directories are not entered; a virtual environment (a folder with
-        `pyvenv.cfg`) and the folders of `SKIPPED` are left out.
+        `pyvenv.cfg`), the folders of `SKIPPED` and what is ignored are left out.
         """
-        pending = [self.below]
+        pending = [(self.below, self._above())]
         while pending:
-            path = pending.pop()
-            listing = self._list(path)
-            if listing is None:
+            path, ignored = pending.pop()
+            entries = self._list(path)
+            if entries is None or "pyvenv.cfg" in entries:
                 continue
-            yield listing
             prefix = "" if path == "." else f"{path}/"
+            if IGNORE_FILE in entries:
+                ignored = self._with_file(ignored, path)
+            kept = [entries[name] for name in sorted(entries)]
+            if ignored is not None:
+                kept = [
+                    entry
+                    for entry in kept
+                    if not ignored.matches(
+                        f"{prefix}{entry.name}{'/' if entry.kind == 'directory' else ''}"
+                    )
+                ]
+            yield Listing(path, tuple(kept))
             pending.extend(
-                f"{prefix}{entry.name}"
-                for entry in reversed(listing.entries)
+                (f"{prefix}{entry.name}", ignored)
+                for entry in reversed(kept)
                 if entry.kind == "directory"
                 and entry.name not in SKIPPED
-                and str(self.root / prefix / entry.name) not in self.pruned
+                and not (self.pruned and str(self.root / prefix / entry.name) in self.pruned)
             )
 
-    def _list(self, path: str) -> Listing | None:
-        folder = self.root if path == "." else self.root / path
-        entries: list[Entry] = []
+    def _above(self) -> Ignored | None:
+        """Return what the folders above `below` ignore."""
+        ignored = self.ignored
+        above = "."
+        for name in self.below.split("/") if self.below != "." else ():
+            ignored = self._with_file(ignored, above)
+            above = name if above == "." else f"{above}/{name}"
+        return ignored
+
+    def _with_file(self, ignored: Ignored | None, folder: str) -> Ignored | None:
+        path = self.root / folder / IGNORE_FILE
+        if not path.is_file():
+            return ignored
+        from catalog.ingest.ignore import Ignored
+
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                lines = file.read(MAX_IGNORE_FILE).splitlines()
+        except OSError as error:
+            self.problems.append(
+                (
+                    f"{folder}/{IGNORE_FILE}",
+                    Problem(
+                        "unreadable-ignore-file",
+                        f"Its patterns cannot be read ({error.strerror}), so nothing is left out "
+                        "for its sake; give yourself permission to read it, then ingest again.",
+                    ),
+                )
+            )
+            return ignored
+        return (ignored or Ignored()).within(folder, lines)
+
+    def _list(self, path: str) -> dict[str, Entry] | None:
+        folder = str(self.root) if path == "." else f"{self.root}/{path}"
+        entries: dict[str, Entry] = {}
         try:
             with os.scandir(folder) as names:
-                for name in names:
-                    entry = self._entry(path, name)
+                for found in names:
+                    if found.name.endswith(UNREAD):
+                        continue
+                    entry = self._entry(path, found)
                     if entry is not None:
-                        entries.append(entry)
+                        entries[entry.name] = entry
         except OSError as error:
             self.problems.append(
                 (
@@ -76,15 +163,10 @@ class Scan:
                 )
             )
             return None
-        if any(entry.name == "pyvenv.cfg" for entry in entries):
-            return None
-        entries.sort(key=lambda entry: entry.name)
-        return Listing(path, tuple(entries))
+        return entries
 
     def _entry(self, parent: str, found: os.DirEntry[str]) -> Entry | None:
-        try:
-            found.name.encode()
-        except UnicodeEncodeError:
+        if not found.name.isascii() and not _is_utf8(found.name):
             shown = os.fsencode(found.name).decode("utf-8", "backslashreplace")
             self.problems.append(
                 (
@@ -97,17 +179,17 @@ class Scan:
                 )
             )
             return None
+        # The kind stands in the directory; only links and oddities need a look.
+        if found.is_file(follow_symlinks=False):
+            return _File(found)
+        if found.is_dir(follow_symlinks=False):
+            return Entry(found.name, "directory")
         try:
             status = found.stat(follow_symlinks=False)
         except OSError:
             return None  # it vanished between the listing and the look
-        mode = status.st_mode
-        if stat.S_ISLNK(mode):
+        if stat.S_ISLNK(status.st_mode):
             return self._link(found, status)
-        if stat.S_ISDIR(mode):
-            return Entry(found.name, "directory")
-        if stat.S_ISREG(mode):
-            return Entry(found.name, "file", status.st_size, status.st_mtime_ns, status.st_ino)
         return Entry(found.name, "other", 0, status.st_mtime_ns, status.st_ino)
 
     def _link(self, found: os.DirEntry[str], status: os.stat_result) -> Entry:
@@ -126,3 +208,11 @@ class Scan:
         seen = aim if is_file else status
         size = aim.st_size if is_file else 0
         return Entry(found.name, "link", size, seen.st_mtime_ns, seen.st_ino, target, where)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, case, select, update
 
-from catalog.ingest.canonical import canonical, clean, digest, flat, special
+from catalog.ingest.canonical import canonical, clean, flat, special
+from catalog.ingest.metrics import MetricWriter
 from catalog.ingest.store import Store, chunks, table_of
 from catalog.ingest.times import utc_of_ns
 from catalog.schema.tables import (
@@ -21,68 +21,82 @@ from catalog.schema.tables import (
     ConfigValue,
     File,
     Mention,
-    MetricName,
-    MetricPoint,
-    MetricSeries,
-    MetricSummary,
     Problem,
     RunConfig,
     RunDirectory,
     RunField,
     Sidecar,
 )
+from catalog.sources.checkpoint.tensors import size_of
+from catalog.sources.facts import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
+    from catalog.ingest.reading import Document, Reading
     from catalog.sources import facts
     from catalog.sources.facts import Facts, Item
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One item together with what its reader said and which version of it."""
-
-    item: Item
-    facts: Facts
-    reader_version: int
-    failed: bool = False
-    """The file could not be read: what it said before stands, and the next ingest tries again."""
 
 
 UNREAD = 0
 """The version in `file.reader_version` of a file whose last reading failed: no reader has it."""
 
 
-_REPLACED = (RunField, RunConfig, Mention, MetricSummary)
+_REPLACED = (RunField, RunConfig, Mention)
 """Tables whose rows of a file are deleted when the file is read again."""
 
 
-class BatchWriter:
-    """Writes readings of one root in one transaction."""
+@dataclass(slots=True)
+class Memory:
+    """What the batches of one tree need to be told only once, for it never changes."""
 
-    def __init__(self, connection: Connection, root_id: int, ingest_id: int) -> None:
+    architectures: dict[str, int] = field(default_factory=dict)
+    """Numbers by hash."""
+
+
+class BatchWriter:
+    """Writes readings of one root in one transaction.
+
+    What stands in the database is asked for once a batch, not once a file.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        root_id: int,
+        ingest_id: int,
+        *,
+        history: str = "full",
+        memory: Memory | None = None,
+    ) -> None:
         self._connection = connection
         self._store = Store(connection)
         self._root_id = root_id
         self._ingest_id = ingest_id
         self._configs: dict[str, int] = {}
-        self._architectures: dict[str, int] = {}
-        self._metric_names: dict[str, int] = {}
-        self._directories: dict[str, int] = {}
+        self._architectures = (memory or Memory()).architectures
+        self._metrics = MetricWriter(self._store, history)
+        self._directories: dict[str, tuple[int, dict[str, Any]]] = {}
+        """Number and row (of a known one: what may still be filled in) by path."""
+        self._problems: dict[int, dict[tuple[str, str], int]] = {}
+        """Numbers of open problems by file, then by code and message."""
 
-    def write(self, readings: Sequence[Reading]) -> None:
+    def write(self, readings: Sequence[tuple[Item, Reading]]) -> None:
         """Write a batch; what these files said before is replaced."""
-        known = self._known([reading.item.path for reading in readings])
+        known = self._known([item.path for item, _reading in readings])
         self._forget(
-            [known[one.item.path] for one in readings if one.item.path in known and not one.failed]
+            [
+                known[item.path]
+                for item, reading in readings
+                if item.path in known and not reading.failed
+            ]
         )
+        self._look_up([reading for _item, reading in readings], list(known.values()))
         changed: list[dict[str, Any]] = []
         numbers: list[int] = []
-        for reading in readings:
-            item = reading.item
+        for item, reading in readings:
             row = {
                 "reader": item.reader,
                 "reader_version": UNREAD if reading.failed else reading.reader_version,
@@ -94,6 +108,7 @@ class BatchWriter:
                 "is_link": item.is_link,
                 "read_ingest_id": self._ingest_id,
                 "missing_ingest_id": None,
+                "sha256": None,
             }
             number = known.get(item.path)
             if number is None:
@@ -113,13 +128,33 @@ class BatchWriter:
             self._connection.execute(
                 update(table)
                 .where(table.c.id == bindparam("number"))
-                .values({name: bindparam(name) for name in changed[0] if name != "number"}),
+                .values(
+                    {
+                        name: bindparam(name)
+                        for name in changed[0]
+                        if name not in ("number", "sha256")
+                    }
+                )
+                # A newer reader reads a file again that did not change: its sum is still true.
+                .values(
+                    sha256=case(
+                        (
+                            and_(
+                                table.c.size == bindparam("size"),
+                                table.c.mtime_ns == bindparam("mtime_ns"),
+                                table.c.inode == bindparam("inode"),
+                            ),
+                            table.c.sha256,
+                        )
+                    )
+                ),
                 changed,
             )
         checkpoints = self._known_checkpoints(list(known.values()))
-        for number, reading in zip(numbers, readings, strict=True):
-            self._facts(number, reading, is_known_checkpoint=number in checkpoints)
+        for number, (item, reading) in zip(numbers, readings, strict=True):
+            self._facts(number, item, reading, is_known_checkpoint=number in checkpoints)
         self._store.flush()
+        self._metrics.flush()
 
     def problems(self, found: Sequence[tuple[str, facts.Problem]], below: str) -> None:
         """Write the problems of a scan, which belong to no file; those that are gone are closed.
@@ -159,6 +194,48 @@ class BatchWriter:
             found.update((path, int(number)) for path, number in rows)
         return found
 
+    def _look_up(self, readings: Sequence[Reading], known: Sequence[int]) -> None:
+        """Find what a batch refers to: contents, run directories, problems of known files."""
+        documents = {one.sha256 for reading in readings for part in reading.configs for one in part}
+        documents |= {
+            one.hyper_parameters.sha256 for one in readings if one.hyper_parameters is not None
+        }
+        self._find(Config, documents, self._configs)
+        architectures = {one.architecture.sha256 for one in readings if one.architecture}
+        self._find(Architecture, architectures - self._architectures.keys(), self._architectures)
+        paths = {
+            part.run_directory.path
+            for reading in readings
+            for part in (reading.facts, *reading.facts.parts)
+            if part.run_directory is not None
+        }
+        table = table_of(RunDirectory)
+        for some in chunks(sorted(paths)):
+            for number, path, run_id in self._connection.execute(
+                select(table.c.id, table.c.path, table.c.tracker_run_id).where(
+                    table.c.root_id == self._root_id, table.c.path.in_(some)
+                )
+            ):
+                self._directories[path] = (int(number), {"tracker_run_id": run_id})
+        problems = table_of(Problem)
+        for some in chunks(known):
+            for row, number, code, message in self._connection.execute(
+                select(
+                    problems.c.id, problems.c.file_id, problems.c.code, problems.c.message
+                ).where(problems.c.file_id.in_(some), problems.c.resolved_ingest_id.is_(None))
+            ):
+                self._problems.setdefault(int(number), {})[code, message] = int(row)
+
+    def _find(
+        self, model: type[Architecture] | type[Config], sums: set[str], found: dict[str, int]
+    ) -> None:
+        table = table_of(model)
+        for some in chunks(sorted(sums)):
+            rows = self._connection.execute(
+                select(table.c.sha256, table.c.id).where(table.c.sha256.in_(some))
+            )
+            found.update((key, int(number)) for key, number in rows)
+
     def _known_checkpoints(self, numbers: Sequence[int]) -> set[int]:
         table = table_of(Checkpoint)
         return {
@@ -170,20 +247,18 @@ class BatchWriter:
         }
 
     def _forget(self, numbers: Sequence[int]) -> None:
-        series = table_of(MetricSeries)
-        for part in chunks(numbers):
-            old = self._connection.execute(select(series.c.id).where(series.c.file_id.in_(part)))
-            self._store.delete(MetricPoint, "series_id", [int(one) for one in old.scalars()])
-        self._store.delete(MetricSeries, "file_id", numbers)
+        self._metrics.forget(numbers)
         for model in _REPLACED:
             self._store.delete(model, "file_id", numbers)
         self._store.delete(Sidecar, "id", numbers)
         self._store.delete(CheckpointScore, "checkpoint_id", numbers)
 
-    def _facts(self, number: int, reading: Reading, *, is_known_checkpoint: bool) -> None:
+    def _facts(
+        self, number: int, item: Item, reading: Reading, *, is_known_checkpoint: bool
+    ) -> None:
         said = reading.facts
         if said.checkpoint is not None:
-            self._checkpoint(number, said.checkpoint, is_known=is_known_checkpoint)
+            self._checkpoint(number, said.checkpoint, reading, is_known=is_known_checkpoint)
         elif is_known_checkpoint and not reading.failed:
             table = table_of(Checkpoint)
             self._connection.execute(
@@ -191,13 +266,19 @@ class BatchWriter:
                 .where(table.c.id == number)
                 .values(status="foreign", reason="It was a checkpoint once and is none any more.")
             )
+        for part, documents in zip((said, *said.parts), reading.configs, strict=False):
+            self._part(number, item.path, part, documents)
+        self._file_problems(number, item.path, said)
+
+    def _part(self, number: int, path: str, said: Facts, documents: Sequence[Document]) -> None:
+        """Write what a file says of one run, or of none."""
         directory = None
         if said.run_directory is not None:
             directory = self._directory(said.run_directory)
         for one in said.fields:
             self._run_field(number, directory, one)
-        for config in said.configs:
-            self._config_of_file(number, directory, reading.item.path, config)
+        for config, document in zip(said.configs, documents, strict=True):
+            self._config_of_file(number, directory, path, config, document)
         for mention in said.mentions:
             self._store.add(
                 Mention,
@@ -210,13 +291,14 @@ class BatchWriter:
                 },
             )
         if directory is not None:
-            self._metrics(number, directory, said)
-        self._file_problems(number, reading)
+            self._metrics.add(number, directory, said)
 
-    def _checkpoint(self, number: int, said: facts.Checkpoint, *, is_known: bool) -> None:
+    def _checkpoint(
+        self, number: int, said: facts.Checkpoint, reading: Reading, *, is_known: bool
+    ) -> None:
         config_id = None
-        if said.hyper_parameters:
-            config_id = self._config(said.hyper_parameters)
+        if said.hyper_parameters and reading.hyper_parameters is not None:
+            config_id = self._config(said.hyper_parameters, reading.hyper_parameters)
         row: dict[str, Any] = {
             "format": said.format,
             "status": said.status,
@@ -236,12 +318,15 @@ class BatchWriter:
             "best_k": canonical([[path, score] for path, score in said.best_k])
             if said.best_k
             else None,
-            "architecture_id": self._architecture(said.tensors),
+            "architecture_id": self._architecture(reading.architecture),
             "parameter_count": _whole(said.parameter_count),
             "tensor_bytes": _whole(said.tensor_bytes),
             "weights_fingerprint": said.weights_fingerprint,
             "true_size": _whole(said.true_size),
+            "true_sha256": said.true_sha256,
             "optimizers": json.dumps(said.optimizers) if said.optimizers else None,
+            "schedulers": json.dumps(said.schedulers) if said.schedulers else None,
+            "learning_rates": canonical(list(said.learning_rates)) if said.learning_rates else None,
             "safety": said.safety,
             "globals": json.dumps(said.globals) if said.globals else None,
         }
@@ -269,61 +354,62 @@ class BatchWriter:
                 },
             )
 
-    def _architecture(self, tensors: Sequence[facts.Tensor]) -> int | None:
-        if not tensors:
+    def _architecture(self, document: Document | None) -> int | None:
+        if document is None:
             return None
-        text = canonical([[one.name, one.dtype, list(one.shape)] for one in tensors])
-        key = digest(text)
-        number = self._architectures.get(key) or self._by_hash(Architecture, key)
-        if number is None:
-            number = self._store.number(Architecture)
+        number = self._architectures.get(document.sha256)
+        if number is not None:
+            return number
+        number = self._store.number(Architecture)
+        tensors = [
+            Tensor(name, dtype, tuple(shape), shares)
+            for name, dtype, shape, shares in json.loads(document.text)
+        ]
+        self._store.add(
+            Architecture,
+            {"id": number, "sha256": document.sha256, "tensor_count": len(tensors)},
+        )
+        for position, one in enumerate(tensors):
             self._store.add(
-                Architecture, {"id": number, "sha256": key, "tensor_count": len(tensors)}
+                ArchitectureTensor,
+                {
+                    "architecture_id": number,
+                    "position": position,
+                    "name": clean(one.name),
+                    "dtype": one.dtype,
+                    "shape": json.dumps(list(one.shape)),
+                    "bytes": size_of(one),
+                    "shares": one.shares,
+                },
             )
-            for position, one in enumerate(tensors):
-                self._store.add(
-                    ArchitectureTensor,
-                    {
-                        "architecture_id": number,
-                        "position": position,
-                        "name": clean(one.name),
-                        "dtype": one.dtype,
-                        "shape": json.dumps(list(one.shape)),
-                    },
-                )
-        self._architectures[key] = number
+        self._architectures[document.sha256] = number
         return number
 
-    def _config(self, document: dict[str, facts.Plain]) -> int:
-        text = canonical(document)
-        key = digest(text)
-        number = self._configs.get(key) or self._by_hash(Config, key)
-        if number is None:
-            number = self._store.number(Config)
-            self._store.add(Config, {"id": number, "sha256": key, "document": text})
-            for name, kind, value, figure in flat(document):
-                self._store.add(
-                    ConfigValue,
-                    {
-                        "config_id": number,
-                        "key": name,
-                        "type": kind,
-                        "text": value,
-                        "number": figure,
-                    },
-                )
-        self._configs[key] = number
+    def _config(self, content: dict[str, facts.Plain], document: Document) -> int:
+        number = self._configs.get(document.sha256)
+        if number is not None:
+            return number
+        number = self._store.number(Config)
+        self._store.add(
+            Config, {"id": number, "sha256": document.sha256, "document": document.text}
+        )
+        for name, kind, value, figure in flat(content):
+            self._store.add(
+                ConfigValue,
+                {"config_id": number, "key": name, "type": kind, "text": value, "number": figure},
+            )
+        self._configs[document.sha256] = number
         return number
-
-    def _by_hash(self, model: type[Architecture] | type[Config], key: str) -> int | None:
-        table = table_of(model)
-        found = self._connection.execute(select(table.c.id).where(table.c.sha256 == key)).scalar()
-        return None if found is None else int(found)
 
     def _config_of_file(
-        self, number: int, directory: int | None, path: str, config: facts.Config
+        self,
+        number: int,
+        directory: int | None,
+        path: str,
+        config: facts.Config,
+        document: Document,
     ) -> None:
-        config_id = self._config(config.document)
+        config_id = self._config(config.document, document)
         unresolved = json.dumps(config.unresolved) if config.unresolved else None
         if directory is None:
             self._store.add(
@@ -351,45 +437,39 @@ class BatchWriter:
         )
 
     def _directory(self, said: facts.RunDirectory) -> int:
-        number = self._directories.get(said.path)
-        if number is not None:
-            return number
-        table = table_of(RunDirectory)
-        found = self._connection.execute(
-            select(table.c.id, table.c.tracker_run_id).where(
-                table.c.root_id == self._root_id, table.c.path == said.path
-            )
-        ).first()
-        if found is not None:
-            number = int(found[0])
-            if found[1] is None and said.tracker_run_id is not None:
+        run_id = said.tracker_run_id and clean(said.tracker_run_id)
+        known = self._directories.get(said.path)
+        if known is not None:
+            number, row = known
+            if row["tracker_run_id"] is None and run_id is not None:
+                row["tracker_run_id"] = run_id
+                table = table_of(RunDirectory)
                 self._connection.execute(
-                    update(table)
-                    .where(table.c.id == number)
-                    .values(tracker_run_id=said.tracker_run_id)
+                    update(table).where(table.c.id == number).values(tracker_run_id=run_id)
                 )
-        else:
-            number = self._store.number(RunDirectory)
-            self._store.add(
-                RunDirectory,
-                {
-                    "id": number,
-                    "root_id": self._root_id,
-                    "path": said.path,
-                    "tracker": said.tracker,
-                    "tracker_run_id": said.tracker_run_id and clean(said.tracker_run_id),
-                    "mode": said.mode,
-                    "stamp": said.stamp,
-                    "stamp_in_utc": said.stamp_in_utc,
-                    "copy_of_latest": said.copy_of_latest,
-                    "started_at": None,
-                    "ended_at": None,
-                    "zone": None,
-                    "zone_basis": None,
-                    "run_id": None,
-                },
-            )
-        self._directories[said.path] = number
+            return number
+        number = self._store.number(RunDirectory)
+        row = {
+            "id": number,
+            "root_id": self._root_id,
+            "path": said.path,
+            "tracker": said.tracker,
+            "tracker_run_id": run_id,
+            "mode": said.mode,
+            "stamp": said.stamp,
+            "stamp_in_utc": said.stamp_in_utc,
+            "copy_of_latest": said.copy_of_latest,
+            "started_at": None,
+            "ended_at": None,
+            "zone": None,
+            "zone_basis": None,
+            "run_id": None,
+            "joined_by": None,
+            "join_detail": None,
+            "kept_apart": False,
+        }
+        self._store.add(RunDirectory, row)
+        self._directories[said.path] = (number, row)
         return number
 
     def _run_field(self, number: int, directory: int | None, one: facts.RunField) -> None:
@@ -410,81 +490,12 @@ class BatchWriter:
             },
         )
 
-    def _metrics(self, number: int, directory: int, said: Facts) -> None:
-        for series in said.series:
-            series_id = self._store.number(MetricSeries)
-            finite = [value for value in series.values if math.isfinite(value)]
-            steps = [step for step in map(_whole, series.steps) if step is not None]
-            self._store.add(
-                MetricSeries,
-                {
-                    "id": series_id,
-                    "run_directory_id": directory,
-                    "file_id": number,
-                    "metric_name_id": self._metric_name(series.name),
-                    "point_count": len(series.values),
-                    "first_step": min(steps, default=None),
-                    "last_step": max(steps, default=None),
-                    "lowest": min(finite, default=None),
-                    "highest": max(finite, default=None),
-                },
-            )
-            for position, (step, time, value) in enumerate(
-                zip(series.steps, series.times, series.values, strict=True)
-            ):
-                figure, odd = special(value)
-                self._store.add(
-                    MetricPoint,
-                    {
-                        "series_id": series_id,
-                        "position": position,
-                        "step": _whole(step),
-                        "time": time,
-                        "value": figure,
-                        "special": odd,
-                    },
-                )
-        for summary in said.summaries:
-            figure, odd = special(summary.value)
-            self._store.add(
-                MetricSummary,
-                {
-                    "id": self._store.number(MetricSummary),
-                    "run_directory_id": directory,
-                    "file_id": number,
-                    "metric_name_id": self._metric_name(summary.name),
-                    "value": figure,
-                    "special": odd,
-                },
-            )
-
-    def _metric_name(self, text: str) -> int:
-        name = clean(text)
-        number = self._metric_names.get(name)
-        if number is None:
-            table = table_of(MetricName)
-            found = self._connection.execute(
-                select(table.c.id).where(table.c.name == name)
-            ).scalar()
-            if found is None:
-                number = self._store.number(MetricName)
-                self._store.add(MetricName, {"id": number, "name": name})
-            else:
-                number = int(found)
-            self._metric_names[name] = number
-        return number
-
-    def _file_problems(self, number: int, reading: Reading) -> None:
-        table = table_of(Problem)
-        rows = self._connection.execute(
-            select(table.c.id, table.c.code, table.c.message).where(
-                table.c.file_id == number, table.c.resolved_ingest_id.is_(None)
-            )
-        )
-        open_before = {(code, message): int(row) for row, code, message in rows}
-        for problem in dict.fromkeys(reading.facts.problems):
+    def _file_problems(self, number: int, path: str, said: Facts) -> None:
+        open_before = self._problems.pop(number, {})
+        found = (*said.problems, *(one for part in said.parts for one in part.problems))
+        for problem in dict.fromkeys(found):
             if open_before.pop((problem.code, clean(problem.message)), None) is None:
-                self._add_problem(number, reading.item.path, problem)
+                self._add_problem(number, path, problem)
         self._resolve(list(open_before.values()))
 
     def _add_problem(self, number: int | None, path: str, problem: facts.Problem) -> None:

@@ -7,11 +7,11 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
-from catalog.ingest.store import table_of
-from catalog.link.evidence.clocks import CLOCK_SLACK
-from catalog.link.evidence.context import float32
+from catalog.ingest.store import chunks, table_of
+from catalog.link.neighbours import CLOCK_SLACK
+from catalog.link.numbers import float32
 from catalog.link.places import key_folders
 from catalog.schema.tables import MetricSeries, MetricSummary
 
@@ -31,9 +31,12 @@ class Finder:
     """Indexes over all run folders; `find` returns those that something speaks for."""
 
     def __init__(
-        self, connection: Connection, folders: Iterable[RunFolder], settings: Settings
+        self,
+        connection: Connection,
+        folders: Iterable[RunFolder],
+        subjects: Iterable[Subject],
+        settings: Settings,
     ) -> None:
-        self._connection = connection
         self._tolerance = timedelta(seconds=settings.link_tolerance)
         self._by_number: dict[int, RunFolder] = {}
         self._by_id: dict[str, list[RunFolder]] = defaultdict(list)
@@ -65,6 +68,9 @@ class Finder:
                 self._by_place[above].append(folder)
         self._stamped = sorted(stamped)
         self._started = sorted(started)
+        self._by_value = _by_value(
+            connection, {score for subject in subjects for score in _scores(subject)}
+        )
 
     def find(self, subject: Subject) -> list[RunFolder]:
         """Return the run folders to weigh, by number."""
@@ -86,7 +92,8 @@ class Finder:
             for said in job.mentions.get("log-line", ()):
                 take(self._by_line.get(said.text, ()))
         for key in key_folders(subject):
-            take(self._by_named.get(key.rpartition("/")[2], ()))
+            for tail in key:
+                take(self._by_named.get(tail.rpartition("/")[2], ()))
         take(self._in_time(subject))
         take(self._by_score(subject))
         for above in _above(subject.path):
@@ -95,7 +102,7 @@ class Finder:
                 take(neighbours)
             if neighbours:
                 break
-        return [found[number] for number in sorted(found)]
+        return sorted(found.values(), key=lambda folder: (folder.host, folder.path))
 
     def original(self, folder: RunFolder) -> RunFolder:
         """Return the folder that a copy of W&B's latest run repeats, where it is there."""
@@ -116,26 +123,35 @@ class Finder:
             place += 1
 
     def _by_score(self, subject: Subject) -> Iterable[RunFolder]:
-        scores = {
-            float32(score) for score in (subject.best_score, subject.own_score) if score is not None
-        }
-        if not scores:
-            return
-        series, summaries = table_of(MetricSeries), table_of(MetricSummary)
-        numbers: set[int] = set()
-        for query in (
-            select(series.c.run_directory_id).where(
-                or_(series.c.lowest.in_(scores), series.c.highest.in_(scores))
-            ),
-            select(summaries.c.run_directory_id).where(summaries.c.value.in_(scores)),
-        ):
+        for score in _scores(subject):
+            numbers = self._by_value.get(score, set())
             # A score that hundreds of runs share (0.0, 1.0) finds nobody.
-            rows = self._connection.execute(query.distinct().limit(NEIGHBOURS + 1)).scalars().all()
-            if len(rows) <= NEIGHBOURS:
-                numbers.update(int(number) for number in rows)
-        for number in sorted(numbers):
-            if number in self._by_number:
-                yield self._by_number[number]
+            if len(numbers) <= NEIGHBOURS:
+                for number in sorted(numbers):
+                    if number in self._by_number:
+                        yield self._by_number[number]
+
+
+def _scores(subject: Subject) -> set[float]:
+    known = (subject.best_score, subject.own_score)
+    return {float32(score) for score in known if score is not None}
+
+
+def _by_value(connection: Connection, scores: set[float]) -> dict[float, set[int]]:
+    """Return the run directories whose best, worst or summary value of any metric is a score."""
+    series, summaries = table_of(MetricSeries), table_of(MetricSummary)
+    found: dict[float, set[int]] = defaultdict(set)
+    for part in chunks(sorted(scores)):
+        for column, folder in (
+            (series.c.lowest, series.c.run_directory_id),
+            (series.c.highest, series.c.run_directory_id),
+            (summaries.c.value, summaries.c.run_directory_id),
+        ):
+            for value, number in connection.execute(
+                select(column, folder).where(column.in_(part)).distinct()
+            ):
+                found[float(value)].add(int(number))
+    return found
 
 
 def _above(path: str) -> Iterable[str]:

@@ -1,38 +1,51 @@
-"""Weigh every checkpoint's candidates and bring the link rows in line with the verdicts."""
+"""Weigh the candidates of checkpoints and bring the link rows in line with the verdicts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import Store, table_of
-from catalog.link.candidates import Finder
-from catalog.link.evidence import weigh
-from catalog.link.evidence.context import Context
-from catalog.link.subjects import Configs, is_run, load_folders, load_subjects
-from catalog.link.verdict import Judged, judge
+from catalog.ingest.store import Store, chunks, table_of
+from catalog.link.basis import Bases, stored, write_bases
+from catalog.link.copies import copies_of, inherit
+from catalog.link.decisions import apply, load_decisions
+from catalog.link.lineage import write_lineage
+from catalog.link.moves import follow_moves
+from catalog.link.weighing import load, weigh_candidates
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from catalog.ingest.pipeline import Progress
     from catalog.link.subjects import Subject
+    from catalog.link.verdict import Judged
     from catalog.settings import Settings
 
 _Row = tuple[Any, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Linking:
+    """What one linking did."""
+
+    checkpoints: int
+    weighed: int
+    """Checkpoints whose evidence was weighed; of the others nothing had changed."""
+
+
 def link_checkpoints(
     connection: Connection, settings: Settings, ingest_id: int, progress: Progress
-) -> None:
-    """Judge all checkpoints anew and write the verdicts that changed.
+) -> Linking:
+    """Judge the checkpoints whose evidence changed and write the verdicts that differ.
 
-    The result depends on the rows alone, not on the order in which they came.
+    The result depends on the rows alone, not on the order in which they came, nor on how often
+    this was done.
 
     Args:
         connection: in a transaction.
@@ -40,30 +53,49 @@ def link_checkpoints(
         ingest_id: the ingest that the new verdicts belong to.
         progress: called as work goes on.
     """
-    folders = load_folders(connection)
-    runs = [folder for folder in folders if is_run(folder)]
-    subjects = load_subjects(connection, folders)
-    finder = Finder(connection, runs, settings)
-    context = Context(
-        connection,
-        settings,
-        Configs(connection),
-        finder.by_project,
-    )
-    verdicts: dict[int, list[Judged]] = {}
-    for done, subject in enumerate(subjects, 1):
-        verdicts[subject.id] = judge(
-            (folder, weigh(subject, folder, context)) for folder in finder.find(subject)
+    moves = follow_moves(connection)
+    work = load(connection, settings)
+    before, now, candidates = stored(connection), {}, {}
+    groups = copies_of(work.subjects)
+    decisions = load_decisions(connection, moves)
+    bases = Bases(connection, work.runs, work.context)
+    for subject in work.subjects:
+        candidates[subject.id] = work.finder.find(subject)
+        now[subject.id] = bases.of(
+            subject,
+            candidates[subject.id],
+            decisions.get(subject.id, ()),
+            [other.id for other in groups.get(subject.id, ())],
         )
-        for one in verdicts[subject.id]:
-            one.folder = finder.original(one.folder)
-        progress("link", done, len(subjects))
+    due = _due(work.subjects, before, now, groups)
+    verdicts: dict[int, list[Judged]] = {}
+    for done, subject in enumerate(due, 1):
+        spoken = decisions.get(subject.id, [])
+        judged = weigh_candidates(work, subject, candidates[subject.id], spoken)
+        verdicts[subject.id] = apply(judged, spoken, work.folder_of_run)
+        progress("link", done, len(due))
+    inherit(due, verdicts)
     _write_links(connection, verdicts, ingest_id)
-    _write_places(connection, subjects)
+    write_bases(connection, before, now)
+    _write_places(connection, work.subjects)
+    write_lineage(connection, work.folders, work.subjects, work.context.inputs, moves)
+    return Linking(len(work.subjects), len(due))
+
+
+def _due(
+    subjects: Sequence[Subject],
+    before: Mapping[int, str],
+    now: Mapping[int, str],
+    groups: Mapping[int, Sequence[Subject]],
+) -> list[Subject]:
+    """Return the checkpoints to judge: what changed, and the copies of what changed."""
+    changed = {subject.id for subject in subjects if before.get(subject.id) != now[subject.id]}
+    changed |= {other.id for number in list(changed) for other in groups.get(number, ())}
+    return [subject for subject in subjects if subject.id in changed]
 
 
 def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], ingest_id: int) -> None:
-    before = _links_before(connection)
+    before = _links_before(connection, sorted(verdicts))
     store = Store(connection)
     stale: list[int] = []
     for checkpoint_id, judged in verdicts.items():
@@ -82,6 +114,7 @@ def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], inge
                     "run_id": one.folder.run_id,
                     "run_directory_id": one.folder.id,
                     "verdict": one.verdict,
+                    "decided_by": one.decided_by,
                     "score": one.score,
                     "ingest_id": ingest_id,
                 },
@@ -108,6 +141,7 @@ def _facts(one: Judged) -> _Row:
         one.folder.run_id,
         one.folder.id,
         one.verdict,
+        one.decided_by,
         one.score,
         tuple(
             sorted(
@@ -118,29 +152,34 @@ def _facts(one: Judged) -> _Row:
     )
 
 
-def _links_before(connection: Connection) -> dict[int, dict[int, _Row]]:
+def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, dict[int, _Row]]:
     links, evidence = table_of(Link), table_of(LinkEvidence)
-    seen: dict[int, list[_Row]] = defaultdict(list)
-    for number, *rest in connection.execute(
-        select(
-            evidence.c.link_id,
-            evidence.c.kind,
-            evidence.c.weight,
-            evidence.c.detail,
-            evidence.c.run_file_id,
-        )
-    ):
-        kind, weight, detail, file_id = rest
-        seen[int(number)].append((kind, weight, detail, file_id or 0))
     before: dict[int, dict[int, _Row]] = defaultdict(dict)
-    for row in connection.execute(select(links)).mappings():
-        before[int(row["checkpoint_id"])][int(row["id"])] = (
-            row["run_id"],
-            row["run_directory_id"],
-            row["verdict"],
-            row["score"],
-            tuple(sorted(seen[int(row["id"])])),
-        )
+    for part in chunks(numbers):
+        seen: dict[int, list[_Row]] = defaultdict(list)
+        for number, kind, weight, detail, file_id in connection.execute(
+            select(
+                evidence.c.link_id,
+                evidence.c.kind,
+                evidence.c.weight,
+                evidence.c.detail,
+                evidence.c.run_file_id,
+            )
+            .join(links, links.c.id == evidence.c.link_id)
+            .where(links.c.checkpoint_id.in_(part))
+        ):
+            seen[int(number)].append((kind, weight, detail, file_id or 0))
+        for row in connection.execute(
+            select(links).where(links.c.checkpoint_id.in_(part))
+        ).mappings():
+            before[int(row["checkpoint_id"])][int(row["id"])] = (
+                row["run_id"],
+                row["run_directory_id"],
+                row["verdict"],
+                row["decided_by"],
+                row["score"],
+                tuple(sorted(seen[int(row["id"])])),
+            )
     return before
 
 

@@ -4,50 +4,105 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from catalog.link.subjects import Subject
 
 _GENERIC = re.compile(
-    r"(checkpoints?|ckpts?|models?|weights|saved_models|best|last|final|files|output|outputs|logs?"
+    r"(lightning_logs|multirun|wandb|tb_logs|csv_logs|checkpoints?|ckpts?|models?|weights|saved_models|best|last|final|files|output|outputs|logs?"
     r"|results?|runs?|experiments?|exp|version_\d+|checkpoint-\d+|\d+|train|test|val|data|tmp)",
     re.IGNORECASE,
 )
 """Names that say what lies in a folder and not which training made it."""
 
+_NUMBERED = re.compile(r"\d+|version_\d+")
+"""Names of folders that tell one training from the next beside it, and nothing more."""
+_HOLDER = re.compile(
+    r"checkpoints?|ckpts?|weights|models?|saved_models|checkpoint-\d+", re.IGNORECASE
+)
+"""Names of folders that hold the checkpoints inside a training's folder."""
 
-def key_folders(subject: Subject) -> list[str]:
+
+HOLDERS = frozenset({"checkpoints", "checkpoint", "ckpts", "ckpt", "weights", "models"})
+"""The most common of these."""
+
+
+class Key(NamedTuple):
+    """The folder by which a training is known, as the tail of a path."""
+
+    whole: str
+    """`exp1/lightning_logs/version_0`: the training's own folder."""
+    anchor: str
+    """`exp1`: up to the innermost name that tells one training from another."""
+
+    def named_by(self, text: str) -> bool:
+        """Tell whether a path is this folder or the anchor, or a folder of no name in it."""
+        path = f"/{posixpath.normpath(text)}"
+        for tail in (self.whole, self.anchor):
+            _, found, inside = f"{path}/".rpartition(f"/{tail}/")
+            if found and all(map(_says_nothing, inside.strip("/").split("/"))):
+                return True
+        return False
+
+
+def key_folders(subject: Subject) -> list[Key]:
     """Return tails of folder paths that stand for this checkpoint's training.
 
-    Each is the innermost folder whose name tells one training from another, with the folder
-    above it (`outputs/det_r50_20261123_235753`): of its own path, and of the paths that it
-    remembers.
+    Each reaches up to the innermost folder whose name tells one training from another, with the
+    folder above it (`outputs/det_r50_20261123_235753`): of its own path, and of the paths that
+    it remembers.
     """
-    paths = [subject.path, *subject.remembered]
-    return list(dict.fromkeys(key for path in paths for key in _key(path)))
+    if subject.keys is None:
+        paths = [subject.path, *subject.remembered]
+        subject.keys = list(dict.fromkeys(key for path in paths if (key := _key(path)) is not None))
+    return subject.keys
 
 
-def _key(path: str) -> Iterator[str]:
+def tells_training(name: str) -> bool:
+    """Tell whether a name can stand for one training: `checkpoints` and `best` cannot."""
+    return _GENERIC.fullmatch(name) is None and any(sign.isdigit() or sign in "_-" for sign in name)
+
+
+def own_folder(path: str) -> str | None:
+    """Return a path up to the folder that tells which training it is of, None if none does."""
+    key = _key(path)
+    if key is None:
+        return None
+    whole = f"{posixpath.normpath(path)}/"
+    return whole[: whole.rindex(f"{key.whole}/") + len(key.whole)]
+
+
+@lru_cache(maxsize=65_536)
+def _key(path: str) -> Key | None:
     names = [name for name in posixpath.normpath(path).split("/") if name not in {"", "."}]
     if names and "." in names[-1]:
         names.pop()
-    tail: list[str] = []
-    for name in reversed(names):
-        tail.insert(0, name)
-        if not _GENERIC.fullmatch(name) and not _is_time(name):
-            break
+    place = next(
+        (
+            place
+            for place in range(len(names) - 1, -1, -1)
+            if not _GENERIC.fullmatch(names[place]) and not _is_time(names[place])
+        ),
+        None,
+    )
+    if place is None:
+        return None  # nothing in this path tells
+    end = len(names)
+    while end > place + 1 and _HOLDER.fullmatch(names[end - 1]):
+        end -= 1
+    if place + 1 < end and _is_time(names[place + 1]):
+        place += 1  # Hydra's default, DATE/TIME, is one name
+        start = place - 1
     else:
-        return  # nothing in this path tells
-    place = len(names) - len(tail)
-    if place > 0 and len(tail) == 1:
-        tail.insert(0, names[place - 1])
-    # Inner generic folders (checkpoints/) are left out: a run names its output folder.
-    while len(tail) > 1 and _GENERIC.fullmatch(tail[-1]) and not tail[-1].isdigit():
-        tail.pop()
-    yield "/".join(tail)
+        # A name alone may be used twice; where more follows, or nothing is above, it has to do.
+        start = place if end > place + 1 else max(place - 1, 0)
+    return Key("/".join(names[start:end]), "/".join(names[start : place + 1]))
+
+
+def _says_nothing(name: str) -> bool:
+    return not name or (_GENERIC.fullmatch(name) is not None and _NUMBERED.fullmatch(name) is None)
 
 
 def _is_time(name: str) -> bool:

@@ -6,12 +6,13 @@ import json
 import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 
 from catalog.ingest.store import table_of
+from catalog.link.places import HOLDERS, Key
 from catalog.schema.tables import (
     Checkpoint,
     CheckpointScore,
@@ -19,6 +20,7 @@ from catalog.schema.tables import (
     File,
     Mention,
     Root,
+    Run,
     RunConfig,
     RunDirectory,
     RunField,
@@ -27,6 +29,10 @@ from catalog.sources.stamps import stamp_of_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
+
+
+KEPT_TIMES = timedelta(hours=1)
+"""How long after its run's end the newest file of a folder is written: by a sync, at most."""
 
 
 class Value(NamedTuple):
@@ -64,6 +70,16 @@ class RunFolder:
     started_at: datetime | None
     ended_at: datetime | None
     copy_of_latest: bool
+    project_name: str | None = None
+    """The tracker's name of the project."""
+    has_its_times: bool = False
+    """Its files kept the modification times that they were written with."""
+    is_ended: bool = False
+    """An exit is on record: its history is whole."""
+    reused: bool = False
+    """A job folder that is the project itself (`hydra.run.dir: .`): each job works there."""
+    job_path: str | None = None
+    """The Hydra output folder that it lies in, absolute."""
     arguments: Said | None = None
     overrides: Said | None = None
     config: list[tuple[int, int]] = field(default_factory=list)
@@ -71,13 +87,14 @@ class RunFolder:
     mentions: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
     """By role."""
 
-    @property
-    def project(self) -> str:
-        """The folder of the project: above `wandb/`, or above the run directory itself."""
+    project: str = field(init=False)
+    """The folder of the project: above `wandb/`, or above the run directory itself."""
+
+    def __post_init__(self) -> None:
         parent = posixpath.dirname(self.path)
         while posixpath.basename(parent) in {"wandb", "logs", "results"}:
             parent = posixpath.dirname(parent)
-        return parent
+        self.project = parent
 
 
 @dataclass(slots=True)
@@ -98,6 +115,10 @@ class Subject:
     remembered: tuple[str, ...]
     """Folders and files that it remembers: `dirpath`, `best_model_path`, ..."""
     config_id: int | None
+    best_paths: tuple[str, ...] = ()
+    """The files that its run kept as the best ones."""
+    weights: str | None = None
+    """Fingerprint, equal for equal weights."""
     scores: list[tuple[str, float]] = field(default_factory=list)
     stated_run_ids: list[Said] = field(default_factory=list)
     folders: list[RunFolder] = field(default_factory=list)
@@ -107,16 +128,43 @@ class Subject:
     stamp_in_utc: bool = False
     stamped_folder: str | None = None
     """That folder, absolute."""
+    keys: list[Key] | None = None
+    """Kept by `key_folders`."""
 
     @property
     def job(self) -> RunFolder | None:
         """The Hydra output folder that it lies in."""
         return next((folder for folder in self.folders if folder.tracker == "hydra"), None)
 
+    @property
+    def token(self) -> tuple[object, ...]:
+        """Everything about it that evidence is made from, but for the folders around it."""
+        return (
+            self.path, self.host, self.written_at, self.framework, self.epoch, self.global_step,
+            self.monitor, self.best_score, self.own_score, self.remembered, self.config_id,
+            self.best_paths, self.weights, self.scores, self.stated_run_ids, self.stamp,
+            self.stamp_in_utc, self.stamped_folder, [folder.id for folder in self.folders],
+        )  # fmt: skip
+
+    @property
+    def main_score(self) -> float | None:
+        """Its own score or, where it states none, the best of its run so far."""
+        return self.best_score if self.own_score is None else self.own_score
+
+    @property
+    def output(self) -> str:
+        """The folder of its training: the job's, or the one that its `checkpoints/` lies in."""
+        if self.job is not None:
+            return self.job.path
+        above = posixpath.dirname(self.path)
+        while posixpath.basename(above) in HOLDERS:
+            above = posixpath.dirname(above)
+        return above
+
 
 def load_folders(connection: Connection) -> list[RunFolder]:
     """Return every run directory and job folder."""
-    table, roots = table_of(RunDirectory), table_of(Root)
+    table, roots, runs = table_of(RunDirectory), table_of(Root), table_of(Run)
     folders = {
         int(row.id): RunFolder(
             id=int(row.id),
@@ -129,6 +177,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             started_at=_moment(row.started_at),
             ended_at=_moment(row.ended_at),
             copy_of_latest=bool(row.copy_of_latest),
+            project_name=row.project_name,
         )
         for row in connection.execute(
             select(
@@ -144,24 +193,55 @@ def load_folders(connection: Connection) -> list[RunFolder]:
                 table.c.started_at,
                 table.c.ended_at,
                 table.c.copy_of_latest,
+                runs.c.project.label("project_name"),
             )
             .join(roots, roots.c.id == table.c.root_id)
-            .order_by(table.c.id)
+            .outerjoin(runs, runs.c.id == table.c.run_id)
+            .order_by(roots.c.host, roots.c.path, table.c.path)
         )
     }
     _add_fields(connection, folders)
     _add_configs(connection, folders)
     _add_mentions(connection, folders)
+    _add_times(connection, folders)
+    _add_jobs(folders)
     return list(folders.values())
 
 
+def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
+    fields, files = table_of(RunField), table_of(File)
+    rows = connection.execute(
+        select(fields.c.run_directory_id, func.max(files.c.modified_at))
+        .join(files, files.c.id == fields.c.file_id)
+        .group_by(fields.c.run_directory_id)
+    )
+    for number, text in rows:
+        folder, newest = folders[int(number)], _moment(text)
+        if newest is not None and folder.started_at is not None and folder.ended_at is not None:
+            span = (folder.started_at - KEPT_TIMES, folder.ended_at + KEPT_TIMES)
+            folder.has_its_times = span[0] <= newest <= span[1]
+
+
+def _add_jobs(folders: dict[int, RunFolder]) -> None:
+    jobs = {(one.host, one.path) for one in folders.values() if one.tracker == "hydra"}
+    for folder in folders.values():
+        above = posixpath.dirname(folder.path)
+        while above != posixpath.dirname(above):
+            if (folder.host, above) in jobs:
+                folder.job_path = above
+                break
+            above = posixpath.dirname(above)
+
+
 def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
-    table = table_of(RunField)
+    table, files = table_of(RunField), table_of(File)
     rows = connection.execute(
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
-        .where(table.c.name.in_(("args", "overrides")))
-        .order_by(table.c.rank, table.c.id)
+        .join(files, files.c.id == table.c.file_id)
+        .where(table.c.name.in_(("args", "overrides", "exit_code", "output_dir", "cwd")))
+        .order_by(table.c.rank, files.c.path, table.c.id)
     )
+    folders_said: dict[int, dict[str, str]] = defaultdict(dict)
     for number, name, value, file_id in rows:
         folder = folders[int(number)]
         said = Said(value, int(file_id))
@@ -169,6 +249,12 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
             folder.arguments = said
         elif name == "overrides" and folder.overrides is None:
             folder.overrides = said
+        elif name == "exit_code":
+            folder.is_ended = True
+        elif name in {"output_dir", "cwd"}:
+            folders_said[int(number)].setdefault(name, value)
+    for number, places in folders_said.items():
+        folders[number].reused = len(places) > 1 and len(set(places.values())) == 1
 
 
 def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:
@@ -184,11 +270,22 @@ def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:
 
 
 def _add_mentions(connection: Connection, folders: dict[int, RunFolder]) -> None:
-    table = table_of(Mention)
+    table, files = table_of(Mention), table_of(File)
+    # Of log lines, the bulk of all mentions, only those that two folders share say anything.
+    shared = (
+        select(table.c.text)
+        .where(table.c.role == "log-line")
+        .group_by(table.c.text)
+        .having(func.count(table.c.run_directory_id.distinct()) > 1)
+    )
     rows = connection.execute(
         select(table.c.run_directory_id, table.c.role, table.c.text, table.c.file_id)
-        .where(table.c.run_directory_id.is_not(None))
-        .order_by(table.c.id)
+        .join(files, files.c.id == table.c.file_id)
+        .where(
+            table.c.run_directory_id.is_not(None),
+            or_(table.c.role != "log-line", table.c.text.in_(shared)),
+        )
+        .order_by(files.c.path, table.c.id)
     )
     for number, role, text, file_id in rows:
         folders[int(number)].mentions[role].append(Said(text, int(file_id)))
@@ -201,7 +298,7 @@ def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subj
         select(table, files.c.path, files.c.modified_at, roots.c.host, roots.c.path.label("root"))
         .join(files, files.c.id == table.c.id)
         .join(roots, roots.c.id == files.c.root_id)
-        .order_by(table.c.id)
+        .order_by(roots.c.host, roots.c.path, files.c.path)
     )
     subjects = {int(row.id): _subject(row) for row in rows}
     scores = table_of(CheckpointScore)
@@ -216,6 +313,8 @@ def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subj
     places = {(folder.host, folder.path): folder for folder in folders}
     for subject in subjects.values():
         _place(subject, places)
+        if subject.best_paths and not _keeps_its_name(subject):
+            subject.own_score = None
     return list(subjects.values())
 
 
@@ -235,6 +334,8 @@ def _subject(row: Row[tuple[object, ...]]) -> Subject:
         own_score=row.own_score,
         remembered=tuple(dict.fromkeys(path for path in remembered if path)),
         config_id=row.config_id,
+        best_paths=tuple(best_k),
+        weights=row.weights_fingerprint,
     )
 
 
@@ -262,7 +363,7 @@ def _add_stated_ids(connection: Connection, subjects: dict[int, Subject]) -> Non
         .join(files, files.c.id == table.c.file_id)
         .join(roots, roots.c.id == files.c.root_id)
         .where(table.c.run_directory_id.is_(None), table.c.role == "run-id")
-        .order_by(table.c.id)
+        .order_by(files.c.path, table.c.id)
     )
     beside: dict[str, list[Said]] = defaultdict(list)
     for number, text, path, root in rows:
@@ -276,6 +377,16 @@ def _add_stated_ids(connection: Connection, subjects: dict[int, Subject]) -> Non
     if beside:
         for subject in subjects.values():
             subject.stated_run_ids += beside.get(posixpath.splitext(subject.path)[0], [])
+
+
+def _keeps_its_name(subject: Subject) -> bool:
+    """Tell whether a file lies in a folder and under a name that it remembers.
+
+    Lightning lists scores by path: a copy of `last.ckpt` that is called `best.ckpt` now is not the
+    file of that name in the list.
+    """
+    own = subject.path.split("/")[-2:]
+    return any(path.split("/")[-2:] == own for path in subject.remembered)
 
 
 def _place(subject: Subject, places: dict[tuple[str, str], RunFolder]) -> None:

@@ -18,19 +18,32 @@ _LOOKED_AT = 1_000
 _COMPARED = 2_000
 """Paths that are compared when a near match is looked for; it takes some milliseconds."""
 _FOUND = """
-SELECT c.checkpoint_id, c.root, c.path, c.state
-FROM checkpoint_file c JOIN checkpoint k ON k.id = c.checkpoint_id
-WHERE {condition}
-ORDER BY c.root, c.path LIMIT {limit}
+SELECT f.id AS checkpoint_id, r.path AS root, f.path AS path, f.state AS state,
+       CASE WHEN SUBSTR(f.path, LENGTH(f.path) - LENGTH(CAST(:text AS TEXT)))
+                 = '/' || CAST(:text AS TEXT) THEN 0 ELSE 1 END AS loose
+FROM root r
+CROSS JOIN file f
+CROSS JOIN checkpoint k
+WHERE f.root_id = r.id AND k.id = f.id AND {condition}
+ORDER BY loose, r.path, f.path LIMIT {limit}
 """
 _WAYS = (
-    "c.root || '/' || c.path = CAST(:absolute AS TEXT)",
-    "c.path = CAST(:text AS TEXT)",
-    "SUBSTR(c.path, LENGTH(c.path) - LENGTH(CAST(:text AS TEXT))) = '/' || CAST(:text AS TEXT)",
-    "REPLACE(c.path, CAST(:text AS TEXT), '') <> c.path",
+    # What is below the root, where the path begins with the root.
+    (
+        "SUBSTR(CAST(:absolute AS TEXT), 1, LENGTH(RTRIM(r.path, '/')) + 1)"
+        " = RTRIM(r.path, '/') || '/'"
+        " AND f.path = SUBSTR(CAST(:absolute AS TEXT), LENGTH(RTRIM(r.path, '/')) + 2)"
+    ),
+    "f.path = CAST(:text AS TEXT)",
+    "REPLACE(f.path, CAST(:text AS TEXT), '') <> f.path",
 )
-"""From the strictest to the loosest; the first that finds something decides."""
-_BY_WEIGHTS = "SUBSTR(k.weights_fingerprint, 1, LENGTH(CAST(:text AS TEXT))) = CAST(:text AS TEXT)"
+"""From the strictest to the loosest; the first that finds something decides. The first two look
+paths up, the last one looks at all of them, in the index alone; whole names at the end of a path
+(`loose` is 0) come before other parts of it."""
+_BY_DIGEST = tuple(
+    f"SUBSTR({column}, 1, LENGTH(CAST(:text AS TEXT))) = CAST(:text AS TEXT)"
+    for column in ("k.weights_fingerprint", "f.sha256")
+)
 
 
 def find_checkpoint(reader: Reader, text: str) -> int:
@@ -40,7 +53,7 @@ def find_checkpoint(reader: Reader, text: str) -> int:
         reader: an open catalog.
         text: its path (absolute, below the root, or relative to the working directory), a
             part of the path that no other has, or six or more digits of its weights'
-            fingerprint.
+            fingerprint or its SHA-256.
 
     Raises:
         NotFound: no checkpoint fits; the text names near ones.
@@ -49,13 +62,14 @@ def find_checkpoint(reader: Reader, text: str) -> int:
     wanted = text.strip().removeprefix("./").rstrip("/")
     ways = list(_WAYS)
     if _FINGERPRINT.fullmatch(wanted):
-        ways.insert(2, _BY_WEIGHTS)
+        ways[2:2] = _BY_DIGEST
     for condition in ways if wanted else ():
         values = {"text": wanted, "absolute": os.path.abspath(wanted)}  # noqa: PTH100 - a string, not a file
-        used = {name: value for name, value in values.items() if f":{name}" in condition}
-        found = reader.run(_FOUND.format(condition=condition, limit=_LOOKED_AT), used).dicts()
+        sql = _FOUND.format(condition=condition, limit=_LOOKED_AT)
+        used = {name: value for name, value in values.items() if f":{name}" in sql}
+        found = reader.run(sql, used).dicts()
         if found:
-            return _only(found, text)
+            return _only([row for row in found if row["loose"] == found[0]["loose"]], text)
     raise NotFound(f"No checkpoint fits {text!r}. {_near(reader, wanted)}")
 
 

@@ -42,6 +42,8 @@ _STEPS_BETWEEN_LOOKS = 2_000
 _LONGEST_VALUE = 64 * 1024 * 1024
 """Bytes of one text: above any config, below what one function call can exhaust memory with."""
 _BUSY_SECONDS = 5.0
+_CACHE_KIB = 64 * 1024
+"""Memory for pages: SQLite's own 2 MB make a query over 100,000 rows read most of them twice."""
 _REFUSED = re.compile("not authorized|cannot VACUUM")
 """Refusals that SQLite reports with the code of a mere error."""
 _ONLY_READS = (
@@ -127,6 +129,7 @@ class SqliteReader:
     def _guard(self) -> None:
         connection = self._connection
         connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         # One snapshot for all answers: the numbers of a report agree while an ingest writes.
         connection.execute("BEGIN")

@@ -16,15 +16,18 @@ Record: TypeAlias = dict[str, Any]
 
 _CHECKPOINT = """
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
-       f.path AS inference_config, c.monitor_mode, c.directory, c.best_path, c.safety
+       f.path AS inference_config, c.monitor_mode, c.directory, c.best_path, c.safety,
+       own.sha256
 FROM checkpoint_trace t
 JOIN checkpoint c ON c.id = t.checkpoint_id
+JOIN file own ON own.id = c.id
 LEFT JOIN migration m ON m.checkpoint_id = t.checkpoint_id
 LEFT JOIN file f ON f.id = m.config_file_id
 WHERE t.checkpoint_id = :id
 """
 _CANDIDATES = """
-SELECT l.id AS link, l.verdict, l.score, COALESCE(u.tracker_run_id, u.identity) AS run,
+SELECT l.id AS link, l.verdict, l.decided_by, l.score,
+       COALESCE(u.tracker_run_id, u.identity) AS run,
        u.tracker, u.entity, u.project, u.display_name, u.state AS run_state, u.started_at,
        u.ended_at, u.git_remote, u.git_commit, d.path AS run_directory
 FROM link l
@@ -44,13 +47,14 @@ ORDER BY ABS(e.weight) DESC, e.id
 """
 _CONFIGS = """
 SELECT f.path AS file, rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,
-       CASE WHEN k.config_id = rc.config_id AND k.file_id = rc.file_id AND k.kind = rc.kind
-                 AND k.run_directory_id = l.run_directory_id THEN 1 ELSE 0 END AS chosen
+       CASE WHEN rc.id = (SELECT o.id FROM run_config o
+                          WHERE o.run_directory_id = l.run_directory_id
+                            AND o.kind <> 'hydra-overrides'
+                          ORDER BY o.rank, o.id LIMIT 1) THEN 1 ELSE 0 END AS chosen
 FROM link l
-JOIN run_directory d ON d.run_id = l.run_id
+JOIN run_directory d ON d.run_id = l.run_id AND d.joined_by IS NULL
 JOIN run_config rc ON rc.run_directory_id = d.id
 JOIN file f ON f.id = rc.file_id
-LEFT JOIN run_config_chosen k ON k.run_directory_id = d.id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 UNION ALL
 SELECT f.path, rc.kind, rc.rank, rc.unresolved, 'job folder', 0
@@ -60,7 +64,8 @@ JOIN run_config rc ON rc.run_directory_id = d.id
 JOIN file f ON f.id = rc.file_id
 WHERE cd.checkpoint_id = :id
   AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = cd.checkpoint_id
-                  AND l.verdict = 'linked' AND l.run_id = d.run_id)
+                  AND l.verdict = 'linked' AND l.run_id = d.run_id
+                  AND d.joined_by IS NULL)
 UNION ALL
 SELECT f.path, s.kind, 0, s.unresolved, 'beside the checkpoint', 0
 FROM migration m
@@ -115,6 +120,14 @@ JOIN root r ON r.id = g.root_id
 WHERE c.id = :id
 ORDER BY r.path, g.path
 """
+_MOVES = """
+SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id
+FROM checkpoint_move m
+JOIN file f ON f.id = m.moved_from_id
+JOIN root r ON r.id = f.root_id
+WHERE m.checkpoint_id = :id
+"""
+_MOST_MOVES = 100
 _EVENTS = """
 SELECT at, from_state, to_state, reason, ingest_id AS ingest, recovery_id AS recovery
 FROM migration_event WHERE checkpoint_id = :id ORDER BY id
@@ -143,6 +156,8 @@ class Trace:
     """Other checkpoints of its run or, where that is not known, below its folder."""
     copies: list[Record]
     """Files with equal weights."""
+    moves: list[Record]
+    """Where it lay before, the latest place first."""
     events: list[Record]
     """How its state changed, the oldest first."""
     problems: list[Record]
@@ -212,6 +227,18 @@ def trace(reader: Reader, text: str) -> Trace:
             else rows(_FOLDER, folder=f"{folder}/" if folder else "")
         ),
         copies=rows(_COPIES),
+        moves=_moves(reader, number),
         events=rows(_EVENTS),
         problems=rows(_PROBLEMS),
     )
+
+
+def _moves(reader: Reader, number: int) -> list[Record]:
+    found: list[Record] = []
+    while len(found) < _MOST_MOVES:
+        rows = reader.run(_MOVES, {"id": number}).dicts()
+        if not rows:
+            break
+        number = rows[0].pop("id")
+        found.append(rows[0])
+    return found

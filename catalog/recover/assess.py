@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from catalog.ingest.store import Store, table_of
-from catalog.recover.policy import missing_sections, places
+from catalog.recover.policy import missing_sections, places, sidecar_stem
 from catalog.recover.sources import Sources
 from catalog.schema.tables import (
     Checkpoint,
@@ -39,6 +39,8 @@ _NO_SOURCE = {
     "no-run": "Ingest the folder where the runs lie, or look for a copy of the config.",
     "run-without-config": "Look for the config in version control at the run's commit.",
     "run-config-incomplete": "Complete the config by hand and put it beside the checkpoint.",
+    "sources-disagree": "Look with `catalog recover --explain`, decide with `--prefer SOURCE`.",
+    "config-contradicts-weights": "Look for the config in version control at the run's commit.",
 }
 """Why no config can be recovered: what to try."""
 
@@ -53,6 +55,8 @@ class State:
     remedy: str | None = None
     config_file_id: int | None = None
     config_kind: str | None = None
+    source_file_id: int | None = None
+    source_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def assess(
             now_states[int(row.id)] = State(
                 "unrecoverable",
                 f"checkpoint-{row.status}",
-                row.reason or f"The checkpoint is {row.status}.",
+                _sentence(row.reason or f"The checkpoint is {row.status}"),
                 _DAMAGE[row.status],
             )
         else:
@@ -159,7 +163,7 @@ def _written_by_us(connection: Connection) -> set[int]:
         for number in connection.execute(
             select(files.c.id)
             .join(table, (table.c.root_id == files.c.root_id) & (table.c.path == files.c.path))
-            .where(table.c.state == "written")
+            .where(table.c.state == "written", table.c.kind == "sidecar")
         ).scalars()
     }
 
@@ -182,27 +186,51 @@ def _usability(
         if config.config_id is None:
             near = near or ("config-unreadable", f"{place.path} cannot be read as a config.")
             continue
-        lacking = (
-            missing_sections(set(sources.document(config.config_id)), settings)
-            if place.needs_sections
-            else []
-        )
+        document = sources.document(config.config_id)
+        lacking = missing_sections(set(document), settings) if place.needs_sections else []
         if lacking:
             near = near or (
                 "config-without-section",
                 f"{place.path} has no section {lacking[0]!r}.",
             )
             continue
+        contradiction = sources.contradiction(checkpoint_id, config.config_id)
+        if contradiction:
+            # Inference stops at the first config that it finds: what lies behind does not help.
+            reason = f"{place.path} contradicts the weights: {contradiction}"
+            near = ("config-contradicts-weights", reason)
+            break
         return State(
             "migrated" if config.file_id in written else "usable",
             config_file_id=config.file_id,
             config_kind=config.kind,
         )
-    code, reason = near or ("no-config", "No config lies where inference looks for one.")
+    code, reason = near or _no_config(checkpoint_id, sources)
     found = sources.find(checkpoint_id)
     if found.source is not None:
-        return State("recoverable", code, reason, "Run `catalog recover`.")
+        taken = f"{sidecar_stem(path)}{settings.sidecar_suffixes[0]}"
+        remedy = "Run `catalog recover`."
+        if (host, taken) in configs:
+            remedy = f"Move {taken} out of the way, ingest again, then run `catalog recover`."
+        stated = found.source.stated
+        return State(
+            "recoverable",
+            code,
+            reason,
+            remedy,
+            source_file_id=stated.file_id,
+            source_kind=stated.kind,
+        )
     return State("unrecoverable", found.code, f"{reason} {found.reason}", _NO_SOURCE[found.code])
+
+
+def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:
+    if sources.unsafe_hyper_parameters(checkpoint_id):
+        return (
+            "config-in-unsafe-pickle",
+            "Its only config lies in its own pickle, which safe loading refuses.",
+        )
+    return "no-config", "No config lies where inference looks for one."
 
 
 def _write(
@@ -232,6 +260,8 @@ def _write(
             "remedy": state.remedy,
             "config_file_id": state.config_file_id,
             "config_kind": state.config_kind,
+            "source_file_id": state.source_file_id,
+            "source_kind": state.source_kind,
         }
         known = before.get(checkpoint_id)
         if known == row:
@@ -250,8 +280,18 @@ def _write(
                     "to_state": state.state,
                     "reason": state.reason,
                     "ingest_id": ingest_id,
-                    "recovery_id": recovery_id if state.state == "migrated" else None,
+                    "recovery_id": recovery_id if _is_of_recovery(known, state) else None,
                 },
             )
     store.delete(Migration, "checkpoint_id", stale)
     store.flush()
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith(".") else f"{text}."
+
+
+def _is_of_recovery(known: dict[str, Any] | None, state: State) -> bool:
+    """A recovery makes a checkpoint migrated; its undo takes that back."""
+    return state.state == "migrated" or (known is not None and known["state"] == "migrated")

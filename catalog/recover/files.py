@@ -1,7 +1,8 @@
-"""Writing one sidecar so that there is the whole file or none, and never over another."""
+"""Writing and removing one file so that at each moment there is the whole of it or none."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -12,7 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_new(path: Path, content: bytes, like: Path) -> None:
+def temporary_name(path: Path, token: str) -> Path:
+    """Return the name under which a recovery prepares a file; `token` tells whose it is."""
+    return path.with_name(f".{path.name}.{token}.tmp")
+
+
+def write_new(path: Path, content: bytes, like: Path, token: str) -> None:
     """Create a file with all its content at once, on disk when this returns.
 
     The content goes to a temporary name in the same folder, is flushed, and is then linked to
@@ -23,12 +29,13 @@ def write_new(path: Path, content: bytes, like: Path) -> None:
         path: the new file; its folder exists.
         content: all of it.
         like: the checkpoint that it belongs to.
+        token: goes into the temporary name.
 
     Raises:
         FileExistsError: there is a file of that name, or a link, even a dead one.
         OSError: folder read-only, disk full, ...; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path, token)
     status = like.stat()
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -41,7 +48,7 @@ def write_new(path: Path, content: bytes, like: Path) -> None:
         _publish(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def _publish(temporary: Path, path: Path) -> None:
@@ -66,12 +73,26 @@ def _give(handle: int, status: os.stat_result) -> None:
         return  # only root may give files away
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring what names a folder holds to disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def folder_time(folder: Path) -> int | None:
+    """Return a folder's modification time in nanoseconds; None if it cannot be looked at."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def set_folder_time(folder: Path, mtime_ns: int) -> None:
+    """Give a folder back the modification time that it had; its access time stays."""
+    os.utime(folder, ns=(folder.stat().st_atime_ns, mtime_ns))
 
 
 def check_inside(path: Path, root: Path) -> None:
@@ -82,3 +103,12 @@ def check_inside(path: Path, root: Path) -> None:
     """
     if not path.parent.resolve().is_relative_to(root.resolve()):
         raise RecoveryError(f"{path} lies behind a link that leads out of {root}.")
+
+
+def why(error: OSError) -> str:
+    """Return the end of a sentence that says why a file could not be written or removed."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "the disk is full; free some space and run it again."
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "the folder cannot be written; give yourself permission and run it again."
+    return f"it could not be written ({error.strerror})."

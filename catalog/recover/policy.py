@@ -33,14 +33,16 @@ def places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
     Args:
         path: of the checkpoint, `/` between parts.
         format_: its format; model folders bring a config of their own kind.
-        settings: `sidecar_suffixes`, `config_names`, `hydra_levels`.
+        settings: `sidecar_suffixes`, `sidecar_shape`, `config_names`, `hydra_levels`.
     """
     if format_ in MODEL_FOLDERS:
         for name in ("config.json", "adapter_config.json"):
             yield Place(f"{path}/{name}", needs_sections=False)
     stem = sidecar_stem(path)
+    # A bare sidecar is the section itself and has none inside.
+    bare = settings.sidecar_shape == "bare"
     for suffix in settings.sidecar_suffixes:
-        yield Place(f"{stem}{suffix}")
+        yield Place(f"{stem}{suffix}", needs_sections=not bare)
     folder = posixpath.dirname(path)
     parent = posixpath.dirname(folder)
     for above in dict.fromkeys((folder, parent)):

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import json
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 
-from catalog import __version__
 from catalog.errors import RecoveryError
-from catalog.ingest.store import Store, table_of
-from catalog.recover.files import check_inside, write_new
+from catalog.ingest.store import table_of
+from catalog.recover.content import PROVENANCE_SUFFIX, Shape, json_bytes, sha256
+from catalog.recover.files import check_inside, folder_time, why, write_new
+from catalog.recover.journal import open_batch, set_state
 from catalog.recover.policy import sidecar_stem
-from catalog.recover.sources import Source, Sources
-from catalog.schema.engine import writing
-from catalog.schema.tables import File, Migration, Recovery, RecoveryFile, Root
+from catalog.recover.provenance import Provenance
+from catalog.recover.sources import Source, Sources, check_prefer
+from catalog.schema.engine import explained, writing
+from catalog.schema.tables import File, Migration, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -43,6 +43,8 @@ class RecoveredFile:
     source: str | None
     """The file that states the config."""
     note: str = ""
+    content: str = ""
+    """What the sidecar holds or would hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,40 +57,65 @@ class RecoveryResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
+class Planned:
+    """What recovery would do about one checkpoint."""
+
     checkpoint_id: int
     root_id: int
     root: Path
+    seen: tuple[int, int]
+    """Size and modification time of the checkpoint when it was ingested; of a folder none."""
     shown: RecoveredFile
     source: Source | None = None
+    document: dict[str, Any] | None = None
+    run: str | None = None
     content: bytes = b""
+    provenance: bytes = b""
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.root / self.shown.checkpoint
 
     @property
     def folder(self) -> Path:
         """The folder that the checkpoint lies in."""
-        return (self.root / self.shown.checkpoint).parent
+        return self.checkpoint.parent
 
 
 def plan(
-    connection: Connection, settings: Settings, host: str, only: str | None = None
-) -> list[_Planned]:
+    connection: Connection,
+    settings: Settings,
+    host: str,
+    only: str | None = None,
+    prefer: str | None = None,
+) -> list[Planned]:
     """Return what recovery would do about every unusable checkpoint; nothing is written.
 
     Args:
         connection: of a catalog at the newest schema.
-        settings: `config_sections` says what the sidecar holds.
+        settings: what the sidecar holds, and where inference looks for it.
         host: name of this machine; trees of others are out of reach.
         only: take only checkpoints whose path contains this text.
+        prefer: the source that decides where sources disagree.
+
+    Raises:
+        UsageError: settings that contradict each other, or no such source to prefer.
     """
+    check_prefer(prefer)
+    shape = Shape.of(settings)
     table, files, roots = table_of(Migration), table_of(File), table_of(Root)
     sources = Sources(connection, settings)
-    planned: list[_Planned] = []
+    planned: list[Planned] = []
     for row in connection.execute(
         select(
             table.c.checkpoint_id,
             table.c.state,
+            table.c.reason_code,
             table.c.reason,
             files.c.path,
+            files.c.size,
+            files.c.mtime_ns,
             roots.c.id.label("root_id"),
             roots.c.path.label("root"),
             roots.c.host,
@@ -101,158 +128,217 @@ def plan(
         if only is not None and only not in row.path:
             continue
         shown = RecoveredFile(row.path, None, "skipped", None, row.reason or "")
-        one = _Planned(int(row.checkpoint_id), int(row.root_id), Path(row.root), shown)
-        if row.state == "recoverable":
-            one = _with_content(one, sources, settings)
-            if row.host != host:
-                note = f"The tree lies on {row.host}; run `catalog recover` there."
-                one = replace(one, shown=replace(one.shown, action="skipped", note=note))
+        seen = (int(row.size), int(row.mtime_ns))
+        one = Planned(int(row.checkpoint_id), int(row.root_id), Path(row.root), seen, shown)
+        if not (row.reason_code or "").startswith("checkpoint-"):
+            one = _with_content(one, sources, shape, prefer)
+        if one.shown.action == "write" and row.host != host:
+            note = f"The tree lies on {row.host}; run `catalog recover` there."
+            one = replace(one, shown=replace(one.shown, action="skipped", note=note))
         planned.append(one)
-    return planned
+    return _without_clashes(planned, _stems(connection))
+
+
+def _with_content(one: Planned, sources: Sources, shape: Shape, prefer: str | None) -> Planned:
+    found = sources.find(one.checkpoint_id, prefer)
+    if found.source is None:
+        return replace(one, shown=replace(one.shown, note=found.reason or one.shown.note))
+    source = found.source
+    document = {**sources.document(source.stated.config_id), **source.sections}
+    content = shape.sidecar(document, None)
+    cut = "the whole config" if shape.shape == "whole" else " and ".join(shape.sections)
+    note = f"{cut} as its run recorded it ({source.stated.kind})"
+    shown = RecoveredFile(
+        one.shown.checkpoint,
+        f"{sidecar_stem(one.shown.checkpoint)}{shape.suffix}",
+        "write",
+        source.stated.path,
+        note,
+        content.decode("utf-8", "replace"),
+    )
+    run = sources.run_of(one.checkpoint_id)
+    return replace(one, shown=shown, source=source, document=document, content=content, run=run)
+
+
+def _stems(connection: Connection) -> dict[tuple[int, str], list[int]]:
+    """Return the checkpoints that share a sidecar's name, by root and stem."""
+    files, states = table_of(File), table_of(Migration)
+    found: dict[tuple[int, str], list[int]] = defaultdict(list)
+    for number, root, path in connection.execute(
+        select(files.c.id, files.c.root_id, files.c.path)
+        .join(states, states.c.checkpoint_id == files.c.id)
+        .where(states.c.state != "missing")
+    ):
+        found[int(root), sidecar_stem(path)].append(int(number))
+    return found
+
+
+def _without_clashes(
+    planned: Sequence[Planned], stems: dict[tuple[int, str], list[int]]
+) -> list[Planned]:
+    """Refuse a sidecar that another checkpoint of the same stem would take for its own."""
+    contents = {one.checkpoint_id: one.content for one in planned}
+    written: set[tuple[int, str]] = set()
+    kept: list[Planned] = []
+    for one in planned:
+        place = (one.root_id, sidecar_stem(one.shown.checkpoint))
+        others = [other for other in stems.get(place, ()) if other != one.checkpoint_id]
+        note = ""
+        if one.shown.action == "write" and others:
+            if any(contents.get(other) != one.content for other in others):
+                note = (
+                    "Another checkpoint of the same name would take the sidecar for its own, and "
+                    "it is not known to have the same config; rename one of them."
+                )
+            elif place in written:
+                note = "The same sidecar serves another checkpoint of this name, too."
+        if note:
+            kept.append(replace(one, shown=replace(one.shown, action="skipped", note=note)))
+            continue
+        if one.shown.action == "write":
+            written.add(place)
+        kept.append(one)
+    return kept
 
 
 def recover(
     engine: Engine,
     location: Location,
-    planned: Sequence[_Planned],
+    planned: Sequence[Planned],
+    settings: Settings,
     clock: Callable[[], str],
+    look: Callable[[Sequence[Path], str, int], None],
 ) -> RecoveryResult:
     """Write the planned sidecars; the journal is in the database before a file is touched.
 
     The engine must be a durable one: a journal that is lost with the power is none.
     A file that cannot be written is `failed` with a note, and the others go on.
+
+    Args:
+        engine: of the catalog.
+        location: the database, for messages.
+        planned: by `plan`.
+        settings: those it was planned with.
+        clock: gives the present as UTC text.
+        look: ingests folders for a cause and a batch, and closes the batch.
     """
+    shape = Shape.of(settings)
     due = [one for one in planned if one.shown.action == "write"]
     if not due:
-        return RecoveryResult(None, tuple(one.shown for one in planned))
-    batch, numbers = _journal(engine, location, due, clock())
+        return _result(None, planned, {})
     done: dict[int, RecoveredFile] = {}
-    for one, number in zip(due, numbers, strict=True):
-        shown = _write(one)
+    with explained(location), engine.connect() as connection:
+        due = _with_provenance(due, Provenance(connection, shape, clock()), shape, done)
+    if not due:
+        return _result(None, planned, done)
+    rows = [row for one in due for row in _rows(one)]
+    batch, token, numbers = open_batch(engine, location, rows, clock())
+    times = {one.folder: folder_time(one.folder) for one in due}
+    remaining = iter(numbers)
+    for one in due:
+        mine = [next(remaining) for _ in _rows(one)]
+        disturbed = folder_time(one.folder) != times[one.folder]
+        shown = _write(one, token)
+        times[one.folder] = folder_time(one.folder)
         done[one.checkpoint_id] = shown
+        values: dict[str, Any] = {"note": shown.note if shown.action == "failed" else None}
+        values["folder_mtime_after_ns"] = times[one.folder]
+        if disturbed:
+            values["folder_mtime_ns"] = None
         state = "written" if shown.action == "written" else "failed"
         with writing(engine, location) as connection:
-            _set(connection, number, state, shown.note or None)
-    with writing(engine, location) as connection:
-        table = table_of(Recovery)
-        connection.execute(
-            update(table).where(table.c.id == batch).values(status="finished", finished_at=clock())
-        )
+            set_state(connection, mine, state, **values)
+    look(sorted(folder for folder in times if folder.is_dir()), f"recovery {batch}", batch)
+    return _result(batch, planned, done)
+
+
+def _result(
+    batch: int | None, planned: Sequence[Planned], done: dict[int, RecoveredFile]
+) -> RecoveryResult:
     return RecoveryResult(batch, tuple(done.get(one.checkpoint_id, one.shown) for one in planned))
 
 
-def settle_journal(engine: Engine, location: Location, now: str) -> None:
-    """Close what a killed recovery left open: each file was written whole, or it was not."""
-    journal, roots, batches = table_of(RecoveryFile), table_of(Root), table_of(Recovery)
-    with writing(engine, location) as connection:
-        rows = connection.execute(
-            select(journal.c.id, journal.c.path, journal.c.sha256, roots.c.path)
-            .join(roots, roots.c.id == journal.c.root_id)
-            .where(journal.c.state == "planned")
-        ).all()
-        for number, path, sha256, root in rows:
-            if _sha256(Path(root) / path) == sha256:
-                _set(connection, int(number), "written", None)
-            else:
-                _set(connection, int(number), "failed", "Interrupted before it was written.")
-        connection.execute(
-            update(batches)
-            .where(batches.c.status == "running")
-            .values(status="finished", finished_at=now)
-        )
+def _with_provenance(
+    due: Sequence[Planned], provenance: Provenance, shape: Shape, failed: dict[int, RecoveredFile]
+) -> list[Planned]:
+    """Add to each what is written beside or inside its sidecar; `failed` takes the others."""
+    ready: list[Planned] = []
+    for one in due:
+        if one.source is None or one.document is None:
+            raise RecoveryError(f"{one.checkpoint} was planned without a source.")
+        try:
+            said = provenance.of(one.checkpoint_id, one.checkpoint.name, one.source)
+        except RecoveryError as error:
+            failed[one.checkpoint_id] = replace(one.shown, action="failed", note=str(error))
+            continue
+        if shape.provenance == "inside":
+            ready.append(replace(one, content=shape.sidecar(one.document, said)))
+        else:
+            name = Path(str(one.shown.sidecar)).name
+            said["sidecar"] = {"file": name, "sha256": sha256(one.content)}
+            ready.append(replace(one, provenance=json_bytes(said)))
+    return ready
 
 
-def _with_content(one: _Planned, sources: Sources, settings: Settings) -> _Planned:
-    source = sources.find(one.checkpoint_id).source
-    if source is None:  # the state rows are older than the links
-        return one
-    document = sources.document(source.config_id)
-    sections: dict[str, Any] = {name: document[name] for name in settings.config_sections}
-    content = json.dumps(sections, indent=2, ensure_ascii=False) + "\n"
-    sidecar = f"{sidecar_stem(one.shown.checkpoint)}{settings.sidecar_suffixes[0]}"
-    shown = RecoveredFile(
-        one.shown.checkpoint,
-        sidecar,
-        "write",
-        source.path,
-        f"{' and '.join(settings.config_sections)} as its run recorded it ({source.kind})",
-    )
-    return replace(one, shown=shown, source=source, content=content.encode())
+def _rows(one: Planned) -> Iterable[dict[str, Any]]:
+    """Yield the journal rows of one checkpoint: provenance first, as it is written."""
+    stated = one.source.stated if one.source else None
+    for kind, path, content in _files(one):
+        yield {
+            "checkpoint_id": one.checkpoint_id,
+            "root_id": one.root_id,
+            "kind": kind,
+            "path": path,
+            "run": one.run,
+            "source_kind": stated.kind if stated else None,
+            "source_file_id": stated.file_id if stated else None,
+            "config_id": stated.config_id if stated else None,
+            "sha256": sha256(content),
+            "folder_mtime_ns": folder_time(one.folder),
+        }
 
 
-def _journal(
-    engine: Engine, location: Location, due: Sequence[_Planned], now: str
-) -> tuple[int, list[int]]:
-    with writing(engine, location) as connection:
-        store = Store(connection)
-        batch = store.number(Recovery)
-        connection.execute(
-            insert(table_of(Recovery)).values(
-                id=batch,
-                status="running",
-                started_at=now,
-                finished_at=None,
-                catalog_version=__version__,
-            )
-        )
-        numbers: list[int] = []
-        for one in due:
-            if one.source is None:
-                raise RecoveryError(f"{one.shown.checkpoint} was planned without a source.")
-            number = store.number(RecoveryFile)
-            numbers.append(number)
-            store.add(
-                RecoveryFile,
-                {
-                    "id": number,
-                    "recovery_id": batch,
-                    "checkpoint_id": one.checkpoint_id,
-                    "root_id": one.root_id,
-                    "path": one.shown.sidecar,
-                    "source_file_id": one.source.file_id,
-                    "config_id": one.source.config_id,
-                    "sha256": hashlib.sha256(one.content).hexdigest(),
-                    "state": "planned",
-                    "note": None,
-                },
-            )
-        store.flush()
-    return batch, numbers
+def _files(one: Planned) -> Iterable[tuple[str, str, bytes]]:
+    if one.provenance:
+        path = f"{sidecar_stem(one.shown.checkpoint)}{PROVENANCE_SUFFIX}"
+        yield "provenance", path, one.provenance
+    yield "sidecar", str(one.shown.sidecar), one.content
 
 
-def _write(one: _Planned) -> RecoveredFile:
+def _write(one: Planned, token: str) -> RecoveredFile:
+    """Write the files of one checkpoint, all of them or none."""
+    published: list[Path] = []
     path = one.root / str(one.shown.sidecar)
     try:
-        check_inside(path, one.root)
-        write_new(path, one.content, like=one.root / one.shown.checkpoint)
+        _check_unchanged(one)
+        for _, name, content in _files(one):
+            path = one.root / name
+            check_inside(path, one.root)
+            write_new(path, content, one.checkpoint, token)
+            published.append(path)
     except RecoveryError as error:
-        return replace(one.shown, action="failed", note=str(error))
+        note = str(error)
     except FileExistsError:
         note = f"{path} exists already and is left as it is; ingest again to see what it holds."
-        return replace(one.shown, action="failed", note=note)
     except FileNotFoundError:
-        note = f"{one.root / one.shown.checkpoint} is gone; ingest again."
-        return replace(one.shown, action="failed", note=note)
+        note = f"{one.checkpoint} is gone; ingest again."
     except OSError as error:
-        return replace(one.shown, action="failed", note=f"{path}: {_why(error)}")
-    return replace(one.shown, action="written")
+        note = f"{path}: {why(error)}"
+    else:
+        return replace(one.shown, action="written", content=one.content.decode("utf-8", "replace"))
+    for written in published:
+        written.unlink(missing_ok=True)
+    return replace(one.shown, action="failed", note=note)
 
 
-def _why(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return "the disk is full; free some space and run it again."
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return "the folder cannot be written; give yourself permission and run it again."
-    return f"it could not be written ({error.strerror})."
+def _check_unchanged(one: Planned) -> None:
+    """Refuse to give a config to a file that is not the one that was linked.
 
-
-def _set(connection: Connection, number: int, state: str, note: str | None) -> None:
-    table = table_of(RecoveryFile)
-    connection.execute(update(table).where(table.c.id == number).values(state=state, note=note))
-
-
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+    Raises:
+        RecoveryError: it changed since the ingest.
+        OSError: the checkpoint is gone.
+    """
+    status = one.checkpoint.stat()
+    is_file = not one.checkpoint.is_dir()
+    if is_file and (status.st_size, status.st_mtime_ns) != one.seen:
+        raise RecoveryError(f"{one.checkpoint} changed since it was ingested; ingest again.")

@@ -1,33 +1,78 @@
-"""Which config a linked run states for a checkpoint, and whether it can be used as it stands."""
+"""Every source that states a checkpoint's config, in the order in which they are believed.
+
+1. what the linked run recorded: its `.wandb` stream, `config.yaml`, `debug.log` (by rank; the
+   folder that wrote the checkpoint before the run's others);
+2. the composed config of the Hydra job that the checkpoint lies in;
+3. the hyper-parameters inside the checkpoint;
+4. the sidecar of another checkpoint of the same run and folder;
+5. the sidecar of a checkpoint with equal weights.
+
+A section is always cut whole from one source, so that each of its values has one origin. Sources
+further down are compared with it: a contradiction stops the recovery of that checkpoint.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
-from catalog.ingest.store import table_of
-from catalog.recover.policy import missing_sections
-from catalog.schema.tables import Config, File, Link, RunConfig, RunDirectory
+from catalog.errors import UsageError
+from catalog.recover.compare import Difference, differences, is_mark, open_keys
+from catalog.recover.content import holder_of
+from catalog.recover.evidence import Evidence, Stated
+from catalog.recover.weights import contradiction, names_sizes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from sqlalchemy import Connection
 
     from catalog.settings import Settings
 
+KINDS = (
+    "wandb-stream",
+    "wandb-config",
+    "wandb-debug-log",
+    "hydra-config",
+    "hyper-parameters",
+    "sibling",
+    "equal-weights",
+)
+"""What `--prefer` takes, besides a part of a source file's path."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A config that a run states."""
+    """One source that was looked at for one checkpoint."""
 
-    config_id: int
-    file_id: int
-    path: str
-    """Of that file, below its root."""
-    kind: str
-    unresolved: tuple[str, ...]
+    stated: Stated
+    sections: dict[str, Any]
+    """The wanted sections; empty if it lacks one."""
+    refusal: str
+    """Why it cannot be used as it stands; empty if it can."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether a sidecar could be cut from it."""
+        return not self.refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two sources that contradict each other on a wanted section."""
+
+    one: Source
+    other: Source
+    differences: tuple[Difference, ...]
+
+    def __str__(self) -> str:
+        """Return a sentence with the first few values."""
+        shown = "; ".join(str(part) for part in self.differences[:3])
+        more = len(self.differences) - 3
+        return (
+            f"{self.one.stated.kind} ({self.one.stated.path}) and {self.other.stated.kind} "
+            f"({self.other.stated.path}) disagree: {shown}{f' and {more} more' * (more > 0)}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,124 +82,143 @@ class Found:
     source: Source | None
     code: str = ""
     reason: str = ""
+    looked_at: tuple[Source, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
+
+
+def check_prefer(prefer: str | None) -> None:
+    """Refuse a `--prefer` that can name nothing.
+
+    Raises:
+        UsageError: it is no kind of source and no part of a path.
+    """
+    if prefer is not None and prefer not in KINDS and not set("/.").intersection(prefer):
+        raise UsageError(
+            f"--prefer {prefer}: it takes {', '.join(KINDS)}, or a part of a source file's path."
+        )
 
 
 class Sources:
-    """The configs of linked runs, loaded once and asked for by checkpoint."""
+    """The sources of all checkpoints, loaded once and asked for by checkpoint."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        self._connection = connection
         self._settings = settings
-        self._documents: dict[int, dict[str, Any]] = {}
-        self._links, self._ambiguous = self._load_links()
-        self._by_run = self._load_configs()
+        self._evidence = Evidence(connection, settings)
+        self._cut: dict[Stated, Source] = {}
+        self._compared: dict[tuple[Stated, Stated], Disagreement | None] = {}
+        self._sized: dict[int, bool] = {}
+        self._contradictions: dict[tuple[int, int], str] = {}
 
     def document(self, config_id: int) -> dict[str, Any]:
         """Return a config's document."""
-        if config_id not in self._documents:
-            table = table_of(Config)
-            text = self._connection.execute(
-                select(table.c.document).where(table.c.id == config_id)
-            ).scalar_one()
-            self._documents[config_id] = json.loads(text)
-        return self._documents[config_id]
+        return self._evidence.document(config_id)
 
-    def find(self, checkpoint_id: int) -> Found:
-        """Return the config to recover a checkpoint from: the linked run's, best source first.
+    def find(self, checkpoint_id: int, prefer: str | None = None) -> Found:
+        """Return the source to recover a checkpoint from, and all that were looked at.
 
-        A source without the wanted sections is passed over; one whose sections hold values that
-        nothing on disk resolves is refused by name. Nothing is filled in.
+        A source without a wanted section is passed over; one whose sections hold values that
+        nothing on disk resolves is refused by name. Nothing is filled in, and nothing at all is
+        taken for a checkpoint that is not linked to exactly one run.
+
+        Args:
+            checkpoint_id: the checkpoint.
+            prefer: kind of the source, or a part of its file's path, that decides where sources
+                disagree.
         """
-        linked = self._links.get(checkpoint_id)
-        if linked is None:
-            count = self._ambiguous.get(checkpoint_id, 0)
-            if count:
-                return Found(
-                    None, "ambiguous-run", f"{count} runs fit this checkpoint equally well."
-                )
-            return Found(None, "no-run", "No run on disk is known to have written it.")
-        run_id, folder_id = linked
-        stated = self._by_run.get(run_id, [])
-        if not stated:
+        if not self._evidence.is_linked(checkpoint_id):
+            return self._without_run(checkpoint_id)
+        looked_at = tuple(self._cut_once(one) for one in self._evidence.stated(checkpoint_id))
+        if not looked_at:
             return Found(None, "run-without-config", "Its run recorded no config on disk.")
-        reason = ""
-        # The folder that wrote it comes first: a resumed run may have changed its config.
-        for _folder, source in sorted(stated, key=lambda one: one[0] != folder_id):
-            keys = set(self.document(source.config_id))
-            lacking = missing_sections(keys, self._settings)
-            if lacking:
-                reason = reason or (
-                    f"The config of its run ({source.path}) has no section {lacking[0]!r}."
+        preferred = [one for one in looked_at if prefer and _is_named(one, prefer)]
+        usable = [one for one in preferred or looked_at if one.usable]
+        if not usable:
+            reason = (preferred or looked_at)[0].refusal
+            return Found(None, "run-config-incomplete", reason, looked_at)
+        chosen = usable[0]
+        against = tuple(self._against(chosen, looked_at))
+        if against and not preferred:
+            return Found(None, "sources-disagree", str(against[0]), looked_at, against)
+        wrong = self.contradiction(checkpoint_id, chosen.stated.config_id)
+        if wrong:
+            reason = f"{chosen.stated.path} contradicts the weights: {wrong}"
+            return Found(None, "config-contradicts-weights", reason, looked_at, against)
+        return Found(chosen, looked_at=looked_at, disagreements=against)
+
+    def contradiction(self, checkpoint_id: int, config_id: int) -> str:
+        """Return what in a config cannot be true of the checkpoint's tensors; empty if nothing."""
+        if config_id not in self._sized:
+            self._sized[config_id] = names_sizes(self.document(config_id))
+        architecture = self._evidence.architecture(checkpoint_id)
+        if architecture is None or not self._sized[config_id]:
+            return ""
+        pair = (config_id, architecture)
+        if pair not in self._contradictions:
+            shapes = self._evidence.shapes(architecture)
+            self._contradictions[pair] = contradiction(self.document(config_id), shapes)
+        return self._contradictions[pair]
+
+    def run_of(self, checkpoint_id: int) -> str | None:
+        """Return the identity of the run that the checkpoint is linked to."""
+        return self._evidence.run_identity(checkpoint_id)
+
+    def unsafe_hyper_parameters(self, checkpoint_id: int) -> bool:
+        """Say whether the wanted sections lie in a pickle that safe loading refuses."""
+        stated = self._evidence.hyper_parameters(checkpoint_id)
+        return (
+            stated is not None
+            and self._evidence.is_unsafe(checkpoint_id)
+            and bool(self._cut_once(stated).sections)
+        )
+
+    def _without_run(self, checkpoint_id: int) -> Found:
+        count = self._evidence.ambiguous(checkpoint_id)
+        if count:
+            return Found(None, "ambiguous-run", f"{count} runs fit this checkpoint equally well.")
+        return Found(None, "no-run", "No run on disk is known to have written it.")
+
+    def _cut_once(self, stated: Stated) -> Source:
+        if stated not in self._cut:
+            self._cut[stated] = self._source(stated)
+        return self._cut[stated]
+
+    def _source(self, stated: Stated) -> Source:
+        document = self.document(stated.config_id)
+        wanted = self._settings.config_sections
+        holder = holder_of(document, wanted) if stated.kind == "hyper-parameters" else document
+        for name in wanted:
+            if name not in holder:
+                return Source(stated, {}, f"{stated.path} has no section {name!r}.")
+            if not isinstance(holder[name], dict):
+                return Source(
+                    stated, {}, f"{stated.path} has a single value, no section, at {name!r}."
                 )
+        sections = {name: holder[name] for name in wanted}
+        if stated.refusal:
+            return Source(stated, {}, stated.refusal)
+        left = [key for name in wanted for key in open_keys(sections[name], name)]
+        if not left and self._settings.sidecar_shape == "whole":
+            # `${...}` elsewhere is what the run recorded; our own marks are not.
+            left = open_keys(document, "", without_value=is_mark)
+        refusal = f"{stated.path} leaves {left[0]} unresolved." if left else ""
+        return Source(stated, sections, refusal)
+
+    def _against(self, chosen: Source, looked_at: Sequence[Source]) -> Iterator[Disagreement]:
+        for other in looked_at:
+            if other is chosen or not other.sections:
                 continue
-            open_keys = self._open_keys(source)
-            if not open_keys:
-                return Found(source)
-            reason = f"{source.path} leaves {open_keys[0]} unresolved."
-        return Found(None, "run-config-incomplete", reason)
-
-    def _open_keys(self, source: Source) -> list[str]:
-        sections = self._settings.config_sections
-        inside = [key for key in source.unresolved if key.partition(".")[0] in sections]
-        if inside:
-            return inside
-        document = self.document(source.config_id)
-        return [key for section in sections for key in _unwritable(document[section], str(section))]
-
-    def _load_links(self) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-        table = table_of(Link)
-        links: dict[int, tuple[int, int]] = {}
-        ambiguous: dict[int, int] = {}
-        for checkpoint, run, folder, verdict in self._connection.execute(
-            select(table.c.checkpoint_id, table.c.run_id, table.c.run_directory_id, table.c.verdict)
-        ):
-            if verdict == "linked":
-                links[int(checkpoint)] = (int(run), int(folder))
-            elif verdict == "ambiguous":
-                ambiguous[int(checkpoint)] = ambiguous.get(int(checkpoint), 0) + 1
-        return links, ambiguous
-
-    def _load_configs(self) -> dict[int, list[tuple[int, Source]]]:
-        stated, folders, files = table_of(RunConfig), table_of(RunDirectory), table_of(File)
-        found: dict[int, list[tuple[int, Source]]] = {}
-        for run, folder, config, file_id, path, kind, unresolved in self._connection.execute(
-            select(
-                folders.c.run_id,
-                folders.c.id,
-                stated.c.config_id,
-                stated.c.file_id,
-                files.c.path,
-                stated.c.kind,
-                stated.c.unresolved,
-            )
-            .join(folders, folders.c.id == stated.c.run_directory_id)
-            .join(files, files.c.id == stated.c.file_id)
-            .where(folders.c.run_id.is_not(None), stated.c.kind != "hydra-overrides")
-            .order_by(folders.c.run_id, stated.c.rank, files.c.path)
-        ):
-            source = Source(
-                int(config),
-                int(file_id),
-                path,
-                kind,
-                tuple(json.loads(unresolved)) if unresolved else (),
-            )
-            found.setdefault(int(run), []).append((int(folder), source))
-        return found
+            pair = (chosen.stated, other.stated)
+            if pair not in self._compared:
+                found = [
+                    part
+                    for name in self._settings.config_sections
+                    for part in differences(chosen.sections[name], other.sections[name], name)
+                ]
+                self._compared[pair] = Disagreement(chosen, other, tuple(found)) if found else None
+            disagreement = self._compared[pair]
+            if disagreement is not None:
+                yield disagreement
 
 
-def _unwritable(value: Any, key: str) -> list[str]:
-    """Return the keys whose value was no plain data where it came from."""
-    found: list[str] = []
-    pending = [(key, value)]
-    while pending:
-        name, one = pending.pop()
-        if isinstance(one, dict):
-            if "__opaque__" in one or "__float__" in one:
-                found.append(name)
-            pending.extend((f"{name}.{inner}", part) for inner, part in one.items())
-        elif isinstance(one, list):
-            pending.extend((f"{name}[{place}]", part) for place, part in enumerate(one))
-        elif isinstance(one, str) and (one == "<redacted>" or "${" in one):
-            found.append(name)
-    return sorted(found)
+def _is_named(source: Source, prefer: str) -> bool:
+    return source.stated.kind == prefer or (prefer not in KINDS and prefer in source.stated.path)

@@ -175,7 +175,7 @@ def _recovery(page: _Page, numbers: Row) -> None:
             "(`--dry-run` shows it and writes nothing):",
             "",
         )
-        page.table(recoverable, path=code, config_source=_config)
+        page.table(recoverable, path=code, source=code, source_kind=escape)
         page.source("recoverable")
     if recovered:
         page.add("", "What recoveries did so far:", "")
@@ -184,13 +184,14 @@ def _recovery(page: _Page, numbers: Row) -> None:
 
 
 def _progress(page: _Page) -> None:
-    query = "migration-progress"
-    rows = page.rows(query)
+    rows = page.rows("migration-progress")
     if rows:
         page.heading("Migration Progress")
-        states = ("usable", "migrated", "recoverable", "unrecoverable", "missing")
+        page.table(page.rows("migration-status"), state=escape, checkpoints=str, bytes=human_size)
+        page.add("", "After each ingest and each recovery:", "")
+        states = ("unusable", "usable", "migrated", "recoverable", "unrecoverable", "missing")
         page.table(rows, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(states, str))
-        page.source(query)
+        page.source("migration-status", "migration-progress")
 
 
 def _problems(page: _Page, numbers: Row) -> None:

@@ -11,7 +11,7 @@ Times are kept in two forms: `Moment.utc` is ISO 8601 in UTC with six decimals a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 """What JSON can say (with NaN and infinities as Python floats)."""
@@ -53,14 +53,16 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One tensor's entry in a checkpoint, without its numbers."""
 
     name: str
     dtype: str
     """torch's short name: `float32`, `bfloat16`, `int64`, ..."""
     shape: tuple[int, ...]
+    shares: int | None = None
+    """Place, in the checkpoint's list, of the first tensor that is the same numbers (tied weights:
+    one storage, offset and shape)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,14 @@ class Checkpoint:
     """Equal for equal weights; made without reading a tensor (CRC-32s of the zip directory)."""
     true_size: int | None = None
     """Bytes of the real content where the file is only a pointer to it."""
+    true_sha256: str | None = None
+    """SHA-256 of that content."""
     optimizers: tuple[str, ...] = ()
+    """Classes or names, where the file states any."""
+    schedulers: tuple[str, ...] = ()
+    """The same of learning rate schedulers."""
+    learning_rates: tuple[float, ...] = ()
+    """Of each parameter group, as they were when the file was written."""
     safety: Literal["plain", "unknown", "dangerous"] | None = None
     """`plain` only if every global named in the pickle is on the allow-list."""
     globals: tuple[str, ...] = ()
@@ -166,7 +175,11 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The history of one metric of a run; the three lists have the same length."""
+    """The history of one metric of a run; the three lists have the same length.
+
+    Series that were logged together share the very objects `steps` and `times`: they are then
+    stored once.
+    """
 
     name: str
     steps: tuple[int | None, ...]
@@ -182,6 +195,19 @@ class Summary:
 
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class MetricDefinition:
+    """What a tracker was told of a metric (W&B's `define_metric`)."""
+
+    name: str
+    step_metric: str | None = None
+    """The metric on its x-axis, where it is not the step."""
+    goal: Literal["min", "max"] | None = None
+    """Which values are better."""
+    summary: str | None = None
+    """What its summary holds: `min`, `max`, `mean`, `best`, `last`, `first`, `none`, `copy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +234,11 @@ class Facts:
     """With a run directory: of that run. Without: of the checkpoint(s) beside the file."""
     series: tuple[Series, ...] = ()
     summaries: tuple[Summary, ...] = ()
+    definitions: tuple[MetricDefinition, ...] = ()
     mentions: tuple[Mention, ...] = ()
     problems: tuple[Problem, ...] = field(default=())
+    parts: tuple[Facts, ...] = ()
+    """Of a file that tells of several runs, such as a tracker's database: what it says of each."""
 
 
 Kind = Literal["file", "directory", "link", "other"]

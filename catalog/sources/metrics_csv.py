@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from typing import TYPE_CHECKING
 
-from catalog.sources import hydra
 from catalog.sources.facts import Facts, Item, Listing, Problem, RunDirectory, Series
 from catalog.sources.paths import is_file, item_of, open_regular, split
+from catalog.sources.places import VERSION_FOLDER, place_of
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "metrics-csv"
-VERSION = 1
+VERSION = 2
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_COLUMNS = 5_000
 MAX_POINTS = 5_000_000
 
 _LIGHTNING, _ULTRALYTICS = "metrics.csv", "results.csv"
-_VERSION_FOLDER = re.compile(r"version_\d+")
 
 
 def recognise(listing: Listing) -> list[Item]:
@@ -39,7 +37,7 @@ def recognise(listing: Listing) -> list[Item]:
     `opt.yaml`. Elsewhere these names stand for anything.
     """
     names = {entry.name for entry in listing.entries}
-    in_version = bool(_VERSION_FOLDER.fullmatch(split(listing.path)[1]))
+    in_version = bool(VERSION_FOLDER.fullmatch(split(listing.path)[1]))
     wanted = set()
     if in_version or names & {"hparams.yaml", ".hydra"}:
         wanted.add(_LIGHTNING)
@@ -62,10 +60,8 @@ def read(root: Path, item: Item) -> Facts:
     folder, name = split(item.path)
     if name == _ULTRALYTICS:
         place = RunDirectory(folder, "ultralytics")
-    elif (root / folder / ".hydra").is_dir():
-        place = hydra.run_directory(root, folder)
     else:
-        place = RunDirectory(folder, "lightning")
+        place = place_of(root, folder, "lightning")
     with open_regular(root / item.path) as file:
         text = io.TextIOWrapper(
             io.BytesIO(file.read(MAX_BYTES)), "utf-8-sig", "replace", newline=""

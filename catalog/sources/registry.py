@@ -30,9 +30,17 @@ READERS = (
     "catalog.sources.wandb.stream",
     "catalog.sources.wandb.history_file",
     "catalog.sources.wandb.logs",
+    "catalog.sources.wandb.requirements_file",
     "catalog.sources.hydra",
+    "catalog.sources.stores.mlflow",
+    "catalog.sources.stores.trackio",
+    "catalog.sources.dvclive",
+    "catalog.sources.ultralytics",
+    "catalog.sources.best_models",
     "catalog.sources.sidecar",
     "catalog.sources.metrics_csv",
+    "catalog.sources.tensorboard",
+    "catalog.sources.trainer_state",
     "catalog.sources.checkpoint.reader",
 )
 """In this order each item goes to the first reader that wants it."""

@@ -1,21 +1,51 @@
 """Credentials that strayed into configurations and command lines are not stored.
 
 Two signs: a key that is named like a credential (`api_key`, `hf_token`, `password`; but not
-`num_tokens`, `pad_token`, `tokenizer`), and text that looks like a well-known kind of key.
+`num_tokens`, `pad_token`, `tokenizer`), and text that looks like a well-known kind of key. A
+`Policy` adds keys of one's own, or turns it all off.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Plain, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 REDACTED = "<redacted>"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is taken for a credential."""
+
+    enabled: bool = True
+    keys: frozenset[str] = frozenset()
+    """Further keys, in lower case: the last part of a dotted key, or all of it."""
+
+
+_policy = Policy()
+
+
+@contextmanager
+def policy(wanted: Policy) -> Iterator[None]:
+    """Redact by this policy until the block ends, here and in processes forked meanwhile.
+
+    Processes on other machines keep the policy that they started with, which redacts.
+    """
+    global _policy
+    before, _policy = _policy, wanted
+    try:
+        yield
+    finally:
+        _policy = before
+
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET = frozenset({
@@ -66,17 +96,23 @@ def redact(document: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[str, ...
         document: plain data; it is not changed.
 
     """
+    if not _policy.enabled:
+        return document, ()
     found: list[str] = []
     return {key: _value(key, part, key, found) for key, part in document.items()}, tuple(found)
 
 
 def redact_text(text: str) -> str:
     """Return text with everything that looks like a credential replaced."""
+    if not _policy.enabled:
+        return text
     return _VALUES.sub(REDACTED, _USERINFO.sub(f"{REDACTED}@", text))
 
 
 def redact_arguments(arguments: Iterable[str]) -> list[str]:
     """Return a command line without credentials: `--api_key X`, `api_key=X`, `+db.password=X`."""
+    if not _policy.enabled:
+        return list(arguments)
     clean: list[str] = []
     hide_next = False
     for argument in arguments:
@@ -117,6 +153,8 @@ def is_secret(key: str, value: Plain) -> bool:
         return False
     if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
         return False
+    if {key.lower(), key.lower().rpartition(".")[2]} & _policy.keys:
+        return True
     words = [word.lower() for word in _WORDS.findall(key.rpartition(".")[2])]
     if not words:
         return False
@@ -143,7 +181,7 @@ def _value(key: str, value: Plain, dotted: str, found: list[str]) -> Plain:
         }
     if isinstance(value, list):
         return [_value(key, part, f"{dotted}.{i}", found) for i, part in enumerate(value)]
-    if value != REDACTED and is_secret(key, value):
+    if value != REDACTED and (is_secret(key, value) or is_secret(dotted, value)):
         found.append(dotted)
         return REDACTED
     if isinstance(value, str):

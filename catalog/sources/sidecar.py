@@ -32,6 +32,8 @@ MAX_BYTES = 1024 * 1024
 _CHECKPOINT = re.compile(
     r"(.+)\.(?:ckpt|pt|pth|bin|safetensors|h5|hdf5|keras|onnx|pkl|tar|zip)", re.IGNORECASE
 )
+_FOLDER = re.compile(r"checkpoint-\d+")
+"""A Trainer's checkpoint; what belongs to it as a whole lies beside it."""
 _SUFFIXES = {
     ".resolved.config.json": "sidecar-resolved",
     ".config.json": "sidecar",
@@ -68,12 +70,13 @@ _ROLES = (
 def recognise(listing: Listing) -> list[Item]:
     """Return the sidecars of checkpoints in this listing, and config files by their names."""
     stems = {match[1] for e in listing.entries if (match := _CHECKPOINT.fullmatch(e.name))}
+    stems |= {e.name for e in listing.entries if _FOLDER.fullmatch(e.name)}
     in_version = bool(_VERSION_FOLDER.fullmatch(split(listing.path)[1]))
     holder = listing.path if in_version else None
     return [
         item_of(NAME, listing, entry, run_directory=holder)
         for entry in listing.entries
-        if is_file(entry) and entry.size <= MAX_BYTES and _is_wanted(entry.name, stems)
+        if is_file(entry) and _is_wanted(entry.name, stems) and entry.size <= MAX_BYTES
     ]
 
 
@@ -122,7 +125,8 @@ def mentions_of(metadata: dict[str, Plain]) -> Iterator[Mention]:
     `hydra_config_path`, `hydra.config_path`, `config_path`; `output_dir`.
     """
     for key, value in leaves(metadata):
-        if isinstance(value, str) and value:
+        # A copy of the config may name other runs: the one that it went on from, for instance.
+        if isinstance(value, str) and value and not key.startswith("config."):
             for role, pattern in _ROLES:
                 if pattern.fullmatch(key):
                     yield Mention(role, value)

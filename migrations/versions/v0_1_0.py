@@ -108,7 +108,7 @@ def upgrade() -> None:
             "status",
             sa.String(),
             nullable=False,
-            comment="running until all its files are dealt with, then finished.",
+            comment="running until all its files are dealt with and looked at, then finished.",
         ),
         sa.Column("started_at", sa.String(), nullable=False, comment="Start, UTC."),
         sa.Column("finished_at", sa.String(), nullable=True, comment="End, UTC."),
@@ -118,9 +118,15 @@ def upgrade() -> None:
             nullable=False,
             comment="Version of catalog that did it.",
         ),
+        sa.Column(
+            "token",
+            sa.String(),
+            nullable=True,
+            comment="Part of its temporary files' names, so that they can be told.",
+        ),
         sa.CheckConstraint("status IN ('running', 'finished')", name=op.f("ck_recovery_status")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery")),
-        comment="One run of `catalog recover`: a batch that can be told from others.",
+        comment="One run of `catalog recover`: a batch that can be verified and undone as one.",
     )
     op.create_table(
         "root",
@@ -207,6 +213,12 @@ def upgrade() -> None:
             nullable=True,
             comment="Version of the tracker's client.",
         ),
+        sa.Column(
+            "packages",
+            sa.String(),
+            nullable=True,
+            comment="Versions of the packages that shape a training, a JSON object.",
+        ),
         sa.CheckConstraint(
             "started_basis IN ('stated', 'inferred', 'assumed')", name=op.f("ck_run_started_basis")
         ),
@@ -232,6 +244,13 @@ def upgrade() -> None:
             "dtype", sa.String(), nullable=False, comment="Element type, torch's short name."
         ),
         sa.Column("shape", sa.String(), nullable=False, comment="Shape, a JSON list."),
+        sa.Column("bytes", sa.BigInteger(), nullable=True, comment="Bytes of its numbers."),
+        sa.Column(
+            "shares",
+            sa.Integer(),
+            nullable=True,
+            comment="Position of the first tensor that is the same numbers (tied weights).",
+        ),
         sa.ForeignKeyConstraint(
             ["architecture_id"],
             ["architecture.id"],
@@ -310,6 +329,12 @@ def upgrade() -> None:
             comment="A symbolic link to a file inside the root.",
         ),
         sa.Column(
+            "sha256",
+            sa.String(),
+            nullable=True,
+            comment="SHA-256 of its content, where `ingest --hash` took it.",
+        ),
+        sa.Column(
             "first_ingest_id", sa.Integer(), nullable=False, comment="The ingest that first saw it."
         ),
         sa.Column(
@@ -340,7 +365,10 @@ def upgrade() -> None:
         comment="One item on disk that a reader recognised: a file, or a directory that is one checkpoint.",
     )
     with op.batch_alter_table("file", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_file_reader"), ["reader"], unique=False)
+        batch_op.create_index(
+            "ix_file_reader_state_size", ["reader", "state", "size"], unique=False
+        )
+        batch_op.create_index(batch_op.f("ix_file_sha256"), ["sha256"], unique=False)
 
     op.create_table(
         "run_directory",
@@ -400,7 +428,22 @@ def upgrade() -> None:
             "run_id",
             sa.Integer(),
             nullable=True,
-            comment="The run; empty for a job folder of no tracked run.",
+            comment="The run; empty for a folder of none, such as a sweep's.",
+        ),
+        sa.Column(
+            "joined_by",
+            sa.String(),
+            nullable=True,
+            comment="Evidence by which it tells of a run of another tracker; empty if it is that tracker's.",
+        ),
+        sa.Column(
+            "join_detail", sa.String(), nullable=True, comment="That evidence in a sentence."
+        ),
+        sa.Column(
+            "kept_apart",
+            sa.Boolean(),
+            nullable=False,
+            comment="A person said that it tells of a training of its own.",
         ),
         sa.CheckConstraint("mode IN ('online', 'offline')", name=op.f("ck_run_directory_mode")),
         sa.ForeignKeyConstraint(
@@ -513,10 +556,28 @@ def upgrade() -> None:
             comment="Bytes of the content a pointer stands for.",
         ),
         sa.Column(
+            "true_sha256",
+            sa.String(),
+            nullable=True,
+            comment="SHA-256 of the content a pointer stands for.",
+        ),
+        sa.Column(
             "optimizers",
             sa.String(),
             nullable=True,
             comment="Names of its optimizers, a JSON list.",
+        ),
+        sa.Column(
+            "schedulers",
+            sa.String(),
+            nullable=True,
+            comment="Names of its schedulers, a JSON list.",
+        ),
+        sa.Column(
+            "learning_rates",
+            sa.String(),
+            nullable=True,
+            comment="Learning rate of each parameter group when it was written, a JSON list.",
         ),
         sa.Column(
             "safety",
@@ -587,41 +648,58 @@ def upgrade() -> None:
         batch_op.create_index("ix_mention_role_text", ["role", "text"], unique=False)
 
     op.create_table(
-        "metric_series",
-        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the series."),
+        "metric_axis",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the axis."),
+        sa.Column("file_id", sa.Integer(), nullable=False, comment="The file that tells it."),
+        sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_metric_axis_file_id_file")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_metric_axis")),
+        comment="The axis of histories: what was logged together shares its steps and times.",
+    )
+    with op.batch_alter_table("metric_axis", schema=None) as batch_op:
+        batch_op.create_index("ix_metric_axis_file_id", ["file_id"], unique=False)
+
+    op.create_table(
+        "metric_definition",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the row."),
         sa.Column("run_directory_id", sa.Integer(), nullable=False, comment="The run directory."),
         sa.Column("file_id", sa.Integer(), nullable=False, comment="The file that tells it."),
         sa.Column("metric_name_id", sa.Integer(), nullable=False, comment="The metric."),
-        sa.Column("point_count", sa.Integer(), nullable=False, comment="How many points."),
-        sa.Column("first_step", sa.BigInteger(), nullable=True, comment="Least step of any point."),
         sa.Column(
-            "last_step", sa.BigInteger(), nullable=True, comment="Greatest step of any point."
+            "step_metric",
+            sa.String(),
+            nullable=True,
+            comment="The metric on its x-axis, where it is not the step.",
         ),
-        sa.Column("lowest", sa.Float(), nullable=True, comment="Least finite value."),
-        sa.Column("highest", sa.Float(), nullable=True, comment="Greatest finite value."),
+        sa.Column(
+            "goal", sa.String(), nullable=True, comment="Which values are better: min or max."
+        ),
+        sa.Column(
+            "summary",
+            sa.String(),
+            nullable=True,
+            comment="What its summary holds, e.g. `max`, or `best,last`.",
+        ),
+        sa.CheckConstraint("goal IN ('min', 'max')", name=op.f("ck_metric_definition_goal")),
         sa.ForeignKeyConstraint(
-            ["file_id"], ["file.id"], name=op.f("fk_metric_series_file_id_file")
+            ["file_id"], ["file.id"], name=op.f("fk_metric_definition_file_id_file")
         ),
         sa.ForeignKeyConstraint(
             ["metric_name_id"],
             ["metric_name.id"],
-            name=op.f("fk_metric_series_metric_name_id_metric_name"),
+            name=op.f("fk_metric_definition_metric_name_id_metric_name"),
         ),
         sa.ForeignKeyConstraint(
             ["run_directory_id"],
             ["run_directory.id"],
-            name=op.f("fk_metric_series_run_directory_id_run_directory"),
+            name=op.f("fk_metric_definition_run_directory_id_run_directory"),
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_metric_series")),
-        comment="The history of one metric as one file tells it.",
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_metric_definition")),
+        comment="What a tracker was told of a metric (W&B's `define_metric`).",
     )
-    with op.batch_alter_table("metric_series", schema=None) as batch_op:
-        batch_op.create_index("ix_metric_series_file_id", ["file_id"], unique=False)
-        batch_op.create_index("ix_metric_series_highest", ["highest"], unique=False)
-        batch_op.create_index("ix_metric_series_lowest", ["lowest"], unique=False)
-        batch_op.create_index("ix_metric_series_metric_name_id", ["metric_name_id"], unique=False)
+    with op.batch_alter_table("metric_definition", schema=None) as batch_op:
+        batch_op.create_index("ix_metric_definition_file_id", ["file_id"], unique=False)
         batch_op.create_index(
-            "ix_metric_series_run_directory_id", ["run_directory_id"], unique=False
+            "ix_metric_definition_run_directory_id", ["run_directory_id"], unique=False
         )
 
     op.create_table(
@@ -837,6 +915,31 @@ def upgrade() -> None:
         comment="That a checkpoint lies inside a run's folder or a job's output folder.",
     )
     op.create_table(
+        "checkpoint_move",
+        sa.Column(
+            "checkpoint_id",
+            sa.Integer(),
+            nullable=False,
+            comment="The checkpoint where it lies now.",
+        ),
+        sa.Column(
+            "moved_from_id", sa.Integer(), nullable=False, comment="The same where it lay before."
+        ),
+        sa.ForeignKeyConstraint(
+            ["checkpoint_id"],
+            ["checkpoint.id"],
+            name=op.f("fk_checkpoint_move_checkpoint_id_checkpoint"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["moved_from_id"],
+            ["checkpoint.id"],
+            name=op.f("fk_checkpoint_move_moved_from_id_checkpoint"),
+        ),
+        sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_checkpoint_move")),
+        sa.UniqueConstraint("moved_from_id", name=op.f("uq_checkpoint_move_moved_from_id")),
+        comment="That a checkpoint is a missing one found again: moved or renamed.",
+    )
+    op.create_table(
         "checkpoint_score",
         sa.Column("id", sa.Integer(), nullable=False, comment="Number of the row."),
         sa.Column("checkpoint_id", sa.Integer(), nullable=False, comment="The checkpoint."),
@@ -874,6 +977,49 @@ def upgrade() -> None:
         batch_op.create_index("ix_checkpoint_score_checkpoint_id", ["checkpoint_id"], unique=False)
 
     op.create_table(
+        "lineage",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the row."),
+        sa.Column(
+            "run_directory_id",
+            sa.Integer(),
+            nullable=False,
+            comment="The folder of the run (or of the job that nobody tracked) that names it.",
+        ),
+        sa.Column(
+            "path", sa.String(), nullable=False, comment="The path or artifact as it is named."
+        ),
+        sa.Column(
+            "named_as",
+            sa.String(),
+            nullable=False,
+            comment="How: `restored-from` (its log), `artifact-used`, `argument`, or the key of its config.",
+        ),
+        sa.Column(
+            "parent_id",
+            sa.Integer(),
+            nullable=True,
+            comment="The checkpoint; empty where none in the catalog is that file, or several may be.",
+        ),
+        sa.Column("file_id", sa.Integer(), nullable=False, comment="The file that names it."),
+        sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_lineage_file_id_file")),
+        sa.ForeignKeyConstraint(
+            ["parent_id"], ["checkpoint.id"], name=op.f("fk_lineage_parent_id_checkpoint")
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_directory_id"],
+            ["run_directory.id"],
+            name=op.f("fk_lineage_run_directory_id_run_directory"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lineage")),
+        sa.UniqueConstraint(
+            "run_directory_id", "path", name=op.f("uq_lineage_run_directory_id_path")
+        ),
+        comment="A checkpoint that a run names as what it started from or read.",
+    )
+    with op.batch_alter_table("lineage", schema=None) as batch_op:
+        batch_op.create_index("ix_lineage_parent_id", ["parent_id"], unique=False)
+
+    op.create_table(
         "link",
         sa.Column("id", sa.Integer(), nullable=False, comment="Number of the link."),
         sa.Column("checkpoint_id", sa.Integer(), nullable=False, comment="The checkpoint."),
@@ -891,6 +1037,12 @@ def upgrade() -> None:
             comment="linked: this run wrote it. ambiguous: one of several that fit equally well. candidate: something speaks for it, not enough. rejected: something rules it out.",
         ),
         sa.Column(
+            "decided_by",
+            sa.String(),
+            nullable=False,
+            comment="evidence, or person where `catalog link` pinned or rejected the run.",
+        ),
+        sa.Column(
             "score",
             sa.Float(),
             nullable=False,
@@ -902,6 +1054,7 @@ def upgrade() -> None:
             nullable=False,
             comment="The ingest that came to this verdict.",
         ),
+        sa.CheckConstraint("decided_by IN ('evidence', 'person')", name=op.f("ck_link_decided_by")),
         sa.CheckConstraint(
             "verdict IN ('linked', 'ambiguous', 'candidate', 'rejected')",
             name=op.f("ck_link_verdict"),
@@ -926,34 +1079,129 @@ def upgrade() -> None:
         batch_op.create_index("ix_link_run_id", ["run_id"], unique=False)
 
     op.create_table(
-        "metric_point",
-        sa.Column("series_id", sa.Integer(), nullable=False, comment="The series."),
-        sa.Column("position", sa.Integer(), nullable=False, comment="Place in the series, from 0."),
+        "link_basis",
+        sa.Column("checkpoint_id", sa.Integer(), nullable=False, comment="The checkpoint."),
+        sa.Column(
+            "sha256",
+            sa.String(),
+            nullable=False,
+            comment="SHA-256 of all that the evidence was made from.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["checkpoint_id"],
+            ["checkpoint.id"],
+            name=op.f("fk_link_basis_checkpoint_id_checkpoint"),
+        ),
+        sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_link_basis")),
+        comment="What a checkpoint was last judged on; it is weighed again only where this differs.",
+    )
+    op.create_table(
+        "link_decision",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the decision."),
+        sa.Column(
+            "checkpoint_id",
+            sa.Integer(),
+            nullable=False,
+            comment="The checkpoint as it lay then; its moves are followed.",
+        ),
+        sa.Column(
+            "run_identity",
+            sa.String(),
+            nullable=False,
+            comment="The run, as in `run.identity`: numbers may change.",
+        ),
+        sa.Column(
+            "decision",
+            sa.String(),
+            nullable=False,
+            comment="pinned: this run wrote it. rejected: it did not.",
+        ),
+        sa.Column("reason", sa.String(), nullable=False, comment="Why, in the person's words."),
+        sa.Column("decided_at", sa.String(), nullable=False, comment="When, UTC."),
+        sa.CheckConstraint(
+            "decision IN ('pinned', 'rejected')", name=op.f("ck_link_decision_decision")
+        ),
+        sa.ForeignKeyConstraint(
+            ["checkpoint_id"],
+            ["checkpoint.id"],
+            name=op.f("fk_link_decision_checkpoint_id_checkpoint"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_link_decision")),
+        sa.UniqueConstraint(
+            "checkpoint_id",
+            "run_identity",
+            name=op.f("uq_link_decision_checkpoint_id_run_identity"),
+        ),
+        comment="A person's word on a checkpoint and a run; no ingest changes it.",
+    )
+    op.create_table(
+        "metric_axis_point",
+        sa.Column("axis_id", sa.Integer(), nullable=False, comment="The axis."),
+        sa.Column("position", sa.Integer(), nullable=False, comment="Place on the axis, from 0."),
         sa.Column("step", sa.BigInteger(), nullable=True, comment="Step, where one is stated."),
         sa.Column(
             "time", sa.Float(), nullable=True, comment="Seconds since 1970, UTC, where stated."
         ),
-        sa.Column(
-            "value", sa.Float(), nullable=True, comment="The value; empty where it is not finite."
-        ),
-        sa.Column(
-            "special",
-            sa.String(),
-            nullable=True,
-            comment="`nan`, `inf` or `-inf` where it is not finite.",
-        ),
-        sa.CheckConstraint(
-            "special IN ('nan', 'inf', '-inf')", name=op.f("ck_metric_point_special")
-        ),
         sa.ForeignKeyConstraint(
-            ["series_id"],
-            ["metric_series.id"],
-            name=op.f("fk_metric_point_series_id_metric_series"),
+            ["axis_id"], ["metric_axis.id"], name=op.f("fk_metric_axis_point_axis_id_metric_axis")
         ),
-        sa.PrimaryKeyConstraint("series_id", "position", name=op.f("pk_metric_point")),
-        comment="One value of a series.",
+        sa.PrimaryKeyConstraint("axis_id", "position", name=op.f("pk_metric_axis_point")),
+        comment="Step and time of one place on an axis.",
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "metric_series",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the series."),
+        sa.Column("run_directory_id", sa.Integer(), nullable=False, comment="The run directory."),
+        sa.Column("file_id", sa.Integer(), nullable=False, comment="The file that tells it."),
+        sa.Column("metric_name_id", sa.Integer(), nullable=False, comment="The metric."),
+        sa.Column(
+            "axis_id",
+            sa.Integer(),
+            nullable=True,
+            comment="Its steps and times; empty where none are stated.",
+        ),
+        sa.Column(
+            "point_count",
+            sa.Integer(),
+            nullable=False,
+            comment="Points in the file; the setting `history` may keep fewer.",
+        ),
+        sa.Column("first_step", sa.BigInteger(), nullable=True, comment="Least step of any point."),
+        sa.Column(
+            "last_step", sa.BigInteger(), nullable=True, comment="Greatest step of any point."
+        ),
+        sa.Column("lowest", sa.Float(), nullable=True, comment="Least finite value."),
+        sa.Column("highest", sa.Float(), nullable=True, comment="Greatest finite value."),
+        sa.Column("final", sa.Float(), nullable=True, comment="Last finite value."),
+        sa.ForeignKeyConstraint(
+            ["axis_id"], ["metric_axis.id"], name=op.f("fk_metric_series_axis_id_metric_axis")
+        ),
+        sa.ForeignKeyConstraint(
+            ["file_id"], ["file.id"], name=op.f("fk_metric_series_file_id_file")
+        ),
+        sa.ForeignKeyConstraint(
+            ["metric_name_id"],
+            ["metric_name.id"],
+            name=op.f("fk_metric_series_metric_name_id_metric_name"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_directory_id"],
+            ["run_directory.id"],
+            name=op.f("fk_metric_series_run_directory_id_run_directory"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_metric_series")),
+        comment="The history of one metric as one file tells it.",
+    )
+    with op.batch_alter_table("metric_series", schema=None) as batch_op:
+        batch_op.create_index("ix_metric_series_file_id", ["file_id"], unique=False)
+        batch_op.create_index("ix_metric_series_highest", ["highest"], unique=False)
+        batch_op.create_index("ix_metric_series_lowest", ["lowest"], unique=False)
+        batch_op.create_index("ix_metric_series_metric_name_id", ["metric_name_id"], unique=False)
+        batch_op.create_index(
+            "ix_metric_series_run_directory_id", ["run_directory_id"], unique=False
+        )
+
     op.create_table(
         "migration",
         sa.Column("checkpoint_id", sa.Integer(), nullable=False, comment="The checkpoint."),
@@ -977,6 +1225,18 @@ def upgrade() -> None:
         sa.Column(
             "config_kind", sa.String(), nullable=True, comment="What kind of config that is."
         ),
+        sa.Column(
+            "source_file_id",
+            sa.Integer(),
+            nullable=True,
+            comment="The file that recovery would cut the config from.",
+        ),
+        sa.Column(
+            "source_kind",
+            sa.String(),
+            nullable=True,
+            comment="Kind of that source, e.g. `wandb-stream`.",
+        ),
         sa.CheckConstraint(
             "state IN ('usable', 'migrated', 'recoverable', 'unrecoverable', 'missing')",
             name=op.f("ck_migration_state"),
@@ -986,6 +1246,9 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["config_file_id"], ["file.id"], name=op.f("fk_migration_config_file_id_file")
+        ),
+        sa.ForeignKeyConstraint(
+            ["source_file_id"], ["file.id"], name=op.f("fk_migration_source_file_id_file")
         ),
         sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_migration")),
         comment="Whether a checkpoint can be used now, and why not.",
@@ -1047,7 +1310,25 @@ def upgrade() -> None:
         sa.Column("recovery_id", sa.Integer(), nullable=False, comment="The batch."),
         sa.Column("checkpoint_id", sa.Integer(), nullable=False, comment="The checkpoint."),
         sa.Column("root_id", sa.Integer(), nullable=False, comment="The tree it lies in."),
-        sa.Column("path", sa.String(), nullable=False, comment="The sidecar, path below the root."),
+        sa.Column(
+            "kind",
+            sa.String(),
+            nullable=False,
+            comment="sidecar: the config. provenance: where that came from.",
+        ),
+        sa.Column("path", sa.String(), nullable=False, comment="The file, path below the root."),
+        sa.Column(
+            "run",
+            sa.String(),
+            nullable=True,
+            comment="Identity of the run that the checkpoint was linked to then.",
+        ),
+        sa.Column(
+            "source_kind",
+            sa.String(),
+            nullable=True,
+            comment="Kind of the source, e.g. `wandb-stream`.",
+        ),
         sa.Column(
             "source_file_id",
             sa.Integer(),
@@ -1062,11 +1343,25 @@ def upgrade() -> None:
             "state",
             sa.String(),
             nullable=False,
-            comment="planned before the file is touched, then written or failed.",
+            comment="planned before the file is touched, then written or failed; removing while it is being undone, then removed.",
         ),
         sa.Column("note", sa.String(), nullable=True, comment="What went wrong, a sentence."),
+        sa.Column(
+            "folder_mtime_ns",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Modification time of its folder before, for the undo; empty where others changed it.",
+        ),
+        sa.Column(
+            "folder_mtime_after_ns",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The same after it was written: the undo sees by it whether others came since.",
+        ),
+        sa.CheckConstraint("kind IN ('sidecar', 'provenance')", name=op.f("ck_recovery_file_kind")),
         sa.CheckConstraint(
-            "state IN ('planned', 'written', 'failed')", name=op.f("ck_recovery_file_state")
+            "state IN ('planned', 'written', 'failed', 'removing', 'removed')",
+            name=op.f("ck_recovery_file_state"),
         ),
         sa.ForeignKeyConstraint(
             ["checkpoint_id"],
@@ -1086,7 +1381,7 @@ def upgrade() -> None:
             ["source_file_id"], ["file.id"], name=op.f("fk_recovery_file_source_file_id_file")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_file")),
-        comment="The journal: one sidecar that a recovery set out to write.",
+        comment="The journal: one file that a recovery set out to write, and what became of it.",
     )
     with op.batch_alter_table("recovery_file", schema=None) as batch_op:
         batch_op.create_index("ix_recovery_file_checkpoint_id", ["checkpoint_id"], unique=False)
@@ -1131,6 +1426,32 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("link_evidence", schema=None) as batch_op:
         batch_op.create_index("ix_link_evidence_link_id", ["link_id"], unique=False)
+
+    op.create_table(
+        "metric_point",
+        sa.Column("series_id", sa.Integer(), nullable=False, comment="The series."),
+        sa.Column("position", sa.Integer(), nullable=False, comment="Place in the series, from 0."),
+        sa.Column(
+            "value", sa.Float(), nullable=True, comment="The value; empty where it is not finite."
+        ),
+        sa.Column(
+            "special",
+            sa.String(),
+            nullable=True,
+            comment="`nan`, `inf` or `-inf` where it is not finite.",
+        ),
+        sa.CheckConstraint(
+            "special IN ('nan', 'inf', '-inf')", name=op.f("ck_metric_point_special")
+        ),
+        sa.ForeignKeyConstraint(
+            ["series_id"],
+            ["metric_series.id"],
+            name=op.f("fk_metric_point_series_id_metric_series"),
+        ),
+        sa.PrimaryKeyConstraint("series_id", "position", name=op.f("pk_metric_point")),
+        comment="One value of a series; its step and time stand at the same place of the series' axis.",
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:

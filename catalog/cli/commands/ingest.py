@@ -26,6 +26,31 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    hashes: Annotated[
+        bool,
+        typer.Option(
+            "--hash",
+            help="Take the SHA-256 of each checkpoint too; this reads them whole, once.",
+        ),
+    ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            help="Go on until interrupted: read what is new or changed as it comes.",
+        ),
+    ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell where the time went, by stage.")
+    ] = False,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            metavar="full|last|none",
+            help="Points of metric histories to keep; short for --set history=...",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no summary.")
     ] = False,
@@ -36,14 +61,34 @@ def ingest(
 
     Files that did not change since the last time are not opened again. No file is ever
     changed, and none is executed or unpickled. Running it again after an interruption goes on.
+    What `.catalogignore` files name, in the syntax of .gitignore, is left out.
     """
     from catalog.cli.progress import showing
 
-    catalog = open_catalog(db, settings)
+    pairs = [*(settings or []), *([f"history={history}"] if history else [])]
+    catalog = open_catalog(db, pairs)
     with showing(quiet=quiet) as progress:
-        summary = catalog.ingest(paths or [Path()], progress=progress)
+        summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes)
     if not quiet:
         sys.stdout.write(_summary(summary))
+    if profile:
+        sys.stdout.write(_profile(summary))
+    if watch:
+        sys.stdout.flush()
+        for done in catalog.watch(paths or [Path()]):
+            if not quiet and (done.read or done.missing):
+                sys.stdout.write(_summary(done))
+                sys.stdout.flush()
+
+
+def _profile(done: "IngestSummary") -> str:
+    lines = [
+        f"{stage:<8} {seconds:8.2f} s  {seconds / done.seconds:4.0%}"
+        for stage, seconds in done.stages.items()
+    ]
+    other = done.seconds - sum(done.stages.values())
+    lines.append(f"{'other':<8} {other:8.2f} s  {other / done.seconds:4.0%}")
+    return "\n".join(lines) + "\n"
 
 
 def _summary(done: "IngestSummary") -> str:

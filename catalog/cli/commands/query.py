@@ -11,6 +11,9 @@ from catalog.errors import UsageError
 
 app = new_app()
 
+PAGE = 200
+"""Rows of a table for people, unless --limit says otherwise; programs get all."""
+
 
 def _flag(name: str, text: str) -> object:
     return typer.Option(f"--{name}", help=text)
@@ -31,8 +34,18 @@ def query(
     migration_status: Annotated[
         bool, _flag("migration-status", "Checkpoints and bytes in each state.")
     ] = False,
+    duplicates: Annotated[
+        bool, _flag("duplicates", "Checkpoints with equal weights, and the bytes to be freed.")
+    ] = False,
     ambiguous: Annotated[bool, _flag("ambiguous", "Checkpoints that several runs fit.")] = False,
     problems: Annotated[bool, _flag("problems", "What could not be read.")] = False,
+    evidence_at_risk: Annotated[
+        bool, _flag("evidence-at-risk", "Checkpoints whose only config may be cleaned away.")
+    ] = False,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Short for -p run=RUN.", show_default=False),
+    ] = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +57,12 @@ def query(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=0, help="Most rows to print.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0,
+            help=f"Most rows to print [default: {PAGE} in a table, else all].",
+            show_default=False,
+        ),
     ] = None,
     fail_if_any: Annotated[
         bool, typer.Option("--fail-if-any", help="Exit with 1 if there is any row.")
@@ -61,19 +79,24 @@ def query(
         "unusable": unusable,
         "usable": usable,
         "migration-status": migration_status,
+        "duplicates": duplicates,
         "ambiguous": ambiguous,
         "problems": problems,
+        "evidence-at-risk": evidence_at_risk,
     }
     names = [flag for flag, given in flags.items() if given] + ([name] if name else [])
     if len(names) > 1:
         raise UsageError(f"One question at a time: {' or '.join(names)}?")
+    parameters = [*(parameter or []), *([f"run={run}"] if run else [])]
     catalog = open_catalog(db, settings)
     if not names:
-        if parameter or fail_if_any:
+        if parameters or fail_if_any:
             raise UsageError("-p and --fail-if-any need the name of a query.")
         print_rows(catalog.queries(), form)
         return
-    rows = catalog.query(names[0], _pairs(parameter or []), limit=limit)
+    if limit is None and form is Format.TABLE:
+        limit = PAGE
+    rows = catalog.query(names[0], _pairs(parameters), limit=limit)
     print_rows(rows, form, more="Raise --limit to see more.")
     if fail_if_any and rows.rows:
         raise typer.Exit(1)

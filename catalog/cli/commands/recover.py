@@ -1,14 +1,20 @@
 """`catalog recover`: give unusable checkpoints their configs back."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
 from catalog.cli.output import print_rows
+from catalog.errors import UsageError
 from catalog.query.rows import Rows
+from catalog.query.values import counted, visible
+
+if TYPE_CHECKING:
+    from catalog.api import Catalog
+    from catalog.recover.recovery import RecoveredFile
 
 app = new_app()
 
@@ -26,33 +32,87 @@ def recover(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")
     ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="The same as a diff, for `patch` or a reviewer.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show all sources in their order, and what each is worth."),
+    ] = False,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Where sources disagree, take this one: wandb-stream, hydra-config, ..., or a "
+            "part of its file's path.",
+            show_default=False,
+        ),
+    ] = None,
+    undo: Annotated[
+        int | None,
+        typer.Option(metavar="BATCH", help="Remove what this recovery wrote.", show_default=False),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read back all that recoveries wrote; exit with 1 if amiss."),
+    ] = False,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
     """Write the configs that unusable checkpoints lack.
 
-    Nothing is guessed: a config is cut from what the checkpoint's run states. No existing file
-    is overwritten, unless an earlier recovery wrote it and it is unchanged.
+    Nothing is guessed: a config is cut from what the checkpoint's run states, and where two
+    sources contradict each other nothing is written. No existing file is overwritten. Each
+    recovery is a batch that --undo takes back.
     """
-    recovery = open_catalog(db, settings).recover(dry_run=dry_run, only=part)
-    files = recovery.files
+    wanted = {
+        "--dry-run": dry_run,
+        "--diff": diff,
+        "--explain": explain,
+        "--undo": undo is not None,
+        "--verify": verify,
+    }
+    given = [option for option, is_given in wanted.items() if is_given]
+    if len(given) > 1:
+        raise UsageError(f"One thing at a time: {' or '.join(given)}?")
+    if (undo is not None or verify) and (part is not None or prefer is not None):
+        raise UsageError(f"{given[0]} takes neither a PATH-PART nor --prefer.")
+    catalog = open_catalog(db, settings)
+    if undo is not None:
+        _undo(catalog, undo, form)
+    elif verify:
+        _verify(catalog, form)
+    elif explain:
+        print_rows(catalog.explain_recovery(only=part, prefer=prefer), form)
+    elif diff:
+        for file in catalog.recover(dry_run=True, only=part, prefer=prefer).files:
+            _print_diff(file)
+    else:
+        _recover(catalog, form, dry_run=dry_run, only=part, prefer=prefer)
+
+
+def _recover(
+    catalog: "Catalog", form: Format, *, dry_run: bool, only: str | None, prefer: str | None
+) -> None:
+    result = catalog.recover(dry_run=dry_run, only=only, prefer=prefer)
     print_rows(
         Rows(
             ("checkpoint", "action", "sidecar", "source", "note"),
             [
                 (file.checkpoint, file.action, file.sidecar, file.source, file.note)
-                for file in files
+                for file in result.files
             ],
         ),
         form,
     )
     sys.stdout.flush()
     counts = dict.fromkeys(_SAID, 0)
-    for file in files:
+    for file in result.files:
         counts[file.action] += 1
     said = ", ".join(f"{count} {_SAID[action]}" for action, count in counts.items() if count)
-    sys.stderr.write(f"{said or 'Nothing to recover'}.{_next(dry_run, counts)}\n")
+    batch = f"Recovery {result.batch}: " if result.batch is not None else ""
+    sys.stderr.write(f"{batch}{said or 'Nothing to recover'}.{_next(result.batch, counts)}\n")
     if counts["failed"]:
         raise typer.Exit(1)
 
@@ -65,9 +125,48 @@ _SAID = {
 }
 
 
-def _next(dry_run: bool, counts: dict[str, int]) -> str:
-    if dry_run and counts["write"]:
+def _next(batch: int | None, counts: dict[str, int]) -> str:
+    if counts["write"]:
         return " Nothing was written; leave out --dry-run to write."
     if counts["written"]:
-        return " `catalog status` shows where things stand now."
+        return (
+            f" `catalog recover --undo {batch}` takes it back, `catalog status` shows where things "
+            "stand now."
+        )
     return ""
+
+
+def _undo(catalog: "Catalog", batch: int, form: Format) -> None:
+    result = catalog.undo_recovery(batch)
+    rows = [(file.path, file.action, file.note) for file in result.files]
+    print_rows(Rows(("file", "action", "note"), rows), form)
+    sys.stdout.flush()
+    kept = sum(file.action == "kept" for file in result.files)
+    removed = len(result.files) - kept
+    said = f", {kept} kept" if kept else ""
+    sys.stderr.write(f"Undo of recovery {batch}: {counted(removed, 'file')} removed{said}.\n")
+    if kept:
+        raise typer.Exit(1)
+
+
+def _verify(catalog: "Catalog", form: Format) -> None:
+    rows = catalog.verify_recoveries()
+    print_rows(rows, form)
+    sys.stdout.flush()
+    states = [row["state"] for row in rows.dicts()]
+    amiss = sum(state not in ("unchanged", "elsewhere") for state in states)
+    sys.stderr.write(f"{counted(len(states), 'file')}, {amiss} not as written.\n")
+    if amiss:
+        raise typer.Exit(1)
+
+
+def _print_diff(file: "RecoveredFile") -> None:
+    if file.action != "write":
+        sys.stderr.write(f"{visible(file.checkpoint)}: {visible(file.note)}\n")
+        return
+    lines = file.content.splitlines()
+    sys.stdout.write(
+        f"--- /dev/null\n+++ b/{visible(str(file.sidecar))}\n@@ -0,0 +1,{len(lines)} @@\n"
+    )
+    for line in lines:
+        sys.stdout.write(f"+{visible(line)}\n")

@@ -1,12 +1,19 @@
 """`catalog status`: how far the migration is."""
 
 import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
 from catalog.cli.output import print_rows
 from catalog.query.rows import Rows
-from catalog.query.values import human_size
+from catalog.query.values import counted, human_size, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = new_app()
 
@@ -18,10 +25,25 @@ _COLOURS = {
     "missing": "bright_black",
 }
 _BAR = 60
+_BURN_DOWN = 40
+_MOMENTS = 15
+
+
+class Group(StrEnum):
+    """What checkpoints are grouped by."""
+
+    ROOT = "root"
+    EXPERIMENT = "experiment"
+    AGE = "age"
+    SIZE = "size"
 
 
 @app.command(cls=Command)
 def status(
+    by: Annotated[
+        Group | None,
+        typer.Option("--by", help="Count by this.", show_default=False),
+    ] = None,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
     settings: SetOption = None,
@@ -29,25 +51,30 @@ def status(
     """Show how many checkpoints are in which state, now and before.
 
     In the formats for programs it gives the states now; `catalog query migration-progress`
-    gives what came before.
+    gives what came before, `catalog query unusable-reasons` what is left to do.
     """
     catalog = open_catalog(db, settings)
+    if by is not None:
+        print_rows(catalog.status_by(by.value), form)
+        return
     states = catalog.status()
     if form is not Format.TABLE:
         print_rows(states, form)
         return
-    _draw(states)
-    progress = catalog.progress()
-    if progress.rows:
-        sys.stdout.write("\n")
-        print_rows(progress, form)
-
-
-def _draw(states: Rows) -> None:
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False)
+    _draw(console, states)
+    _draw_progress(console, catalog.progress())
+    left = catalog.query("unusable-reasons")
+    if left.rows:
+        console.print("\nWhat is left, and what it needs:", highlight=False)
+        print_rows(left, form)
+
+
+def _draw(console: "Console", states: Rows) -> None:
+    from rich.text import Text
+
     rows = states.dicts()
     total = sum(row["checkpoints"] for row in rows)
     bar = Text()
@@ -64,3 +91,44 @@ def _draw(states: Rows) -> None:
             style="default",
         )
         console.print(line)
+    bytes_of = {row["state"]: row["bytes"] for row in rows}
+    recoverable, lost = bytes_of["recoverable"], bytes_of["unrecoverable"]
+    console.print(
+        f"\nUnusable: {human_size(recoverable + lost)}, of which {human_size(recoverable)} can be "
+        f"recovered and {human_size(lost)} cannot with what is on disk.",
+        soft_wrap=True,
+    )
+
+
+def _draw_progress(console: "Console", progress: Rows) -> None:
+    """Show what is left over time: bars on a terminal, all numbers elsewhere."""
+    from rich.text import Text
+
+    if not progress.rows:
+        return
+    sys.stdout.write("\n")
+    if not sys.stdout.isatty():
+        print_rows(progress, Format.TABLE)
+        return
+    rows = _moments(progress.dicts())
+    most = max(row["unusable"] for row in rows) or 1
+    console.print("Unusable over time:")
+    for row in rows:
+        line = Text(f"{shown('finished_at', row['finished_at'] or 'unfinished'):<21} ")
+        for state in ("unrecoverable", "recoverable"):
+            cells = -(-_BURN_DOWN * row[state] // most) if row[state] else 0
+            line.append("█" * cells, style=_COLOURS[state])
+        line.append(f" {row['unusable']}", style="bold")
+        line.append(f"  {row['cause']}", style="dim")
+        console.print(line, overflow="ellipsis", no_wrap=True)
+    hidden = len(progress.rows) - len(rows)
+    if hidden:
+        console.print(
+            f"{counted(hidden, 'more ingest')} in `catalog query migration-progress`.", style="dim"
+        )
+
+
+def _moments(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the ingests that changed something, and the last one: the newest few."""
+    told = [row for row in rows[:-1] if row["changed"]] + rows[-1:]
+    return told[-_MOMENTS:]

@@ -7,6 +7,7 @@ import typer
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
 from catalog.cli.output import print_json, print_rows
+from catalog.errors import UsageError
 
 app = new_app()
 
@@ -17,9 +18,22 @@ def trace(
         str,
         typer.Argument(
             help="Its path, a part of the path that no other has, or six or more digits of its "
-            "weights' fingerprint."
+            "weights' fingerprint or SHA-256."
         ),
     ],
+    why_not: Annotated[
+        str | None,
+        typer.Option(
+            "--why-not",
+            metavar="RUN",
+            help="Show what speaks for and against this run, and why it is not the one.",
+            show_default=False,
+        ),
+    ] = None,
+    lineage: Annotated[
+        bool,
+        typer.Option("--lineage", help="Show the checkpoints it came from, and those from it."),
+    ] = False,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
     settings: SetOption = None,
@@ -28,7 +42,32 @@ def trace(
 
     A tree for people; json gives everything, the other formats give the evidence as rows.
     """
-    found = open_catalog(db, settings).trace(checkpoint)
+    if why_not is not None and lineage:
+        raise UsageError("Either --why-not or --lineage: one question at a time.")
+    catalog = open_catalog(db, settings)
+    if why_not is not None:
+        explanation = catalog.why_not(checkpoint, why_not)
+        if form is Format.TABLE:
+            from catalog.cli.link_trees import draw_explanation
+
+            draw_explanation(explanation)
+        elif form is Format.JSON:
+            print_json(explanation.to_dict())
+        else:
+            print_rows(explanation.rows(), form)
+        return
+    if lineage:
+        family = catalog.lineage(checkpoint)
+        if form is Format.TABLE:
+            from catalog.cli.link_trees import draw_family
+
+            draw_family(family)
+        elif form is Format.JSON:
+            print_json(family.to_dict())
+        else:
+            print_rows(family.rows(), form)
+        return
+    found = catalog.trace(checkpoint)
     if form is Format.TABLE:
         from catalog.cli.trace_tree import draw
 

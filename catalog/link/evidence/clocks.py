@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from catalog.link.evidence.observation import CONTRADICTION, Observation
+from catalog.link.evidence.observation import IMPOSSIBLE, Observation
+from catalog.link.neighbours import CLOCK_SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,13 +18,23 @@ if TYPE_CHECKING:
 NEAR = 2.5
 """For a run that starts right after the folder's stamp; falls to `WITHIN` at the tolerance."""
 WITHIN = 1.0
-LATER = -1.0
-"""Against a run that starts later than the tolerance: later jobs of a sweep do."""
+LATER_IN_SWEEP = -1.0
+"""Against a run that starts later than the tolerance where jobs of a sweep share one stamp."""
+LATER = -4.0
+"""The same where each job has a folder with its own stamp: only a resumed run starts so late."""
+AFTER_END = -4.0
+"""Against a run that had ended when the file was written, where its own files kept their times. A
+copy that was made without its times looks so as well."""
 EARLIER = -6.0
 """Against a run that started before the folder it is said to have written to was named.
 W&B starts after Hydra, whose name the folder bears; but a resumed run may use an old folder."""
+NEARER = -4.0
+"""Against a run that started after another training's folder was made: takes back what the stamps
+say for it, and doubts what a repeated command brings about."""
 DURING = 1.5
 """For a file written while the run lived."""
+SOON_AFTER = 0.5
+"""For a file written within `WRITE_SLACK` after the last row."""
 CLOCK_KINDS = frozenset(
     {
         "stamps-fit",
@@ -30,11 +42,11 @@ CLOCK_KINDS = frozenset(
         "run-after-folder",
         "written-before-run",
         "written-during-run",
+        "written-after-run",
+        "nearer-folder",
     }
 )
 """Every kind of observation that rests on clocks."""
-CLOCK_SLACK = 1.0
-"""Seconds by which two clocks of one process may seem out of order: both are cut to seconds."""
 WRITE_SLACK = 60.0
 """Seconds after a run's last sign of life in which it may still have written a file."""
 
@@ -49,15 +61,33 @@ def stamps(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Ob
     if seconds is None:
         return
     tolerance = context.settings.link_tolerance
+    # The jobs of a sweep share its stamp: it does not tell the first from the others.
+    sweep = posixpath.dirname(subject.output) == subject.stamped_folder
     said = f"The folder is stamped {subject.stamp:%Y-%m-%d %H:%M:%S}, the run started "
     if seconds < -CLOCK_SLACK:
         yield Observation("run-before-folder", EARLIER, f"{said}{-seconds:.0f} s earlier.")
     elif seconds <= tolerance:
-        share = max(seconds, 0.0) / tolerance if tolerance else 0.0
+        share = 1.0 if sweep or not tolerance else max(seconds, 0.0) / tolerance
         after = f"{seconds:.0f} s after it" if seconds > 0 else "in the same second"
         yield Observation("stamps-fit", NEAR - (NEAR - WITHIN) * share, f"{said}{after}.")
-    else:
-        yield Observation("run-after-folder", LATER, f"{said}{seconds:.0f} s later.")
+    elif folder.run_id not in context.places.went_on_from(subject):
+        weight = LATER_IN_SWEEP if sweep else LATER
+        yield Observation("run-after-folder", weight, f"{said}{seconds:.0f} s later.")
+
+
+def nearer_folder(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """Another training's folder was made between this one and the run's start: rather its own."""
+    seconds = delay(subject, folder)
+    tolerance = context.settings.link_tolerance
+    if seconds is None or not 0 <= seconds <= tolerance or subject.stamp_in_utc:
+        return
+    other = context.places.between(subject, folder)
+    if other is not None:
+        yield Observation(
+            "nearer-folder",
+            NEARER,
+            f"{other} was made after this folder and before the run started.",
+        )
 
 
 def written_during_run(
@@ -65,26 +95,46 @@ def written_during_run(
 ) -> Iterator[Observation]:
     """The file's modification time against the run's span, both UTC.
 
-    Later than the end says nothing: copying a tree makes all its files new.
+    Later than the end says something only where the run's own files kept their times: copying a
+    tree makes all its files new.
     """
     if subject.written_at is None or folder.started_at is None:
         return
     if subject.written_at < folder.started_at - timedelta(seconds=CLOCK_SLACK):
         yield Observation(
             "written-before-run",
-            CONTRADICTION,
+            IMPOSSIBLE,
             f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
             f"before the run started ({folder.started_at:%Y-%m-%d %H:%M:%S}).",
         )
-    elif folder.ended_at is not None and subject.written_at <= folder.ended_at + timedelta(
-        seconds=WRITE_SLACK
-    ):
+    elif folder.ended_at is None:
+        return
+    elif lived_then(subject, folder):
         yield Observation(
             "written-during-run",
-            DURING,
+            DURING if subject.written_at <= folder.ended_at + timedelta(seconds=1) else SOON_AFTER,
             f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
             "while the run lived.",
         )
+    elif folder.has_its_times:
+        yield Observation(
+            "written-after-run",
+            AFTER_END,
+            f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
+            f"after the run had ended ({folder.ended_at:%Y-%m-%d %H:%M:%S}).",
+        )
+
+
+def lived_then(subject: Subject, folder: RunFolder) -> bool:
+    """Tell whether the run lived when the file was last written, as far as both are known."""
+    return (
+        subject.written_at is not None
+        and folder.started_at is not None
+        and folder.ended_at is not None
+        and folder.started_at - timedelta(seconds=CLOCK_SLACK)
+        <= subject.written_at
+        <= folder.ended_at + timedelta(seconds=WRITE_SLACK)
+    )
 
 
 def delay(subject: Subject, folder: RunFolder) -> float | None:

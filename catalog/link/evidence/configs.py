@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
-from catalog.link.evidence.observation import CONTRADICTION, FAIR, Observation
+from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Observation
+from catalog.link.inputs import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,11 +19,6 @@ DIFFERENT = -6.0
 was logged, so one difference is no proof."""
 FEW = 2.0
 """For equal configs of one or two values only."""
-JOB_KINDS = frozenset(
-    {"arguments-equal", "arguments-differ", "job-config-equal", "job-config-differ"}
-)
-"""Every kind of observation that rests on what `.hydra/` says of its job."""
-
 _MASK = re.compile(r"<[A-Z_]+>")
 """How transformers hides tokens in what it logs: `<HUB_TOKEN>`."""
 
@@ -45,9 +40,13 @@ def hyper_parameters(
 
 
 def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
-    """The config in `.hydra/` above the checkpoint against the run's config."""
+    """The config in `.hydra/` above the checkpoint against the run's config.
+
+    A second job in the same folder overwrites `.hydra/`, which then says nothing of the files
+    that the first one wrote.
+    """
     job = subject.job
-    if job is None or not job.config or not folder.config:
+    if job is None or not job.config or not folder.config or context.places.is_shared(job):
         return
     config_id, file_id = folder.config[0]
     yield from _compare(
@@ -59,7 +58,7 @@ def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterato
     )
 
 
-def arguments(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:
+def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """Hydra's overrides of the job against the arguments that W&B recorded.
 
     In a sweep every job has the arguments of the whole sweep (`-m seed=1,2,3`): then each
@@ -68,8 +67,10 @@ def arguments(subject: Subject, folder: RunFolder, _context: Context) -> Iterato
     job = subject.job
     if job is None or job.overrides is None or folder.arguments is None:
         return
-    overrides = _texts(job.overrides.text)
-    given = _texts(folder.arguments.text)
+    if context.places.is_shared(job):
+        return
+    overrides = texts(job.overrides.text)
+    given = texts(folder.arguments.text)
     if overrides is None or given is None:
         return
     sweep = "-m" in given or "--multirun" in given
@@ -104,12 +105,13 @@ def arguments(subject: Subject, folder: RunFolder, _context: Context) -> Iterato
     )
 
 
-def _texts(text: str) -> list[str] | None:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return [str(value) for value in values] if isinstance(values, list) else None
+def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """Another job was run with the very same config: what `.hydra/` says fits both."""
+    twin = context.places.twin_job(subject, folder)
+    if twin is not None and folder.run_id is not None:
+        yield Observation(
+            "twin-job", ELSEWHERE, f"{twin} was run with the same config: it may be that job's run."
+        )
 
 
 def _among(override: str, given: list[str]) -> bool:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from typing import TYPE_CHECKING
 
-from catalog.link.evidence.observation import CERTAIN, FAIR, Observation
+from catalog.link.evidence.observation import CERTAIN, CONTRADICTION, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import RunFolder, Subject
+
+
+WORD = 1.5
+"""For an id that is a word in the path: people give such names to folders as well."""
+WORD_IN_PROJECT = 3.0
+"""For an id that is a word, in a folder of its project's name: Lightning's PROJECT/ID."""
 
 
 def inside_run_directory(
@@ -28,17 +36,37 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
     run_id = folder.tracker_run_id
     if run_id is None:
         return
+    other: str | None = None
     for where, path in (
         ("its path", subject.path),
         *(("a path that it remembers", path) for path in subject.remembered),
     ):
-        if run_id in path.split("/")[:-1]:
+        names = path.split("/")[:-1]
+        if run_id in names:
+            above = names[names.index(run_id) - 1] if names.index(run_id) else ""
+            word = WORD_IN_PROJECT if above and above == folder.project_name else WORD
             yield Observation(
                 "run-id-in-path",
-                CERTAIN if is_random_id(run_id) else FAIR,
+                CERTAIN if is_random_id(run_id) else word,
                 f"The run's id {run_id} is a folder in {where}, {path}.",
             )
             return
+        other = other or _id_of_another(path, folder)
+    if other is not None:
+        yield Observation(
+            "other-run-id-in-path",
+            CONTRADICTION,
+            f"The path names another run of {folder.project_name}: {other}.",
+        )
+
+
+def _id_of_another(path: str, folder: RunFolder) -> str | None:
+    """Return the id in PROJECT/ID/checkpoints of a path, where the project is the run's."""
+    if not folder.project_name:
+        return None
+    project = re.escape(folder.project_name)
+    match = re.search(rf"(?:^|/){project}/([^/]+)/checkpoints(?:/|$)", posixpath.normpath(path))
+    return match[1] if match and is_random_id(match[1]) else None
 
 
 def run_id_stated(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:
@@ -52,6 +80,14 @@ def run_id_stated(subject: Subject, folder: RunFolder, _context: Context) -> Ite
                 said.file_id,
             )
             return
+    if subject.stated_run_ids and folder.tracker_run_id is not None:
+        said = subject.stated_run_ids[0]
+        yield Observation(
+            "other-run-id-stated",
+            CONTRADICTION,
+            f"A file beside the checkpoint names another run, {said.text}.",
+            said.file_id,
+        )
 
 
 def is_random_id(run_id: str) -> bool:

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 LOG_LINES = STRONG + 2.0
 """Two processes do not write the same line in the same millisecond, twice."""
+IN_SHARED_FOLDER = 0.5
+"""The same where several runs worked in the folder and appended to one log."""
 
 
-def shared_lines(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:
+def shared_lines(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """Hydra's job log and W&B's output hold the same lines, stamps to the millisecond."""
     job = subject.job
     if job is None:
@@ -26,7 +28,7 @@ def shared_lines(subject: Subject, folder: RunFolder, _context: Context) -> Iter
     if len(shared) > 1:
         yield Observation(
             "log-lines-shared",
-            LOG_LINES,
+            IN_SHARED_FOLDER if context.places.is_shared(job) else LOG_LINES,
             f"The job's log and the run's output share {len(shared)} lines, to the millisecond.",
             theirs[shared[0].text],
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.link.evidence.context import float32
-from catalog.link.evidence.observation import STRONG, Observation
+from catalog.link.evidence.observation import ELSEWHERE, IMPOSSIBLE, STRONG, Observation
+from catalog.link.numbers import float32, tells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,44 +13,82 @@ if TYPE_CHECKING:
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import RunFolder, Subject
 
-PLAIN_NUMBER = 1.5
+PLAIN_NUMBER = 1.0
 """For an equal number that many runs share: 0.0, 1.0, 0.5, a rounded percentage."""
+LAST_STEP = 3.0
+"""For a checkpoint of the very step at which the run ended; runs of a sweep may share it."""
 HERE = 0.5
 """More, where the value stands in this very folder of a run that was resumed."""
-NOT_RECORDED = -5.0
-"""Against a run that recorded the metric and never this value. No proof: what a killed run
-wrote last is lost, and a resumed one may keep the best of its first life."""
+BEST = 2.0
+"""For the best score so far beside the file's own one, which decides; against it as much: a
+resumed run keeps the best of its first life."""
+NOT_RECORDED = -8.0
+"""Against a run that recorded the metric to its end and never this value."""
+CUT_OFF = 0.3
+"""What is left of that, and of a step beyond the end, where the run has no end on record: what a
+killed run wrote last is lost."""
+LOST = 0.05
+"""The same where a whole folder of the run has no history: a life that left none."""
 STEP_COUNTERS = ("trainer/global_step", "train/global_step", "global_step")
 """Metrics in which Lightning and transformers log how many steps were done."""
-BEYOND_END = -4.0
-"""Against a run whose counter ended well before the checkpoint's."""
 
 
 def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
-    """Lightning keeps the best score of the run so far; the run logged it at that epoch."""
+    """The file's own score, or the best of its run so far: the run logged it at that epoch."""
     if subject.monitor is None or folder.run_id is None:
         return
     recorded = context.recorded(folder.run_id, subject.monitor)
     if not recorded.values:
         return
-    scores = [score for score in (subject.own_score, subject.best_score) if score is not None]
-    for score in dict.fromkeys(float32(score) for score in scores):
+    # A run that went on from a checkpoint keeps the best score of its life before.
+    went_on = subject.own_score is None and bool(context.inputs.of(folder))
+    known = [score for score in (subject.own_score, subject.best_score) if score is not None]
+    for place, score in enumerate(dict.fromkeys(float32(score) for score in known)):
         found = recorded.values.get(score)
         if found is not None:
+            weight = STRONG if tells(score) else PLAIN_NUMBER
             yield Observation(
-                "score-recorded",
-                (STRONG if tells(score) else PLAIN_NUMBER) + (HERE if folder.id in found else 0),
-                f"The run recorded {subject.monitor} = {score!r}, the score in the checkpoint.",
+                "best-score-recorded" if place else "score-recorded",
+                min(weight, BEST) if place else weight + (HERE if folder.id in found else 0.0),
+                f"The run recorded {subject.monitor} = {score!r}, "
+                f"the {'best ' if place else ''}score in the checkpoint.",
                 _file(found, folder),
             )
         elif recorded.points:
             yield Observation(
-                "score-not-recorded",
-                NOT_RECORDED,
+                "best-score-not-recorded" if place else "score-not-recorded",
+                -BEST
+                if place or went_on
+                else NOT_RECORDED * _certainty(folder, context, subject.monitor),
                 f"The run recorded {recorded.points} values of {subject.monitor}, "
                 f"none of them {score!r}.",
                 _file(next(iter(recorded.values.values())), folder),
             )
+
+
+def twin_file(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """Another training saved the very same numbers: one of the two is not this run's."""
+    if folder.run_id is None:
+        return
+    twin = context.places.twin(subject, folder)
+    if twin is not None:
+        yield Observation(
+            "twin-checkpoint",
+            ELSEWHERE,
+            f"{twin.path} states the same scores, epoch and step and is of another training: "
+            "the same command was run twice.",
+        )
+    if subject.monitor is None:
+        return
+    values = context.recorded(folder.run_id, subject.monitor).values
+    for other in context.places.rivals(subject):
+        if other.main_score is not None and float32(other.main_score) in values:
+            yield Observation(
+                "twin-beside",
+                ELSEWHERE,
+                f"{other.path} lies beside it, is of another training, and fits this run as well.",
+            )
+            return
 
 
 def own_scores(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -79,41 +117,61 @@ def own_scores(subject: Subject, folder: RunFolder, context: Context) -> Iterato
 
 
 def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
-    """A run cannot have written a checkpoint of an epoch that it never reached."""
+    """A run cannot have written a checkpoint of an epoch that it never reached, or began after."""
     if folder.run_id is None:
         return
-    last = context.last_step(folder.run_id, "epoch")
-    # Frameworks count from 0 or 1, and log an epoch before or after it ends.
-    if subject.epoch is not None and last is not None and subject.epoch > last + 1:
-        yield Observation(
-            "epoch-never-reached",
-            BEYOND_END,
-            f"The checkpoint is of epoch {subject.epoch}, the run recorded epochs up to {last}.",
-        )
-        return
-    for name in STEP_COUNTERS:
-        last = context.last_step(folder.run_id, name)
-        if subject.global_step is None or last is None:
-            continue
+    found: Observation | None = None
+    for counter, own, slack in (
+        # Frameworks count from 0 or 1, and log an epoch before or after it ends.
+        ("epoch", subject.epoch, 1.0),
         # Steps are logged every so many steps, so a run ends some steps after its last row.
-        if subject.global_step > last * 1.05 + 50:
+        *((name, subject.global_step, 50.0) for name in STEP_COUNTERS),
+    ):
+        reached = context.reached(folder.run_id, counter)
+        if own is None or reached is None:
+            continue
+        first, last = reached
+        others_went_on = bool(context.places.went_on_from(subject) - {folder.run_id})
+        if own > last * (1.05 if slack > 1 else 1.0) + slack:
             yield Observation(
                 "step-never-reached",
-                BEYOND_END,
-                f"The checkpoint is of step {subject.global_step}, "
-                f"the run recorded steps up to {last}.",
+                IMPOSSIBLE * _certainty(folder, context, counter, others_went_on),
+                f"The checkpoint is of {counter} {own}, the run recorded it up to {last:g}.",
             )
-        return
+            return
+        if own < first - slack and context.has_whole_history(folder.run_id, counter):
+            yield Observation(
+                "step-before-run",
+                IMPOSSIBLE,
+                f"The checkpoint is of {counter} {own}, the run began at {first:g}.",
+            )
+            return
+        if counter != "epoch" and last <= own <= last + 1:
+            # Lightning logs the step before the one that it saves.
+            said = f"The run recorded {counter} up to {last:g}, where the checkpoint was saved."
+            found = Observation("step-recorded", LAST_STEP, said)
+        elif found is None and own in context.recorded(folder.run_id, counter).values:
+            said = f"The run recorded {counter} {own}, the checkpoint's."
+            found = Observation("step-recorded", PLAIN_NUMBER, said)
+    if found is not None:
+        yield found
+
+
+def _certainty(
+    folder: RunFolder, context: Context, metric: str, others_went_on: bool = False
+) -> float:
+    """Return how much weight it has that a run did not record something.
+
+    All, where it ended and no folder of it lost its stream; or where another run went on.
+    """
+    if not context.has_whole_history(folder.run_id or 0, metric):
+        return LOST
+    return 1.0 if folder.is_ended or others_went_on else CUT_OFF
 
 
 def _file(found: dict[int, int], folder: RunFolder) -> int:
     """Return the file that a value stands in: this folder's, else another of the same run."""
     return found.get(folder.id) or next(iter(found.values()))
-
-
-def tells(value: float) -> bool:
-    """Tell whether a number has enough digits that two runs will not share it by chance."""
-    return len(f"{abs(value):.7g}".replace(".", "").strip("0")) >= 5
 
 
 def metric_names(name: str) -> tuple[str, ...]:

@@ -8,10 +8,30 @@ CERTAIN = 20.0
 """The files say it themselves: an id, or a place that only one run can have made."""
 STRONG = 8.0
 """Equality that chance does not bring about: all digits of a score, lines with milliseconds."""
-FAIR = 5.0
+FAIR = 4.0
 """Equality that a repeated command brings about as well: arguments, hyper-parameters."""
 CONTRADICTION = -8.0
 """Two statements that cannot both be true of one run."""
+IMPOSSIBLE = -20.0
+"""What no run can have done: write before it began, or save a step that it never reached."""
+ELSEWHERE = -6.0
+"""Signs that the run belongs to another place: more than all that a repeated command brings about
+can outweigh, less than a name or an id."""
+REPEATABLE_KINDS = frozenset(
+    {
+        "score-recorded",
+        "best-score-recorded",
+        "metrics-recorded",
+        "step-recorded",
+        "hyper-parameters-equal",
+        "arguments-equal",
+        "job-config-equal",
+    }
+)
+"""Every kind that a run with the same command, seed and data shows as well."""
+
+PLACE_KINDS = frozenset({"same-job-folder", "folder-named", "name-stated", "log-lines-shared"})
+"""Every kind that says the run worked in the folder; they follow from one another."""
 
 
 @dataclass(frozen=True, slots=True)

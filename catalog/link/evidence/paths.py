@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
-from catalog.link.evidence.observation import STRONG, Observation
-from catalog.link.places import key_folders
+from catalog.link.evidence.clocks import lived_then
+from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
+from catalog.link.inputs import is_checkpoint
+from catalog.link.places import key_folders, own_folder, tells_training
 from catalog.link.subjects import Said
 
 if TYPE_CHECKING:
@@ -15,20 +18,65 @@ if TYPE_CHECKING:
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import RunFolder, Subject
 
+OWN_PROJECT = 2.5
+"""For the folder of the run's own project, while no other run of it is known."""
+WENT_ON = 0.5
+"""For a run that resumed a training: it may have written to the same folder, or to its own."""
+NAMED = 3.0
+"""For a folder under a key that may mean where checkpoints are read as well (`checkpoint_dir`)."""
 OTHER_PROJECT = -4.0
 """Against a run of another project, when the checkpoint's own project has runs as well."""
 SAME_JOB = 12.0
 """For a run inside the job's folder: only a second run of the same job could be meant."""
+SHARED_JOB = 0.5
+"""For one of several runs inside it, or in a folder that every job of the project works in."""
+
+SHORTEST_NAME = 5
+"""Letters of a name that is no mere word."""
+_NAME = re.compile(r"name|experiment|exp_|exp$|_id$|version|tag", re.IGNORECASE)
+"""Keys of a config under which a training's name stands."""
+_WORDS = re.compile(r"[^a-z0-9]+")
+_READING = frozenset(
+    {
+        "pretrained", "resume", "restore", "load", "loaded", "init", "initial", "from", "finetune",
+        "eval", "evaluate", "evaluation", "test", "infer", "inference", "predict", "prediction",
+        "input", "inputs", "source", "teacher", "data", "dataset",
+    }
+)  # fmt: skip
+_HOLDING = frozenset({"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "model", "models"})
+_WRITING = frozenset(
+    {
+        "output", "outputs", "out", "save", "saved", "dirpath", "log", "logs", "logger", "logging",
+        "run", "work",
+    }
+)  # fmt: skip
+"""Words in a config's key that tell what its folder is for."""
+_DIGITS = re.compile(r"\d+")
 
 
-def same_job_folder(
-    subject: Subject, folder: RunFolder, _context: Context
-) -> Iterator[Observation]:
+def same_job_folder(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """Hydra changed into the output folder: W&B's folder and the checkpoint both lie in it."""
     job = subject.job
     if job is not None and folder.path.startswith(f"{job.path}/"):
         yield Observation(
-            "same-job-folder", SAME_JOB, f"Run and checkpoint lie in one job folder, {job.path}."
+            "same-job-folder",
+            SHARED_JOB if context.places.is_shared(job) else SAME_JOB,
+            f"Run and checkpoint lie in one job folder, {job.path}.",
+        )
+
+
+def other_job_folder(
+    subject: Subject, folder: RunFolder, _context: Context
+) -> Iterator[Observation]:
+    """The run worked inside the output folder of another job."""
+    job, other = subject.job, folder.job_path
+    if job is None or other is None or job.path == other:
+        return
+    if not (_covers(other, job.path) or _covers(job.path, other)):
+        yield Observation(
+            "other-job-folder",
+            CONTRADICTION,
+            f"The run lies in another job's folder, {other}.",
         )
 
 
@@ -37,35 +85,189 @@ def folder_named(subject: Subject, folder: RunFolder, context: Context) -> Itera
 
     Folders are compared by the tail of their path, since trees get moved; the tail reaches up
     to a name that tells (a stamp, an experiment), not to `checkpoints` alone. A path of a
-    checkpoint file is what a run reads (resume, evaluation), and no evidence of who wrote it.
+    checkpoint file is what a run reads (resume, evaluation), and no evidence of who wrote it;
+    nor is a folder under a key that speaks of reading.
     """
     keys = key_folders(subject)
-    for said in _named(folder, context):
-        key = next((key for key in keys if _names(said.text, key)), None) or _at_its_place(
+    found: tuple[float, Said, str] | None = None
+    for said, weight in _named(folder, context):
+        key = next((key.whole for key in keys if key.named_by(said.text)), None) or _at_its_place(
             said.text, folder, subject
         )
-        if key is not None:
-            yield Observation(
-                "folder-named",
-                STRONG,
-                f"The run names {said.text}, the checkpoint's folder is {key}.",
-                said.file_id,
-            )
-            return
+        if key is None:
+            continue
+        weight = min(weight, _most(said, key, subject, folder, context))
+        if found is None or weight > found[0]:
+            found = (weight, said, key)
+    if found is not None:
+        weight, said, key = found
+        yield Observation(
+            "folder-named",
+            weight,
+            f"The run names {said.text}, the checkpoint's folder is {key}.",
+            said.file_id,
+        )
 
 
-def _named(folder: RunFolder, context: Context) -> Iterator[Said]:
-    for role in ("output-dir", "logging-dir"):
-        yield from folder.mentions.get(role, ())
+def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
+    stem = posixpath.splitext(posixpath.basename(subject.path))[0]
+    names = {key.anchor.rpartition("/")[2] for key in key_folders(subject)} | {stem}
+    names = {name for name in names if len(name) >= SHORTEST_NAME and tells_training(name)}
     for config_id, file_id in folder.config:
-        for value in context.configs.flat(config_id).values():
+        for key, value in context.configs.flat(config_id).items():
+            if value.type == "str" and value.text in names and _NAME.search(key):
+                yield Observation(
+                    "name-stated",
+                    NAMED,
+                    f"The run's {key} is {value.text}, as the checkpoint's folder or file.",
+                    file_id,
+                )
+                return
+
+
+def sibling_named(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """The run names the folder beside the checkpoint's as its output: another training's."""
+    here = {own: False for path in subject.remembered if (own := own_folder(path)) is not None} or {
+        own: True for own in (own_folder(subject.path),) if own is not None
+    }
+    keys = key_folders(subject)
+    other: Said | None = None
+    for said, weight in _named(folder, context):
+        if any(key.named_by(said.text) for key in keys):
+            return
+        theirs = own_folder(f"{said.text}/")
+        if (
+            weight == STRONG
+            and theirs is not None
+            and any(_beside(own, theirs, moved) for own, moved in here.items())
+        ):
+            other = other or said
+    if other is not None:
+        yield Observation(
+            "other-folder-named",
+            ELSEWHERE,
+            f"The run's output is {other.text}, the checkpoint was written to {next(iter(here))}.",
+            other.file_id,
+        )
+
+
+def _beside(own: str, theirs: str, moved: bool) -> bool:
+    """Tell whether two folders lie side by side; of a moved one only the last names count."""
+    if own == theirs:
+        return False
+    alike = _DIGITS.sub("#", own) == _DIGITS.sub("#", theirs)
+    if not moved:
+        return alike or posixpath.dirname(own) == posixpath.dirname(theirs)
+    tails = [path.split("/")[-2:] for path in (own, theirs)]
+    patterns = [_DIGITS.sub("#", "/".join(tail)) for tail in tails]
+    return tails[0] != tails[1] and patterns[0] == patterns[1] and "#" in patterns[0]
+
+
+def started_from(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
+    """The run names a file or the folder of this training as its input.
+
+    One that trained on may have written there as well: it lived when the file was written, or
+    recorded the file's epoch or a later one. Else it only read: an evaluation, an export.
+    """
+    if folder.run_id is None:
+        return
+    read = next((said for said in _read_folders(folder, context) if _is_of(said, subject)), None)
+    if read is None and folder.run_id not in context.places.went_on_from(subject):
+        return
+    reached = context.reached(folder.run_id, "epoch")
+    trained = reached is not None and reached[1] >= max(subject.epoch or 0, 1)
+    if read is None and not context.has_whole_history(folder.run_id, "epoch"):
+        trained = True  # for all that is known
+    if trained or lived_then(subject, folder):
+        yield Observation("went-on", WENT_ON, "The run started from a file of this training.")
+    else:
+        yield Observation(
+            "read-by-run",
+            CONTRADICTION,
+            "The run started from a file of this training, and recorded no training up to it.",
+            None if read is None else read.file_id,
+        )
+
+
+def _is_of(said: Said, subject: Subject) -> bool:
+    return any(key.named_by(said.text) for key in key_folders(subject))
+
+
+def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
+    """Return the folders that a run names as its output, with what each can tell."""
+    if folder.id not in context.named:
+        found = [
+            (said, STRONG)
+            for role in ("output-dir", "logging-dir")
+            for said in folder.mentions.get(role, ())
+        ]
+        for config_id, file_id in folder.config:
+            for key, value in context.configs.flat(config_id).items():
+                text = value.text
+                if value.type == "str" and text and "/" in text and not is_checkpoint(text):
+                    weight = _as_output(key)
+                    if weight:
+                        found.append((Said(text, file_id), weight))
+        context.named[folder.id] = list(dict.fromkeys(found))
+    return context.named[folder.id]
+
+
+def _read_folders(folder: RunFolder, context: Context) -> Iterator[Said]:
+    for config_id, file_id in folder.config:
+        for key, value in context.configs.flat(config_id).items():
             text = value.text
-            if value.type == "str" and text and "/" in text and not _is_checkpoint(text):
-                yield Said(text, file_id)
+            if value.type == "str" and text and "/" in text and not is_checkpoint(text):
+                words = set(_WORDS.split(key.lower()))
+                if words & _READING and words & _HOLDING:
+                    yield Said(text, file_id)
+
+
+def _as_output(key: str) -> float:
+    """Return how much a folder under a config's key tells of where a run wrote."""
+    words = set(_WORDS.split(key.lower()))
+    if words & _READING:
+        return 0.0
+    if words & _HOLDING and not words & _WRITING:
+        return NAMED
+    return STRONG
 
 
 def _names(text: str, key: str) -> bool:
     return f"/{key}/" in f"/{posixpath.normpath(text)}/"
+
+
+def _most(said: Said, key: str, subject: Subject, folder: RunFolder, context: Context) -> float:
+    """Return the most that a named folder can tell: little where other trainings wrote there."""
+    if f"/{key}/" in folder.path or _is_project_of(said.text, subject, folder, context):
+        return SHARED_JOB if context.places.is_project(folder) else OWN_PROJECT
+    if not _covers(folder.project, subject.path) and own_project(subject, context) is not None:
+        return NAMED  # two projects that lay in the same place at different times
+    return STRONG
+
+
+def _is_project_of(text: str, subject: Subject, folder: RunFolder, context: Context) -> bool:
+    """Tell whether a path is where the run's whole project lay: all its runs wrote below it.
+
+    It is, where a file that remembers lying below it lies at the same place below the project.
+    """
+    root = f"{posixpath.normpath(text)}/"
+    for path in subject.remembered:
+        inside = posixpath.dirname(path)
+        if inside.startswith(root):
+            place = posixpath.join(folder.project, inside.removeprefix(root))
+            if place == posixpath.dirname(subject.path) or inside in context.places.remembered_in(
+                folder.host, place
+            ):
+                return True
+    return False
+
+
+def project_tails(subject: Subject) -> list[str]:
+    """Return where below a run's project the folders that it remembers may lie."""
+    folders = dict.fromkeys(posixpath.dirname(path) for path in subject.remembered)
+    tails = ("/".join(path.split("/")[-count:]) for path in folders for count in range(1, 4))
+    return list(dict.fromkeys(tails))
 
 
 def _at_its_place(text: str, folder: RunFolder, subject: Subject) -> str | None:
@@ -82,24 +284,27 @@ def _at_its_place(text: str, folder: RunFolder, subject: Subject) -> str | None:
     return place if inside else None
 
 
-def _is_checkpoint(text: str) -> bool:
-    return text.endswith((".ckpt", ".pt", ".pth", ".safetensors", ".bin", ".h5"))
-
-
 def other_project(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The checkpoint lies in a project with runs of its own, and this run is of another one."""
     if _covers(folder.project, subject.path):
         return
+    own = own_project(subject, context)
+    if own is not None:
+        yield Observation(
+            "other-project",
+            OTHER_PROJECT,
+            f"The checkpoint belongs to the project {own}, the run to {folder.project}.",
+        )
+
+
+def own_project(subject: Subject, context: Context) -> str | None:
+    """Return the innermost folder above a checkpoint that has runs of its own."""
     above = posixpath.dirname(subject.path)
     while above != posixpath.dirname(above):
         if any(one.host == subject.host for one in context.projects.get(above, ())):
-            yield Observation(
-                "other-project",
-                OTHER_PROJECT,
-                f"The checkpoint belongs to the project {above}, the run to {folder.project}.",
-            )
-            return
+            return above
         above = posixpath.dirname(above)
+    return None
 
 
 def _covers(folder: str, path: str) -> bool:

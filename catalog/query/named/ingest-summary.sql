@@ -1,12 +1,24 @@
 -- What stands in the catalog, in one row.
 -- Checkpoints that are gone count in no column but `checkpoints`.
-SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
-       (SELECT COUNT(*) FROM migration) AS checkpoints,
-       (SELECT COUNT(*) FROM migration WHERE state IN ('usable', 'migrated')) AS usable,
-       (SELECT COUNT(*) FROM migration WHERE state IN ('recoverable', 'unrecoverable')) AS unusable,
-       (SELECT COUNT(*) FROM checkpoint_trace t JOIN migration m ON m.checkpoint_id = t.checkpoint_id
-        WHERE m.state <> 'missing' AND t.verdict = 'linked') AS linked,
-       (SELECT COUNT(*) FROM checkpoint_trace t JOIN migration m ON m.checkpoint_id = t.checkpoint_id
-        WHERE m.state <> 'missing' AND t.verdict = 'ambiguous') AS ambiguous,
-       (SELECT COUNT(*) FROM checkpoint_trace t JOIN migration m ON m.checkpoint_id = t.checkpoint_id
-        WHERE m.state <> 'missing' AND t.verdict = 'unlinked') AS unlinked
+SELECT (SELECT COUNT(*) FROM problem WHERE resolved_ingest_id IS NULL) AS problems,
+       COALESCE(SUM(c.checkpoints), 0) AS checkpoints,
+       COALESCE(SUM(CASE WHEN c.state IN ('usable', 'migrated') THEN c.checkpoints END), 0) AS usable,
+       COALESCE(SUM(CASE WHEN c.state IN ('recoverable', 'unrecoverable') THEN c.checkpoints END), 0)
+           AS unusable,
+       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank = 1 THEN c.checkpoints END), 0)
+           AS linked,
+       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank = 2 THEN c.checkpoints END), 0)
+           AS ambiguous,
+       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank IS NULL THEN c.checkpoints END), 0)
+           AS unlinked
+FROM (
+    SELECT b.state, b.rank, COUNT(*) AS checkpoints
+    FROM (
+        SELECT m.state AS state,
+               (SELECT MIN(CASE l.verdict WHEN 'linked' THEN 1 ELSE 2 END) FROM link l
+                WHERE l.checkpoint_id = m.checkpoint_id
+                  AND l.verdict IN ('linked', 'ambiguous')) AS rank
+        FROM migration m
+    ) b
+    GROUP BY b.state, b.rank
+) c

@@ -1,4 +1,5 @@
 -- How many checkpoints were in which state after each ingest and each recovery.
-SELECT ingest, finished_at, cause, changed, usable, migrated, recoverable, unrecoverable, missing
+SELECT ingest, finished_at, cause, changed, usable, migrated, recoverable, unrecoverable, missing,
+       unusable
 FROM migration_progress
 ORDER BY ingest

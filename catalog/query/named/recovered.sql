@@ -5,4 +5,5 @@ FROM recovery_file j
 JOIN file f ON f.id = j.checkpoint_id
 JOIN file s ON s.id = j.source_file_id
 JOIN root r ON r.id = j.root_id
+WHERE j.kind = 'sidecar'
 ORDER BY j.id

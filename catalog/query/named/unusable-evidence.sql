@@ -4,8 +4,9 @@ SELECT e.kind,
        COUNT(DISTINCT l.checkpoint_id) AS checkpoints,
        MIN(e.weight) AS lowest_weight,
        MAX(e.weight) AS highest_weight
-FROM link_evidence e
-JOIN link l ON l.id = e.link_id AND l.verdict = 'linked'
-JOIN unusable_checkpoints u ON u.checkpoint_id = l.checkpoint_id
+FROM migration m
+JOIN link l ON l.checkpoint_id = m.checkpoint_id AND l.verdict = 'linked'
+JOIN link_evidence e ON e.link_id = l.id
+WHERE m.state IN ('recoverable', 'unrecoverable')
 GROUP BY e.kind
 ORDER BY COUNT(DISTINCT l.checkpoint_id) DESC, e.kind

@@ -1,6 +1,10 @@
 -- Unusable checkpoints whose run is known, with the config of that run.
-SELECT u.path, u.run, u.run_directory, u.config_source, t.score, u.state, u.root
-FROM unusable_checkpoints u
-JOIN checkpoint_trace t ON t.checkpoint_id = u.checkpoint_id
-WHERE u.verdict = 'linked'
-ORDER BY u.root, u.path
+SELECT t.path, t.run, t.run_directory, t.config_source, t.score, m.state, t.root
+FROM root r
+CROSS JOIN file f
+CROSS JOIN migration m
+JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
+WHERE f.root_id = r.id AND m.checkpoint_id = f.id
+  AND m.state IN ('recoverable', 'unrecoverable')
+  AND EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = m.checkpoint_id AND l.verdict = 'linked')
+ORDER BY r.host, r.path, f.path

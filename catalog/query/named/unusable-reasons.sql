@@ -1,5 +1,7 @@
 -- Why checkpoints cannot be used: how many for each reason and remedy.
-SELECT reason_code, remedy, COUNT(*) AS checkpoints, SUM(size) AS bytes
-FROM unusable_checkpoints
-GROUP BY reason_code, remedy
-ORDER BY COUNT(*) DESC, reason_code, remedy
+SELECT m.reason_code, m.remedy, COUNT(*) AS checkpoints, SUM(f.size) AS bytes
+FROM migration m
+JOIN file f ON f.id = m.checkpoint_id
+WHERE m.state IN ('recoverable', 'unrecoverable')
+GROUP BY m.reason_code, m.remedy
+ORDER BY COUNT(*) DESC, m.reason_code, m.remedy

@@ -1,5 +1,11 @@
 -- Unusable checkpoints that no known run fits.
-SELECT path, size, modified_at, reason, remedy, root
-FROM unusable_checkpoints
-WHERE verdict = 'unlinked'
-ORDER BY root, path
+SELECT t.path, t.size, t.modified_at, m.reason, m.remedy, t.root
+FROM root r
+CROSS JOIN file f
+CROSS JOIN migration m
+JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
+WHERE f.root_id = r.id AND m.checkpoint_id = f.id
+  AND m.state IN ('recoverable', 'unrecoverable')
+  AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = m.checkpoint_id
+                  AND l.verdict IN ('linked', 'ambiguous'))
+ORDER BY r.host, r.path, f.path

@@ -12,8 +12,24 @@ from catalog.schema.tables.checkpoint import (
     CheckpointScore,
 )
 from catalog.schema.tables.disk import File, Ingest, Problem, Root
-from catalog.schema.tables.link import CheckpointDirectory, Link, LinkEvidence
-from catalog.schema.tables.metric import MetricName, MetricPoint, MetricSeries, MetricSummary
+from catalog.schema.tables.lineage import Lineage
+from catalog.schema.tables.link import (
+    CheckpointDirectory,
+    CheckpointMove,
+    Link,
+    LinkBasis,
+    LinkDecision,
+    LinkEvidence,
+)
+from catalog.schema.tables.metric import (
+    MetricAxis,
+    MetricAxisPoint,
+    MetricDefinition,
+    MetricName,
+    MetricPoint,
+    MetricSeries,
+    MetricSummary,
+)
 from catalog.schema.tables.migration import Migration, MigrationEvent, Recovery, RecoveryFile
 from catalog.schema.tables.run import (
     Config,
@@ -44,12 +60,19 @@ TABLES = (
     Sidecar,
     Mention,
     MetricName,
+    MetricAxis,
+    MetricAxisPoint,
     MetricSeries,
     MetricPoint,
     MetricSummary,
+    MetricDefinition,
     Link,
     LinkEvidence,
+    LinkDecision,
+    LinkBasis,
+    CheckpointMove,
     CheckpointDirectory,
+    Lineage,
     Migration,
     MigrationEvent,
     Recovery,
@@ -66,14 +89,21 @@ __all__ = [
     "ArchitectureTensor",
     "Checkpoint",
     "CheckpointDirectory",
+    "CheckpointMove",
     "CheckpointScore",
     "Config",
     "ConfigValue",
     "File",
     "Ingest",
+    "Lineage",
     "Link",
+    "LinkBasis",
+    "LinkDecision",
     "LinkEvidence",
     "Mention",
+    "MetricAxis",
+    "MetricAxisPoint",
+    "MetricDefinition",
     "MetricName",
     "MetricPoint",
     "MetricSeries",

@@ -27,6 +27,10 @@ class ArchitectureTensor(SQLModel, table=True):
     name: str = column("Name in the state dict.")
     dtype: str = column("Element type, torch's short name.")
     shape: str = column("Shape, a JSON list.")
+    bytes: int | None = column("Bytes of its numbers.", None, big=True)
+    shares: int | None = column(
+        "Position of the first tensor that is the same numbers (tied weights).", None
+    )
 
 
 class Checkpoint(SQLModel, table=True):
@@ -75,7 +79,12 @@ class Checkpoint(SQLModel, table=True):
         "Equal for equal weights, made without reading them.", None
     )
     true_size: int | None = column("Bytes of the content a pointer stands for.", None, big=True)
+    true_sha256: str | None = column("SHA-256 of the content a pointer stands for.", None)
     optimizers: str | None = column("Names of its optimizers, a JSON list.", None)
+    schedulers: str | None = column("Names of its schedulers, a JSON list.", None)
+    learning_rates: str | None = column(
+        "Learning rate of each parameter group when it was written, a JSON list.", None
+    )
     safety: str | None = column("Whether unpickling it would run foreign code.", None)
     globals: str | None = column("Names in its pickle that are not known to be safe.", None)
 

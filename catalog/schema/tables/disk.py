@@ -44,12 +44,14 @@ class File(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("root_id", "path"),
         one_of("state", "present", "missing"),
+        # All that `data_sources` adds up: it never has to look at the rows.
+        Index("ix_file_reader_state_size", "reader", "state", "size"),
     )
 
     id: int | None = key("Number of the file.")
     root_id: int = column("The tree it lies in.", foreign_key="root.id")
     path: str = column("Path below the root, `/` between parts.")
-    reader: str = column("The reader that understands it.", index=True)
+    reader: str = column("The reader that understands it.")
     reader_version: int = column("Version of that reader when it was read.")
     state: str = column("present, or missing since an ingest did not find it any more.")
     size: int = column("Bytes; of a directory the sum over its parts.", big=True)
@@ -57,6 +59,9 @@ class File(SQLModel, table=True):
     modified_at: str | None = column("The same as text, UTC.", None)
     inode: int = column("Inode when it was read.", big=True)
     is_link: bool = column("A symbolic link to a file inside the root.", False)
+    sha256: str | None = column(
+        "SHA-256 of its content, where `ingest --hash` took it.", None, index=True
+    )
     first_ingest_id: int = column("The ingest that first saw it.", foreign_key="ingest.id")
     read_ingest_id: int = column("The ingest that last opened it.", foreign_key="ingest.id")
     missing_ingest_id: int | None = column(

@@ -13,6 +13,7 @@ class Link(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("checkpoint_id", "run_id"),
         one_of("verdict", "linked", "ambiguous", "candidate", "rejected"),
+        one_of("decided_by", "evidence", "person"),
         Index("ix_link_run_id", "run_id"),
     )
 
@@ -25,6 +26,9 @@ class Link(SQLModel, table=True):
     verdict: str = column(
         "linked: this run wrote it. ambiguous: one of several that fit equally well. "
         "candidate: something speaks for it, not enough. rejected: something rules it out."
+    )
+    decided_by: str = column(
+        "evidence, or person where `catalog link` pinned or rejected the run.", "evidence"
     )
     score: float = column("Sum of the evidence's weights, in log-odds (0 is even).")
     ingest_id: int = column("The ingest that came to this verdict.", foreign_key="ingest.id")
@@ -43,6 +47,47 @@ class LinkEvidence(SQLModel, table=True):
     detail: str = column("A sentence with the values that were compared.")
     run_file_id: int | None = column(
         "The file on the run's side that it was read from.", None, foreign_key="file.id"
+    )
+
+
+class LinkDecision(SQLModel, table=True):
+    """A person's word on a checkpoint and a run; no ingest changes it."""
+
+    __tablename__ = "link_decision"
+    __table_args__ = (
+        UniqueConstraint("checkpoint_id", "run_identity"),
+        one_of("decision", "pinned", "rejected"),
+    )
+
+    id: int | None = key("Number of the decision.")
+    checkpoint_id: int = column(
+        "The checkpoint as it lay then; its moves are followed.", foreign_key="checkpoint.id"
+    )
+    run_identity: str = column("The run, as in `run.identity`: numbers may change.")
+    decision: str = column("pinned: this run wrote it. rejected: it did not.")
+    reason: str = column("Why, in the person's words.")
+    decided_at: str = column("When, UTC.")
+
+
+class LinkBasis(SQLModel, table=True):
+    """What a checkpoint was last judged on; it is weighed again only where this differs."""
+
+    __tablename__ = "link_basis"
+
+    checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id", primary_key=True)
+    sha256: str = column("SHA-256 of all that the evidence was made from.")
+
+
+class CheckpointMove(SQLModel, table=True):
+    """That a checkpoint is a missing one found again: moved or renamed."""
+
+    __tablename__ = "checkpoint_move"
+
+    checkpoint_id: int = column(
+        "The checkpoint where it lies now.", foreign_key="checkpoint.id", primary_key=True
+    )
+    moved_from_id: int = column(
+        "The same where it lay before.", foreign_key="checkpoint.id", unique=True
     )
 
 

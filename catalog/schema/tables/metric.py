@@ -16,6 +16,28 @@ class MetricName(SQLModel, table=True):
     name: str = column("Name, as the tracker has it.", unique=True)
 
 
+class MetricAxis(SQLModel, table=True):
+    """The axis of histories: what was logged together shares its steps and times."""
+
+    __tablename__ = "metric_axis"
+    __table_args__ = (Index("ix_metric_axis_file_id", "file_id"),)
+
+    id: int | None = key("Number of the axis.")
+    file_id: int = column("The file that tells it.", foreign_key="file.id")
+
+
+class MetricAxisPoint(SQLModel, table=True):
+    """Step and time of one place on an axis."""
+
+    __tablename__ = "metric_axis_point"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    axis_id: int = column("The axis.", foreign_key="metric_axis.id", primary_key=True)
+    position: int = column("Place on the axis, from 0.", primary_key=True)
+    step: int | None = column("Step, where one is stated.", None, big=True)
+    time: float | None = column("Seconds since 1970, UTC, where stated.", None)
+
+
 class MetricSeries(SQLModel, table=True):
     """The history of one metric as one file tells it."""
 
@@ -32,15 +54,19 @@ class MetricSeries(SQLModel, table=True):
     run_directory_id: int = column("The run directory.", foreign_key="run_directory.id")
     file_id: int = column("The file that tells it.", foreign_key="file.id")
     metric_name_id: int = column("The metric.", foreign_key="metric_name.id")
-    point_count: int = column("How many points.")
+    axis_id: int | None = column(
+        "Its steps and times; empty where none are stated.", None, foreign_key="metric_axis.id"
+    )
+    point_count: int = column("Points in the file; the setting `history` may keep fewer.")
     first_step: int | None = column("Least step of any point.", None, big=True)
     last_step: int | None = column("Greatest step of any point.", None, big=True)
     lowest: float | None = column("Least finite value.", None)
     highest: float | None = column("Greatest finite value.", None)
+    final: float | None = column("Last finite value.", None)
 
 
 class MetricPoint(SQLModel, table=True):
-    """One value of a series."""
+    """One value of a series; its step and time stand at the same place of the series' axis."""
 
     __tablename__ = "metric_point"
     # Ten million rows: the primary key is the table, no second copy of it.
@@ -48,8 +74,6 @@ class MetricPoint(SQLModel, table=True):
 
     series_id: int = column("The series.", foreign_key="metric_series.id", primary_key=True)
     position: int = column("Place in the series, from 0.", primary_key=True)
-    step: int | None = column("Step, where one is stated.", None, big=True)
-    time: float | None = column("Seconds since 1970, UTC, where stated.", None)
     value: float | None = column("The value; empty where it is not finite.", None)
     special: str | None = column("`nan`, `inf` or `-inf` where it is not finite.", None)
 
@@ -71,3 +95,22 @@ class MetricSummary(SQLModel, table=True):
     metric_name_id: int = column("The metric.", foreign_key="metric_name.id")
     value: float | None = column("The value; empty where it is not finite.", None)
     special: str | None = column("`nan`, `inf` or `-inf` where it is not finite.", None)
+
+
+class MetricDefinition(SQLModel, table=True):
+    """What a tracker was told of a metric (W&B's `define_metric`)."""
+
+    __tablename__ = "metric_definition"
+    __table_args__ = (
+        one_of("goal", "min", "max"),
+        Index("ix_metric_definition_run_directory_id", "run_directory_id"),
+        Index("ix_metric_definition_file_id", "file_id"),
+    )
+
+    id: int | None = key("Number of the row.")
+    run_directory_id: int = column("The run directory.", foreign_key="run_directory.id")
+    file_id: int = column("The file that tells it.", foreign_key="file.id")
+    metric_name_id: int = column("The metric.", foreign_key="metric_name.id")
+    step_metric: str | None = column("The metric on its x-axis, where it is not the step.", None)
+    goal: str | None = column("Which values are better: min or max.", None)
+    summary: str | None = column("What its summary holds, e.g. `max`, or `best,last`.", None)

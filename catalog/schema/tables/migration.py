@@ -27,6 +27,10 @@ class Migration(SQLModel, table=True):
         "The config that inference finds.", None, foreign_key="file.id"
     )
     config_kind: str | None = column("What kind of config that is.", None)
+    source_file_id: int | None = column(
+        "The file that recovery would cut the config from.", None, foreign_key="file.id"
+    )
+    source_kind: str | None = column("Kind of that source, e.g. `wandb-stream`.", None)
 
 
 class MigrationEvent(SQLModel, table=True):
@@ -53,23 +57,27 @@ class MigrationEvent(SQLModel, table=True):
 
 
 class Recovery(SQLModel, table=True):
-    """One run of `catalog recover`: a batch that can be told from others."""
+    """One run of `catalog recover`: a batch that can be verified and undone as one."""
 
     __table_args__ = (one_of("status", "running", "finished"),)
 
     id: int | None = key("Number of the batch.")
-    status: str = column("running until all its files are dealt with, then finished.")
+    status: str = column("running until all its files are dealt with and looked at, then finished.")
     started_at: str = column("Start, UTC.")
     finished_at: str | None = column("End, UTC.", None)
     catalog_version: str = column("Version of catalog that did it.")
+    token: str | None = column(
+        "Part of its temporary files' names, so that they can be told.", None
+    )
 
 
 class RecoveryFile(SQLModel, table=True):
-    """The journal: one sidecar that a recovery set out to write."""
+    """The journal: one file that a recovery set out to write, and what became of it."""
 
     __tablename__ = "recovery_file"
     __table_args__ = (
-        one_of("state", "planned", "written", "failed"),
+        one_of("kind", "sidecar", "provenance"),
+        one_of("state", "planned", "written", "failed", "removing", "removed"),
         Index("ix_recovery_file_checkpoint_id", "checkpoint_id"),
         Index("ix_recovery_file_recovery_id", "recovery_id"),
     )
@@ -78,9 +86,25 @@ class RecoveryFile(SQLModel, table=True):
     recovery_id: int = column("The batch.", foreign_key="recovery.id")
     checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id")
     root_id: int = column("The tree it lies in.", foreign_key="root.id")
-    path: str = column("The sidecar, path below the root.")
+    kind: str = column("sidecar: the config. provenance: where that came from.", "sidecar")
+    path: str = column("The file, path below the root.")
+    run: str | None = column("Identity of the run that the checkpoint was linked to then.", None)
+    source_kind: str | None = column("Kind of the source, e.g. `wandb-stream`.", None)
     source_file_id: int = column("The file its content was read from.", foreign_key="file.id")
     config_id: int = column("The config it was cut from.", foreign_key="config.id")
     sha256: str = column("SHA-256 of the bytes to be written.")
-    state: str = column("planned before the file is touched, then written or failed.")
+    state: str = column(
+        "planned before the file is touched, then written or failed; removing while it is being "
+        "undone, then removed."
+    )
     note: str | None = column("What went wrong, a sentence.", None)
+    folder_mtime_ns: int | None = column(
+        "Modification time of its folder before, for the undo; empty where others changed it.",
+        None,
+        big=True,
+    )
+    folder_mtime_after_ns: int | None = column(
+        "The same after it was written: the undo sees by it whether others came since.",
+        None,
+        big=True,
+    )

@@ -47,6 +47,9 @@ class Run(SQLModel, table=True):
     git_commit: str | None = column("Git commit.", None)
     python_version: str | None = column("Python that ran it.", None)
     tracker_version: str | None = column("Version of the tracker's client.", None)
+    packages: str | None = column(
+        "Versions of the packages that shape a training, a JSON object.", None
+    )
 
 
 class RunDirectory(SQLModel, table=True):
@@ -73,8 +76,14 @@ class RunDirectory(SQLModel, table=True):
     zone: str | None = column("Offset of the local time in its name, e.g. `+09:00`.", None)
     zone_basis: str | None = column("Whether that zone was stated, inferred or assumed.", None)
     run_id: int | None = column(
-        "The run; empty for a job folder of no tracked run.", None, foreign_key="run.id"
+        "The run; empty for a folder of none, such as a sweep's.", None, foreign_key="run.id"
     )
+    joined_by: str | None = column(
+        "Evidence by which it tells of a run of another tracker; empty if it is that tracker's.",
+        None,
+    )
+    join_detail: str | None = column("That evidence in a sentence.", None)
+    kept_apart: bool = column("A person said that it tells of a training of its own.", False)
 
 
 class RunField(SQLModel, table=True):

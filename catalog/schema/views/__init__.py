@@ -24,6 +24,7 @@ ORDER = (
     "migration_progress",
     "ambiguous_links",
     "duplicate_checkpoints",
+    "checkpoint_dtypes",
     "open_problems",
     "data_sources",
 )

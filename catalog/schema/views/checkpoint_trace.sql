@@ -11,6 +11,7 @@
 -- monitor: the metric that decided which files to keep
 -- best_score, own_score: of that metric: best of its run so far, and its own
 -- verdict: linked, ambiguous (several runs fit equally well) or unlinked
+-- decided_by: evidence, or person where the run was pinned with `catalog link`
 -- candidates: runs that something speaks for
 -- tracker: of the run: wandb, hydra, lightning, ...
 -- run, run_directory: the run that wrote it (only where the verdict is linked)
@@ -42,6 +43,7 @@ SELECT c.id AS checkpoint_id,
             WHEN EXISTS (SELECT 1 FROM link a
                          WHERE a.checkpoint_id = c.id AND a.verdict = 'ambiguous') THEN 'ambiguous'
             ELSE 'unlinked' END AS verdict,
+       l.decided_by AS decided_by,
        (SELECT COUNT(*) FROM link a
         WHERE a.checkpoint_id = c.id AND a.verdict <> 'rejected') AS candidates,
        u.tracker AS tracker,
@@ -51,12 +53,14 @@ SELECT c.id AS checkpoint_id,
        u.display_name AS display_name,
        d.path AS run_directory,
        l.score AS score,
-       job.path AS job_directory,
+       (SELECT job.path FROM checkpoint_directory cd
+        JOIN run_directory job ON job.id = cd.run_directory_id
+        WHERE cd.checkpoint_id = c.id AND cd.tracker = 'hydra') AS job_directory,
        u.state AS run_state,
        u.started_at AS run_started_at,
        u.git_commit AS git_commit,
        k.kind AS config_kind,
-       k.config_file AS config_source,
+       kf.path AS config_source,
        m.state AS state,
        m.reason AS reason,
        c.weights_fingerprint AS weights_fingerprint,
@@ -67,7 +71,10 @@ JOIN root r ON r.id = f.root_id
 LEFT JOIN link l ON l.checkpoint_id = c.id AND l.verdict = 'linked'
 LEFT JOIN run u ON u.id = l.run_id
 LEFT JOIN run_directory d ON d.id = l.run_directory_id
-LEFT JOIN run_config_chosen k ON k.run_directory_id = l.run_directory_id
-LEFT JOIN checkpoint_directory cd ON cd.checkpoint_id = c.id AND cd.tracker = 'hydra'
-LEFT JOIN run_directory job ON job.id = cd.run_directory_id
+LEFT JOIN run_config k ON k.id = (
+    SELECT o.id FROM run_config o
+    WHERE o.run_directory_id = l.run_directory_id AND o.kind <> 'hydra-overrides'
+    ORDER BY o.rank, o.id LIMIT 1
+)
+LEFT JOIN file kf ON kf.id = k.file_id
 LEFT JOIN migration m ON m.checkpoint_id = c.id

@@ -9,7 +9,7 @@
 -- text: the value as text
 -- number: the value as a number, where it is one
 SELECT 'run' AS owner,
-       COALESCE(u.tracker_run_id, d.tracker_run_id, d.path) AS run,
+       COALESCE(u.tracker_run_id, u.identity, d.tracker_run_id, d.path) AS run,
        f.path AS file,
        rc.kind AS kind,
        v.key AS key,

@@ -1,26 +1,62 @@
--- Checkpoints whose weights are equal, a row a file. Links to a file are not copies of it.
+-- Checkpoints whose weights are equal, a row a name. Other names of one file are not copies of it.
 --
--- weights_fingerprint: equal for equal weights
--- copies: how many files share them
--- path, root: one of these files
+-- weights_fingerprint: equal for equal weights; where a format keeps no sums, the SHA-256 of the file
+-- copies: how many files hold them, each counted once
+-- path, root: where one of these lies
+-- name_kind: file, or another name of one: hard link, symbolic link
 -- size: its bytes
--- spare_bytes: what the other files of the group take
+-- spare_bytes: what could be freed by keeping the largest file of the group
 -- modified_at: when it was written, UTC
-SELECT g.weights_fingerprint AS weights_fingerprint,
-       g.copies AS copies,
-       f.path AS path,
-       r.path AS root,
-       f.size AS size,
-       g.bytes - g.largest AS spare_bytes,
-       f.modified_at AS modified_at
-FROM (
-    SELECT c.weights_fingerprint, COUNT(*) AS copies, SUM(f.size) AS bytes, MAX(f.size) AS largest
-    FROM checkpoint c
-    JOIN file f ON f.id = c.id AND f.state = 'present' AND NOT f.is_link
-    WHERE c.weights_fingerprint IS NOT NULL
-    GROUP BY c.weights_fingerprint
-    HAVING COUNT(*) > 1
-) g
-JOIN checkpoint c ON c.weights_fingerprint = g.weights_fingerprint
-JOIN file f ON f.id = c.id AND f.state = 'present' AND NOT f.is_link
-JOIN root r ON r.id = f.root_id
+WITH grouped AS (
+    SELECT id, weights_fingerprint AS weights
+    FROM checkpoint
+    WHERE weights_fingerprint IN (
+        SELECT weights_fingerprint FROM checkpoint
+        WHERE weights_fingerprint IS NOT NULL
+        GROUP BY weights_fingerprint HAVING COUNT(*) > 1
+    )
+    UNION ALL
+    SELECT c.id, f.sha256
+    FROM file f
+    CROSS JOIN checkpoint c  -- in this order on SQLite: few files have a sum
+    WHERE f.sha256 IN (
+        SELECT sha256 FROM file WHERE sha256 IS NOT NULL GROUP BY sha256 HAVING COUNT(*) > 1
+    )
+      AND c.id = f.id AND c.weights_fingerprint IS NULL
+),
+named AS (
+    SELECT g.weights AS weights_fingerprint, f.path AS path, r.path AS root,
+           f.size AS size, f.modified_at AS modified_at, f.is_link AS is_link,
+           -- Two names of one file agree in all of these; two files with equal weights that
+           -- agree in all of them would have to lie on two disks.
+           RANK() OVER (
+               PARTITION BY g.weights, r.host, f.inode, f.mtime_ns, f.size, f.is_link,
+                            CASE WHEN f.inode = 0 THEN f.id END
+               ORDER BY f.id
+           ) AS number
+    FROM grouped g
+    JOIN file f ON f.id = g.id AND f.state = 'present'
+    JOIN root r ON r.id = f.root_id
+),
+shared AS (
+    -- Windows, and no join with the groups: SQLite would go through all groups for each file.
+    SELECT n.*,
+           COUNT(CASE WHEN NOT n.is_link AND n.number = 1 THEN 1 END) OVER same AS copies,
+           SUM(CASE WHEN NOT n.is_link AND n.number = 1 THEN n.size END) OVER same
+               - MAX(CASE WHEN NOT n.is_link AND n.number = 1 THEN n.size END) OVER same
+               AS spare_bytes
+    FROM named n
+    WINDOW same AS (PARTITION BY n.weights_fingerprint)
+)
+SELECT s.weights_fingerprint AS weights_fingerprint,
+       s.copies AS copies,
+       s.path AS path,
+       s.root AS root,
+       CASE WHEN s.is_link THEN 'symbolic link'
+            WHEN s.number > 1 THEN 'hard link'
+            ELSE 'file' END AS name_kind,
+       s.size AS size,
+       CAST(s.spare_bytes AS BIGINT) AS spare_bytes,
+       s.modified_at AS modified_at
+FROM shared s
+WHERE s.copies > 1

@@ -5,6 +5,7 @@
 -- cause: `ingest`, or `recovery N`
 -- changed: checkpoints whose state changed with it
 -- usable, migrated, recoverable, unrecoverable, missing: checkpoints in that state after it
+-- unusable: recoverable and unrecoverable ones together: what is left to do
 SELECT i.id AS ingest,
        i.finished_at AS finished_at,
        i.cause AS cause,
@@ -13,7 +14,9 @@ SELECT i.id AS ingest,
        COALESCE(SUM(CASE WHEN d.state = 'migrated' THEN d.delta END), 0) AS migrated,
        COALESCE(SUM(CASE WHEN d.state = 'recoverable' THEN d.delta END), 0) AS recoverable,
        COALESCE(SUM(CASE WHEN d.state = 'unrecoverable' THEN d.delta END), 0) AS unrecoverable,
-       COALESCE(SUM(CASE WHEN d.state = 'missing' THEN d.delta END), 0) AS missing
+       COALESCE(SUM(CASE WHEN d.state = 'missing' THEN d.delta END), 0) AS missing,
+       COALESCE(SUM(CASE WHEN d.state IN ('recoverable', 'unrecoverable') THEN d.delta END), 0)
+           AS unusable
 FROM ingest i
 LEFT JOIN (
     SELECT ingest_id, to_state AS state, COUNT(*) AS delta

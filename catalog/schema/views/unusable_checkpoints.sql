@@ -9,6 +9,8 @@
 -- remedy: what to try
 -- verdict, run, run_directory: where it came from, where that is known
 -- config_source: the file that states the run's config
+-- recovery_source, recovery_source_kind: what `catalog recover` would cut the config from
+-- best_candidate: the run that wrote it, or the one that most speaks for, by its id
 SELECT t.checkpoint_id AS checkpoint_id,
        t.root AS root,
        t.path AS path,
@@ -21,7 +23,15 @@ SELECT t.checkpoint_id AS checkpoint_id,
        t.verdict AS verdict,
        t.run AS run,
        t.run_directory AS run_directory,
-       t.config_source AS config_source
+       t.config_source AS config_source,
+       s.path AS recovery_source,
+       m.source_kind AS recovery_source_kind,
+       (SELECT COALESCE(u.tracker_run_id, u.identity)
+        FROM link l JOIN run u ON u.id = l.run_id
+        WHERE l.checkpoint_id = m.checkpoint_id AND l.verdict <> 'rejected'
+        ORDER BY CASE l.verdict WHEN 'linked' THEN 0 ELSE 1 END, l.score DESC, l.id
+        LIMIT 1) AS best_candidate
 FROM migration m
 JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
+LEFT JOIN file s ON s.id = m.source_file_id
 WHERE m.state IN ('recoverable', 'unrecoverable')

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
 
-MAX_PICKLE: Final = 16 * 1024 * 1024
-"""Some 120 bytes a tensor: a checkpoint of 10,000 tensors has 1 MB."""
+MAX_PICKLE: Final = 12 * 1024 * 1024
+"""Some 120 bytes a tensor, those of optimizers included: 100,000 tensors."""
 _MAX_REPEATED: Final = 4
 _MAX_SMALL: Final = 65_536
 
@@ -92,8 +92,10 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
 
+    entries, prefix = directory.entries, f"{top}data/"
+
     def sum_of(key: str) -> tuple[int, int] | None:
-        line = directory.entries.get(f"{top}data/{key}")
+        line = entries.get(prefix + key)
         return None if line is None else (line.crc, line.size)
 
     trusted = entry.crc == zlib.crc32(data)
@@ -143,10 +145,10 @@ def _numbers(source: ByteSource, directory: ZipDirectory) -> Numbers:
 
     def read(key: str, offset: int, length: int) -> bytes:
         entry = directory.entries.get(f"{top}data/{key}")
-        if entry is None or entry.method != 0 or offset + length > entry.size:
+        if entry is None:
             return b""
         try:
-            return source.read_at(torch_zip.data_offset(source, entry) + offset, length)
+            return torch_zip.read_part(source, entry, offset, length)
         except torch_zip.ZipError:
             return b""
 

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 from typing import Self
 
+_KEPT = 4
+"""Stretches that are kept: the ends of a file, its directory, its pickle."""
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -25,11 +27,11 @@ class LinkRefusedError(OSError):
 class ByteSource:
     """A regular file, or a stretch of one, read by position.
 
-    Use it as a context manager. `bytes_read` grows with every read, also with those made
-    through a `window`.
+    Use it as a context manager. `bytes_read` and `reads` grow with every read of the disk, also
+    with those made through a `window`.
     """
 
-    __slots__ = ("_descriptor", "_start", "bytes_read", "origin", "size")
+    __slots__ = ("_descriptor", "_kept", "_start", "bytes_read", "origin", "reads", "size")
 
     def __init__(self, descriptor: int, start: int, size: int, origin: ByteSource | None) -> None:
         self._descriptor = descriptor
@@ -38,6 +40,8 @@ class ByteSource:
         """The source that this is a window of."""
         self.size = size
         self.bytes_read = 0
+        self.reads = 0
+        self._kept: list[tuple[int, bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -50,11 +54,26 @@ class ByteSource:
         """Return `length` bytes from `offset`, fewer where the file ends before.
 
         The length is cut at the end of the file before anything is allocated, so a length
-        that a hostile file states costs nothing.
+        that a hostile file states costs nothing. What was fetched is not read again.
         """
         length = min(length, self.size - offset)
         if offset < 0 or length <= 0:
             return b""
+        for start, block in self._kept:
+            if start <= offset and offset + length <= start + len(block):
+                return block[offset - start : offset - start + length]
+        return self._read(offset, length)
+
+    def fetch(self, offset: int, length: int) -> bytes:
+        """Return the same as `read_at`, and keep it: what lies within is at hand from then on.
+
+        A network file system answers a few large reads much faster than many small ones.
+        """
+        data = self.read_at(offset, length)
+        self._kept = [(offset, data), *self._kept[: _KEPT - 1]]
+        return data
+
+    def _read(self, offset: int, length: int) -> bytes:
         parts = []
         while length > 0:
             part = os.pread(self._descriptor, length, self._start + offset)
@@ -67,6 +86,7 @@ class ByteSource:
         source: ByteSource | None = self
         while source is not None:
             source.bytes_read += len(data)
+            source.reads += 1
             source = source.origin
         return data
 

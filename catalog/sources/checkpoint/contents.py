@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import lightning, tensors
 from catalog.sources.checkpoint.frameworks import Training, training_of
-from catalog.sources.checkpoint.inert import Call
+from catalog.sources.checkpoint.optimization import optimization_of
 from catalog.sources.checkpoint.plain import Unwrapper
 from catalog.sources.checkpoint.safety import VERDICTS, judge
 from catalog.sources.checkpoint.scores import scores_of
@@ -47,6 +47,7 @@ def describe(
     callback = lightning.callback_state(top, own_path, number)
     stubs = tensors.model_tensors(root)
     hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)
+    optimization = optimization_of(top, training.framework, hyper_parameters, number)
     described = replace(
         checkpoint,
         framework=training.framework,
@@ -67,7 +68,9 @@ def describe(
         parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
         tensor_bytes=tensors.byte_count(stubs) if stubs else None,
         weights_fingerprint=tensors.fingerprint(stubs, sum_of) if stubs and sum_of else None,
-        optimizers=_optimizers(top),
+        optimizers=optimization.optimizers,
+        schedulers=optimization.schedulers,
+        learning_rates=optimization.learning_rates,
     )
     mentions = [Mention("checkpoint-path", path) for path in callback.paths[:_MAX_MENTIONS]]
     if callback.directory:
@@ -110,17 +113,3 @@ def hyper_parameters_of(
         message = "Its hyper-parameters are too large or nested too deep; a part is left out."
         problems = (*problems, Problem("hyper-parameters-cut", message))
     return plain, problems
-
-
-def _optimizers(top: dict[object, object]) -> tuple[str, ...]:
-    """Return the classes of optimizers that were pickled whole.
-
-    A state dict does not say which class it belongs to, so there is nothing to tell then.
-    """
-    names = []
-    for value in list(top.values())[:1000]:
-        for each in value[:10] if isinstance(value, list) else [value]:
-            name = each.class_name if isinstance(each, Call) else None
-            if name and ".optim." in f".{name}" and isinstance(each, Call) and each.state:
-                names.append(clean(name.rpartition(".")[2][:100]))
-    return tuple(names[:100])

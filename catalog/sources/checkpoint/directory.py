@@ -1,7 +1,7 @@
 """Which directories are checkpoints, and which of their files belong to the whole: by name.
 
 Hugging Face folders (Trainer's `checkpoint-N/`, models, PEFT adapters), DeepSpeed and
-torch.distributed folders, TensorFlow's SavedModel, and TensorFlow's `X.index` with its
+torch.distributed folders, Orbax items, TensorFlow's SavedModel, and TensorFlow's `X.index` with its
 `X.data-*`, which share a folder with others of their kind.
 """
 
@@ -35,6 +35,8 @@ _TRAINER_PARTS: Final = re.compile(
 )
 _DEEPSPEED: Final = re.compile(r".*mp_rank_\d+.*_(?:model|optim)_states\.pt|layer_\d+.*_states\.pt")
 _DISTRIBUTED: Final = re.compile(r"\.metadata|meta\.pt|__\d+_\d+\.distcp")
+_ORBAX: Final = re.compile(r"_METADATA|_CHECKPOINT_METADATA|_sharding|manifest\.ocdbt")
+"""Of one item: the folder of a step holds no arrays itself (`orbax/checkpoint`)."""
 _SAVED_MODEL: Final = re.compile(r"(?:saved_model|keras_metadata|fingerprint)\.pb")
 _TENSORFLOW_DATA: Final = re.compile(r"(.+)\.data-\d{5}-of-\d{5}")
 
@@ -47,7 +49,7 @@ def find_wholes(reader: str, listing: Listing) -> list[Item]:
         listing: the directory.
     """
     files = {entry.name: entry for entry in listing.entries if is_file(entry)}
-    for find in (_hugging_face, _deepspeed, _distributed, _saved_model):
+    for find in (_hugging_face, _deepspeed, _distributed, _orbax, _saved_model):
         parts = find(split(listing.path)[1], files.keys())
         if parts:
             return [_item(reader, listing.path, [files[name] for name in sorted(parts)])]
@@ -96,6 +98,12 @@ def _matching(pattern: re.Pattern[str], sign: str) -> Callable[[str, Iterable[st
 _deepspeed = _matching(_DEEPSPEED, "_model_states.pt")
 _distributed = _matching(_DISTRIBUTED, ".metadata")
 _saved_model = _matching(_SAVED_MODEL, "saved_model.pb")
+
+
+def _orbax(_: str, names: Iterable[str]) -> list[str]:
+    parts = [name for name in names if _ORBAX.fullmatch(name)]
+    # The folders of its processes, inside it, have a manifest too.
+    return parts if {"_METADATA", "manifest.ocdbt"}.issubset(parts) else []
 
 
 def _tensorflow(names: Iterable[str]) -> list[tuple[str, list[str]]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import hyper_parameters_of, with_safety
+from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.directory import WEIGHTS
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from catalog.sources.facts import CheckpointStatus, Item, Plain
 
-MAX_JSON: Final = 16 * 1024 * 1024
-"""A `trainer_state.json` of 1,000 logged steps has 160 kB."""
+MAX_JSON: Final = 10 * 1024 * 1024
+"""A `trainer_state.json` of 1,000 logged steps has 160 kB; an index of 91,000 tensors 9 MB."""
 MAX_SHARDS: Final = 1_000
 
 _WORST: Final[tuple[CheckpointStatus, ...]] = (
@@ -55,7 +56,7 @@ class _Folder:
         with open_inside(self.root, self.root / self.path / name) as source:
             data = source.read_at(0, MAX_JSON + 1)
             self.bytes_read += source.bytes_read
-        if len(data) > MAX_JSON:
+        if len(data) > MAX_JSON or not is_modest(data):
             self.problems.append(Problem("too-large", f"{name} is too large and is not read."))
             return None
         try:
@@ -135,6 +136,7 @@ def _joined(shards: list[Checkpoint]) -> Checkpoint:
         parameter_count=element_count(t.shape for t in tensors) if tensors else None,
         tensor_bytes=sum(stored) if len(stored) == len(shards) else None,
         true_size=sum(true_sizes) if true_sizes else None,
+        true_sha256=shards[0].true_sha256 if len(shards) == 1 else None,
         weights_fingerprint=shards[0].weights_fingerprint if len(shards) == 1 else None,
         safety=safety,
         globals=tuple(sorted({name for shard in shards for name in shard.globals})),
@@ -192,6 +194,7 @@ def _arguments(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
     folder.problems += problems
     stated = hyper_parameters or {}
     metric, optimizer = stated.get("metric_for_best_model"), stated.get("optim")
+    scheduler = stated.get("lr_scheduler_type")
     greater = stated.get("greater_is_better")
     mode: Literal["min", "max"] = "max" if greater is True else "min"
     judged = with_safety(checkpoint, skeleton.found)
@@ -205,6 +208,7 @@ def _arguments(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
         monitor_mode=mode if isinstance(greater, bool) else None,
         directory=path_text(arguments.get("output_dir")),
         optimizers=(optimizer,) if isinstance(optimizer, str) else (),
+        schedulers=(scheduler,) if isinstance(scheduler, str) else (),
     )
 
 
@@ -235,6 +239,7 @@ def _state(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
     if isinstance(best_path, str) and best_path:
         folder.mentions.append(Mention("checkpoint-path", best_path))
     own = [score.value for score in scores if score.name == checkpoint.monitor]
+    rates = [score.value for score in scores if score.name == "learning_rate"]
     return replace(
         checkpoint,
         epoch=_whole(state.get("epoch")),
@@ -243,6 +248,7 @@ def _state(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
         best_path=best_path if isinstance(best_path, str) else None,
         own_score=own[-1] if own else None,
         scores=scores,
+        learning_rates=tuple(rates[-1:]),
     )
 
 

@@ -180,11 +180,21 @@ Their arguments are those of the functions of the same name in `torch/_utils.py`
 """
 
 
+def takes_storage(function: Global) -> bool:
+    """Say whether a function makes a tensor of storage, offset, shape and stride, in that order."""
+    return function.rebuild is _tensor_v2
+
+
 def dtype_name(value: object) -> str | None:
     """Return torch's short name of a dtype that a pickle names, `float32` for `torch.float32`."""
     if type(value) is Global and value.name.startswith("torch."):
         return value.name[6:]
     return None
+
+
+def storage_dtype(kind: Global) -> str | None:
+    """Return the dtype that one of torch's storage classes holds, None for an untyped one."""
+    return _DTYPES.get(kind.name.rpartition(".")[2])
 
 
 def persistent(pid: object, found: Found) -> object:
@@ -194,8 +204,7 @@ def persistent(pid: object, found: Found) -> object:
         if type(key) is str and type(length) is int and 0 <= length < 1 << 62:
             storage = found.storages.get(key)
             if storage is None:
-                dtype = _DTYPES.get(pid[1].name.rpartition(".")[2])
-                storage = found.storages[key] = Storage(dtype, key, length)
+                storage = found.storages[key] = Storage(storage_dtype(pid[1]), key, length)
             return storage
     return Call(None, pid)
 

@@ -25,6 +25,7 @@ VERSION: Final = 1
 
 _SUFFIXES: Final = (
     ".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx",
+    ".pth.tar",
 )  # fmt: skip
 
 

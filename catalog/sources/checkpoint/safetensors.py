@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, element_count
 from catalog.sources.facts import Checkpoint, Tensor
 from catalog.sources.plain import clean
@@ -57,6 +58,8 @@ def read_safetensors(source: ByteSource) -> Checkpoint:
     if len(text) < length:
         missing = length - len(text)
         return _failed(source, "truncated", f"{missing:,} bytes of its header are missing")
+    if not is_modest(text):
+        return _failed(source, "unreadable", "its header holds more than any model's")
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):

@@ -82,26 +82,38 @@ _PLAIN: Final = frozenset(
 _DANGEROUS_MODULES: Final = frozenset(
     [
         "__main__.os",
+        "_aix_support",
+        "_osx_support",
+        "_pickle",
         "_posixsubprocess",
+        "_pyrepl",
+        "aiohttp",
         "asyncio",
         "bdb",
         "cProfile",
+        "cloudpickle",
         "code",
         "codeop",
         "commands",
         "ctypes",
         "dill",
+        "distutils",
         "doctest",
+        "ensurepip",
         "ftplib",
         "http",
         "httplib",
+        "idlelib",
+        "imaplib",
         "imp",
         "importlib",
+        "lib2to3",
         "marshal",
         "multiprocessing",
         "nt",
         "os",
         "pdb",
+        "pickle",
         "pip",
         "pkgutil",
         "popen2",
@@ -135,15 +147,22 @@ _DANGEROUS: Final = frozenset(
             "__import__ apply breakpoint compile delattr eval exec execfile exit file "
             "globals help input locals memoryview open quit raw_input reload setattr vars"
         ),
+        "_io": "FileIO open open_code",
         "_operator": "attrgetter call itemgetter methodcaller",
         "operator": "attrgetter call itemgetter methodcaller",
         "io": "FileIO open open_code",
-        "_io": "FileIO open open_code",
-        "_pickle": "Unpickler load loads",
-        "pickle": "Unpickler load loads",
         "joblib": "load",
+        "logging": "FileHandler",
         "numpy": "load",
         "torch": "load",
+        "torch._dynamo.guards": "GuardBuilder.get",
+        "torch._inductor.codecache": "compile_file",
+        "torch.fx.experimental.symbolic_shapes": "ShapeEnv.evaluate_guards_expression",
+        "torch.jit.unsupported_tensor_ops": "execWrapper",
+        "torch.utils._config_module": "ConfigModule.load_config",
+        "torch.utils.collect_env": "run",
+        "torch.utils.data.datapipes.utils.decoder": "basichandlers",
+        "uuid": "_get_command_stdout _popen",
         "torch.hub": "load load_state_dict_from_url download_url_to_file",
         "torch.jit": "load",
         "torch.serialization": "load",
@@ -154,6 +173,13 @@ _DANGEROUS: Final = frozenset(
 )
 """`builtins.getattr` is not among them: enum members are pickled with it. Any other use of it
 is reported by the unpickler as an attack."""
+
+_DANGEROUS_PACKAGES: Final = (
+    "numpy.f2py.",
+    "numpy.testing.",
+    "test.support.",
+    "torch.utils.bottleneck.",
+)
 
 _DANGEROUS_PARTS: Final = frozenset(
     [
@@ -202,5 +228,6 @@ def is_dangerous(name: str) -> bool:
     return (
         name in _DANGEROUS
         or parts[0] in _DANGEROUS_MODULES
+        or name.startswith(_DANGEROUS_PACKAGES)
         or not _DANGEROUS_PARTS.isdisjoint(parts[1:])
     )

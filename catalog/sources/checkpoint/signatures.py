@@ -17,6 +17,7 @@ _SEARCHED: Final = 1024 * 1024
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
 _POINTER_SIZE: Final = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
+_POINTER_SUM: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
 
 _FOREIGN: Final = (
     (b"\x1f\x8b", "gzip", "it is gzip data"),
@@ -56,9 +57,21 @@ def kind_of(head: bytes, size: int) -> str:
         return "safetensors"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pickle"
-    if len(head) > 2 and head[0] == 8 and 0 < head[1] < 32 and head[2] in b"\x12\x1a\x3aB":
-        return "onnx"
-    return "other"
+    return "onnx" if _looks_like_onnx(head) else "other"
+
+
+def _looks_like_onnx(head: bytes) -> bool:
+    """Say whether a file begins like `ModelProto` (`onnx/onnx.proto`).
+
+    Its version comes first, then the producer's name or version, a short text, or what follows
+    them. TensorFlow's `saved_model.pb` begins the same, but with a long message in that place.
+    """
+    if len(head) < 4 or head[0] != 8 or not 0 < head[1] < 32:
+        return False
+    if head[2] in b"\x12\x1a":
+        text = head[4 : 4 + head[3]]
+        return head[3] < 0x80 and text.isascii() and b"\0" not in text
+    return head[2] in b"\x3aB"
 
 
 def pointer(source: ByteSource) -> Checkpoint:
@@ -66,12 +79,14 @@ def pointer(source: ByteSource) -> Checkpoint:
 
     Format: <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
     """
-    size = _POINTER_SIZE.search(source.read_at(0, HEAD))
+    text = source.read_at(0, HEAD)
+    size, digest = _POINTER_SIZE.search(text), _POINTER_SUM.search(text)
     return Checkpoint(
         format="git-lfs-pointer",
         status="pointer",
         reason="a Git LFS pointer stands in place of the file; fetch it with `git lfs pull`",
         true_size=int(size[1]) if size else None,
+        true_sha256=digest[1].decode() if digest else None,
         bytes_read=source.bytes_read,
     )
 

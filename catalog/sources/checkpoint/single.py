@@ -21,7 +21,7 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
-    kind = signatures.kind_of(source.read_at(0, signatures.HEAD), source.size)
+    kind = signatures.kind_of(source.fetch(0, signatures.HEAD), source.size)
     if kind == "zip":
         return _told(read_archive(source, own_path))
     if kind == "pickle":

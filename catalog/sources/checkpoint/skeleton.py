@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.inert import Call, Found, Global, call, dict_key, persistent
+from catalog.sources.checkpoint.tensor_records import PART, TensorRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_OPCODES: Final = 1_000_000
-"""Some 30 a tensor, those of optimizers included: about 30,000. They make up to 70 MB."""
+"""Some 6 a tensor, those of optimizers included (`tensor_records`); 30 where it differs from
+what torch writes today: 30,000 tensors at least. They make up to 70 MB."""
 
 _MAX_LINE: Final = 65_536
 _MAX_DIGITS: Final = 4_000
@@ -58,6 +60,10 @@ class _CutError(Exception):
 
 class _LimitError(Exception):
     pass
+
+
+class _PartError(Exception):
+    """A part of a tensor is referred to that `tensor_records` did not make."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +212,11 @@ def load(data: bytes, start: int = 0, max_opcodes: int = MAX_OPCODES) -> Skeleto
     """
     found = Found()
     try:
-        root, end = _run(data, start, max_opcodes, found)
+        try:
+            root, end = _run(data, start, max_opcodes, found, by_records=True)
+        except _PartError:
+            found = Found()
+            root, end = _run(data, start, max_opcodes, found, by_records=False)
     except _CutError:
         raise SkeletonError("pickle-cut", "the pickle has no end mark", found) from None
     except _LimitError:
@@ -227,33 +237,61 @@ def _global(found: Found, module: object, name: object) -> Global:
     return known
 
 
-def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[Any, int]:
+def _run(
+    data: bytes, position: int, max_opcodes: int, found: Found, *, by_records: bool
+) -> tuple[Any, int]:
     """Run the opcodes and return the root and the position behind the end mark.
 
     It is one function, since a call for each opcode would double the time; the opcodes that a
-    state dict is made of come first.
+    state dict is made of come first. The memo is a list as long as it is filled in order, which
+    every writer known does, and a dict from then on.
     """
     stack: list[Any] = []
     frames: list[list[Any]] = []
-    memo: dict[int, Any] = {}
+    memo: Any = []
+    records = TensorRecords(data, memo, found) if by_records else None
     size = len(data)
     unpack4 = _U4
     try:
         for _ in range(max_opcodes):
             code = data[position]
             position += 1
-            if code == 0x72:  # LONG_BINPUT
-                memo[unpack4(data, position)[0]] = stack[-1]
+            if code == 0x58:  # BINUNICODE
+                end = position + 4 + unpack4(data, position)[0]
+                if end > size:
+                    raise _CutError
+                stack.append(str(data[position + 4 : end], "utf-8", "replace"))
+                position = end
+            elif code == 0x72:  # LONG_BINPUT
+                index = unpack4(data, position)[0]
                 position += 4
+                if index == len(memo) and type(memo) is list:
+                    memo.append(stack[-1])
+                else:
+                    memo, records = _put(memo, index, stack[-1]), None
             elif code == 0x68:  # BINGET
-                stack.append(memo[data[position]])
+                value = memo[data[position]]
+                if value is PART:
+                    raise _PartError
+                stack.append(value)
                 position += 1
+            elif code == 0x28:  # MARK
+                if records is not None and stack and data[position] == 0x28:
+                    behind = records.read(position, stack)
+                    if behind != position:
+                        position = behind
+                        continue
+                frames.append(stack)
+                stack = []
+            elif code == 0x6A:  # LONG_BINGET
+                value = memo[unpack4(data, position)[0]]
+                if value is PART:
+                    raise _PartError
+                stack.append(value)
+                position += 4
             elif code == 0x4B:  # BININT1
                 stack.append(data[position])
                 position += 1
-            elif code == 0x28:  # MARK
-                frames.append(stack)
-                stack = []
             elif code == 0x74:  # TUPLE
                 items = tuple(stack)
                 stack = frames.pop()
@@ -261,12 +299,6 @@ def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[An
             elif code == 0x52:  # REDUCE
                 args = stack.pop()
                 stack[-1] = call(stack[-1], args, found)
-            elif code == 0x58:  # BINUNICODE
-                end = position + 4 + unpack4(data, position)[0]
-                if end > size:
-                    raise _CutError
-                stack.append(str(data[position + 4 : end], "utf-8", "replace"))
-                position = end
             elif code == 0x29:  # EMPTY_TUPLE
                 stack.append(())
             elif code == 0x85:  # TUPLE1
@@ -275,14 +307,18 @@ def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[An
                 stack.append(False)
             elif code == 0x51:  # BINPERSID
                 stack[-1] = persistent(stack[-1], found)
-            elif code == 0x6A:  # LONG_BINGET
-                stack.append(memo[unpack4(data, position)[0]])
-                position += 4
             elif code == 0x71:  # BINPUT
-                memo[data[position]] = stack[-1]
+                index = data[position]
                 position += 1
+                if index == len(memo) and type(memo) is list:
+                    memo.append(stack[-1])
+                else:
+                    memo, records = _put(memo, index, stack[-1]), None
             elif code == 0x94:  # MEMOIZE
-                memo[len(memo)] = stack[-1]
+                if type(memo) is list:
+                    memo.append(stack[-1])
+                else:
+                    memo[len(memo)] = stack[-1]
             elif code == 0x7D:  # EMPTY_DICT
                 stack.append({})
             elif code == 0x75:  # SETITEMS
@@ -377,10 +413,13 @@ def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[An
                 stack.append(stack[-1])
             elif code == 0x67:  # GET
                 number_text, position = _line(data, position)
-                stack.append(memo[_memo_index(number_text)])
+                value = memo[_memo_index(number_text)]
+                if value is PART:
+                    raise _PartError
+                stack.append(value)
             elif code == 0x70:  # PUT
                 number_text, position = _line(data, position)
-                memo[_memo_index(number_text)] = stack[-1]
+                memo, records = _put(memo, _memo_index(number_text), stack[-1]), None
             elif code == 0x80:  # PROTO
                 if data[position] > 5:
                     raise ValueError("a pickle protocol that does not exist")
@@ -402,7 +441,17 @@ def _run(data: bytes, position: int, max_opcodes: int, found: Found) -> tuple[An
     raise _LimitError
 
 
+def _put(memo: list[Any] | dict[int, Any], index: int, value: object) -> dict[int, Any]:
+    """Return a memo that is filled out of order, with one entry more."""
+    entries = dict(enumerate(memo)) if isinstance(memo, list) else memo
+    entries[index] = value
+    return entries
+
+
 def _memo_index(line: bytes) -> int:
     if len(line) > 20:
         raise ValueError("a memo index is too long")
-    return int(line)
+    index = int(line)
+    if index < 0:
+        raise ValueError("a memo index is negative")
+    return index

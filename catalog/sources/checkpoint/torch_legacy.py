@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 MAGIC: Final = 0x1950A86A20F9469CFC6C
 _LENGTH: Final = 8
+_MAX_MACHINE: Final = 1_000
+_MAX_KEYS: Final = 300_000
+"""Three instructions a storage."""
 _CHUNK: Final = 256 * 1024
-MAX_PICKLES: Final = 16 * 1024 * 1024
+MAX_PICKLES: Final = 12 * 1024 * 1024
 """What is read at most: first one chunk, and all of this only where that was too short."""
 
 
@@ -52,10 +55,10 @@ def _read(source: ByteSource, data: bytes, own_path: str) -> Facts:
 
 
 def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Facts:
-    version = load(data, position)
-    machine = load(data, version.end)
+    version = load(data, position, _MAX_MACHINE)
+    machine = load(data, version.end, _MAX_MACHINE)
     content = load(data, machine.end)
-    keys = load(data, content.end)
+    keys = load(data, content.end, _MAX_KEYS)
     order = machine.root.get("little_endian") if type(machine.root) is dict else True
     places, end = _places(content, keys.root, keys.end)
     checkpoint = Checkpoint("torch-legacy", "readable")

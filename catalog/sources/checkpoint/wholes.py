@@ -1,4 +1,4 @@
-"""Checkpoints of several files: DeepSpeed, torch.distributed, TensorFlow.
+"""Checkpoints of several files: DeepSpeed, torch.distributed, Orbax, TensorFlow.
 
 Hugging Face folders have a module of their own.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from catalog.sources.facts import Item
 
-MAX_METADATA: Final = 16 * 1024 * 1024
+MAX_METADATA: Final = 12 * 1024 * 1024
 
 _SHARD: Final = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 
@@ -42,6 +42,9 @@ def read_whole(root: Path, item: Item) -> Facts:
         return _distributed(root, item)
     if any(name.endswith("_model_states.pt") for name in parts):
         return _deepspeed(root, item)
+    if "manifest.ocdbt" in parts:
+        reason = "an Orbax checkpoint; its content is not read"
+        return Facts(Checkpoint("orbax", "recognised", reason, "orbax"))
     if "saved_model.pb" in parts:
         reason = "a TensorFlow SavedModel; its content is not read"
         return Facts(Checkpoint("tf-saved-model", "recognised", reason, "tensorflow"))

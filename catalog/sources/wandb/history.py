@@ -9,11 +9,17 @@ of their key, and a value is only parsed if it is a number.
 from __future__ import annotations
 
 import json
+import re
+from array import array
+from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Plain, Series
 from catalog.sources.plain import to_plain
 from catalog.sources.wandb.protobuf import Message, WireError, fields, varint
 from catalog.sources.wandb.summary_file import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_POINTS = 5_000_000
 """Points of one stream that are kept; a run has seldom a tenth of that."""
@@ -22,6 +28,36 @@ _MAX_OBJECT = 256 * 1024
 _NUMBER_STARTS = frozenset(b"-0123456789NI")
 _BRACE = ord("{")
 _UNDERSCORE = "_"
+
+# A record as W&B writes most of them: `num`, then one message that is items of one short key and
+# one short number, in a history row followed by `step`. Bytes of numbers are no tags, so that an
+# item ends where its number does. Anything else, and every key not seen before, is decoded.
+_NUM = rb"(?:\x08[\x80-\xff]*[\x00-\x7f])?"
+_LENGTH = rb"[\x80-\xff]*[\x00-\x7f]"
+_SHORT_NUMBER = rb"\x82\x01[\x01-\x7f]([-+.0-9eENaInfity]+)"
+_ITEM = re.compile(rb"\n[\x00-\x7f]([\n\x12][\x01-\x7f][^\x82]+)" + _SHORT_NUMBER, re.DOTALL)
+_NESTED_ITEM = re.compile(rb"\n[\x00-\x7f](\x12[\x01-\x7f][^\x82]+)" + _SHORT_NUMBER, re.DOTALL)
+_ITEMS, _NESTED_ITEMS = (
+    b"((?:" + one.pattern.replace(b"(", b"(?:") + b")+)" for one in (_ITEM, _NESTED_ITEM)
+)
+_STEP = rb"(?:\x12[\x00-\x0b]((?:\x08[\x80-\xff]*[\x00-\x7f])?))?"
+_ROW = re.compile(_NUM + rb"\x12" + _LENGTH + _ITEMS + _STEP, re.DOTALL)
+_SUMMARY = re.compile(_NUM + rb"\x1a", re.DOTALL)
+_SUMMARY_FIELD = 3
+_UPDATE = re.compile(_NUM + rb"\x1a" + _LENGTH + _NESTED_ITEMS, re.DOTALL)
+_NOTHING = re.compile(rb"(?!)")
+_MAX_WAITING = 4_096
+_MAX_KNOWN = 200
+"""Keys in one expression; runs with more summary keys are rare and only slower."""
+
+
+def _update_of(keys: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Return an expression for a summary update that sets none but these keys, to numbers."""
+    number = _SHORT_NUMBER.replace(b"(", b"(?:")
+    known = b"|".join(re.escape(key) for key in keys)
+    items = rb"(?:\n[\x00-\x7f](?:" + known + b")" + number + b")+"
+    return re.compile(_NUM + rb"\x1a" + _LENGTH + items, re.DOTALL)
+
 
 Item = tuple[bytes, bytes]
 """(encoded key fields, value_json) of one history or summary item."""
@@ -105,28 +141,62 @@ def object_of(value: bytes) -> dict[str, Plain]:
 
 
 class _Column:
-    """The points of one metric so far."""
+    """The points of one metric so far: their values, and the rows that they stand in."""
 
-    __slots__ = ("steps", "times", "values")
+    __slots__ = ("name", "rows", "values")
 
-    def __init__(self) -> None:
-        self.steps: list[int | None] = []
-        self.times: list[float | None] = []
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = array("q")
         self.values: list[float] = []
 
 
 class History:
-    """Collects history rows as columns, one a metric."""
+    """Collects history rows as columns, one a metric; steps and times are kept once a row."""
 
     def __init__(self) -> None:
-        self._names: dict[bytes, str] = {}
         self._columns: dict[str, _Column] = {}
+        self._by_key: dict[bytes, _Column | str] = {}
+        """Encoded key: its column, or the name of one of W&B's own values."""
+        self._steps: list[int | None] = []
+        self._times: list[float | None] = []
         self.points = 0
-        self.rows = 0
         self.is_cut = False
         """Whether points were left out for being more than `MAX_POINTS`."""
         self.last_step: int | None = None
         self.last_timestamp: float | None = None
+
+    def add_usual(self, record: bytes) -> bool:
+        """Take a whole record that is one row of numbers, if it is; say whether it was taken.
+
+        Two regular expressions do the work that a decoder would do byte by byte.
+        """
+        shape = _ROW.fullmatch(record)
+        if shape is None:
+            return False
+        pairs = _ITEM.findall(record, shape.start(1), shape.end(1))
+        try:
+            taken = [(self._by_key[key], float(value)) for key, value in pairs]
+        except (KeyError, ValueError):
+            return False
+        row = len(self._steps)
+        step: int | None = None
+        timestamp: float | None = None
+        if self.points + len(pairs) > MAX_POINTS:
+            return False
+        for target, number in taken:
+            if isinstance(target, _Column):
+                target.rows.append(row)
+                target.values.append(number)
+                self.points += 1
+            elif target == "_step":
+                step = _whole(number)
+            elif target == "_timestamp":
+                timestamp = number
+        if step is None and shape[2]:
+            step = Message(shape[2]).integer(1)
+        self._end_row(step, timestamp)
+        return True
 
     def add(self, record: bytes, begin: int, end: int) -> None:
         """Take one `history` message: 1 item (repeated), 2 step {1 num}.
@@ -140,17 +210,13 @@ class History:
             WireError: the message cannot be decoded; nothing of it is taken.
 
         """
-        names = self._names
         row: list[tuple[str, float]] = []
         step: int | None = None
         stated_step: int | None = None
         timestamp: float | None = None
         position = begin
         while position < end:
-            tag = record[position]
-            position += 1
-            if tag > 0x7F:
-                tag, position = varint(record, position - 1)
+            tag, position = varint(record, position)
             if tag & 7 != 2:
                 raise WireError("a history record with other fields than messages")
             length, position = varint(record, position)
@@ -159,16 +225,16 @@ class History:
                 raise WireError("a field is cut off")
             if tag == 0x0A:
                 key, value = key_and_value(record, position, stop)
-                name = names.get(key)
-                if name is None:
-                    name = names[key] = ".".join(key_path(key))
+                name = ".".join(key_path(key))
                 number = number_of(value)
                 if not name.startswith(_UNDERSCORE):
                     if number is not None:
                         row.append((name, number))
+                        self._by_key[key] = self._column(name)
                     elif value[:1] == b"{":
                         row.extend(numbers(object_of(value), name))
                 elif number is not None:
+                    self._by_key[key] = name
                     if name == "_step":
                         stated_step = _whole(number)
                     elif name == "_timestamp":
@@ -190,33 +256,51 @@ class History:
     def _append(
         self, row: list[tuple[str, float]], step: int | None, timestamp: float | None
     ) -> None:
-        self.rows += 1
+        if self.points + len(row) > MAX_POINTS:
+            self.is_cut = True
+            row = []
+        self.points += len(row)
+        place = len(self._steps)
+        for name, number in row:
+            column = self._column(name)
+            column.rows.append(place)
+            column.values.append(number)
+        self._end_row(step, timestamp)
+
+    def _column(self, name: str) -> _Column:
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = _Column(name)
+        return column
+
+    def _end_row(self, step: int | None, timestamp: float | None) -> None:
         if step is not None:
             self.last_step = step
         if timestamp is not None:
             self.last_timestamp = timestamp
-        if self.points + len(row) > MAX_POINTS:
-            self.is_cut = True
-            return
-        self.points += len(row)
-        columns = self._columns
-        for name, number in row:
-            column = columns.get(name)
-            if column is None:
-                column = columns[name] = _Column()
-            column.steps.append(step)
-            column.times.append(timestamp)
-            column.values.append(number)
+        self._steps.append(step)
+        self._times.append(timestamp)
 
     def series(self) -> tuple[Series, ...]:
-        """Return the columns as series, in order of first appearance, and forget them."""
+        """Return the columns as series, in order of first appearance, and forget them.
+
+        Metrics that stand in the same rows share the objects with their steps and times.
+        """
+        axes: dict[bytes, tuple[tuple[int | None, ...], tuple[float | None, ...]]] = {}
         found: list[Series] = []
         while self._columns:
-            name = next(iter(self._columns))
-            column = self._columns.pop(name)
-            found.append(
-                Series(name, tuple(column.steps), tuple(column.values), tuple(column.times))
-            )
+            column = self._columns.pop(next(iter(self._columns)))
+            if not column.rows:
+                continue
+            places = column.rows.tobytes()
+            if places not in axes:
+                axes[places] = (
+                    tuple(map(self._steps.__getitem__, column.rows)),
+                    tuple(map(self._times.__getitem__, column.rows)),
+                )
+            steps, times = axes[places]
+            found.append(Series(column.name, steps, tuple(column.values), times))
+        self._by_key.clear()
         return tuple(found)
 
 
@@ -226,36 +310,80 @@ class LatestValues:
     def __init__(self) -> None:
         self._names: dict[bytes, tuple[str, ...]] = {}
         self._values: dict[tuple[str, ...], bytes] = {}
+        self.malformed = 0
+        """Records that could not be decoded and were left out."""
+        self._waiting: list[bytes] = []
+        """Records that are looked at later, from the last one back: most say nothing new then."""
 
-    def add(self, record: bytes, begin: int, end: int) -> None:
-        """Take one `summary` message: 1 update (repeated), 2 remove (repeated).
+    def add_usual(self, record: bytes) -> bool:
+        """Take a whole record if it begins as a summary update does; say whether it was taken."""
+        if _SUMMARY.match(record) is None:
+            return False
+        self._wait(record)
+        return True
 
-        Raises:
-            WireError: the message cannot be decoded.
+    def add(self, message: bytes) -> None:
+        """Take one `summary` message that stood in a record of another form."""
+        self._wait(b"\x1a" + _encoded_length(len(message)) + message)
 
-        """
-        position = begin
-        while position < end:
-            tag, position = varint(record, position)
-            if tag & 7 != 2:
+    def _wait(self, record: bytes) -> None:
+        self._waiting.append(record)
+        if len(self._waiting) >= _MAX_WAITING:
+            self._settle()
+
+    def _decode(self, message: bytes) -> None:
+        """Take one `summary` message: 1 update (repeated), 2 remove (repeated)."""
+        for number, part in fields(message):
+            if not isinstance(part, bytes):
                 raise WireError("a summary record with other fields than messages")
-            length, position = varint(record, position)
-            stop = position + length
-            if stop > end:
-                raise WireError("a field is cut off")
-            if tag == 0x0A or tag == 0x12:
-                key, value = key_and_value(record, position, stop)
-                name = self._names.get(key)
-                if name is None:
-                    name = self._names[key] = tuple(key_path(key))
-                if tag == 0x0A:
-                    self._values[name] = value
-                else:
-                    self._values.pop(name, None)
-            position = stop
+            key, value = key_and_value(part, 0, len(part))
+            name = self._name(key)
+            if number == 1:
+                self._values[name] = value
+            elif number == 2:
+                self._values.pop(name, None)
+
+    def _name(self, key: bytes) -> tuple[str, ...]:
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = tuple(key_path(key))
+        return name
+
+    def _settle(self) -> None:
+        """Take the waiting records, each run of usual ones from its end."""
+        waiting, self._waiting = self._waiting, []
+        newest: dict[bytes, bytes] = {}
+        known = _NOTHING
+        unusual: list[tuple[bytes, dict[bytes, bytes]]] = []
+        for record in reversed(waiting):
+            if known.fullmatch(record):
+                continue
+            shape = _UPDATE.fullmatch(record)
+            if shape is None:
+                unusual.append((record, newest))
+                newest, known = {}, _NOTHING
+                continue
+            for key, value in _NESTED_ITEM.findall(record, shape.start(1), shape.end(1)):
+                newest.setdefault(key, value)
+            if len(newest) <= _MAX_KNOWN:
+                known = _update_of(newest)
+        self._take(newest)
+        for record, newer in reversed(unusual):
+            try:
+                for number, part in fields(record):
+                    if number == _SUMMARY_FIELD and isinstance(part, bytes):
+                        self._decode(part)
+            except WireError:
+                self.malformed += 1
+            self._take(newer)
+
+    def _take(self, items: dict[bytes, bytes]) -> None:
+        for key, value in items.items():
+            self._values[self._name(key)] = value
 
     def summary(self) -> dict[str, Plain]:
         """Return the summary as `wandb-summary.json` would hold it: numbers and objects only."""
+        self._settle()
         document: dict[str, Plain] = {}
         for path, value in self._values.items():
             number = number_of(value)

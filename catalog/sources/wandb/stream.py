@@ -6,8 +6,9 @@ of `wandb_internal.proto` (Apache-2.0, in every wandb release), unchanged from 0
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import (
@@ -16,6 +17,7 @@ from catalog.sources.facts import (
     Item,
     Listing,
     Mention,
+    MetricDefinition,
     Moment,
     Plain,
     Problem,
@@ -39,18 +41,30 @@ from catalog.sources.wandb.summary_file import numbers, progress_fields
 from catalog.sources.wandb.values import as_logged, prefer_resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 1
+VERSION = 2
 
 # Numbers of the fields of `Record` that are read.
-_HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _OUTPUT = 2, 3, 5, 8, 11, 13
+_HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
 _RUN, _EXIT, _USED_ARTIFACT, _ENVIRONMENT = 17, 18, 25, 26
 
+_GOALS: dict[int, Literal["min", "max"]] = {1: "min", 2: "max"}
+_SUMMARIES = {
+    1: "min",
+    2: "max",
+    3: "mean",
+    4: "best",
+    5: "last",
+    6: "none",
+    7: "copy",
+    8: "first",
+}
+_MAX_DEFINITIONS = 1_000
 _MAX_FILES = 20_000
 """Files of artifacts that are kept as mentions."""
 
@@ -96,13 +110,16 @@ class _Content:
         self._log = LogScan()
         self._fields: dict[tuple[str, int], RunField] = {}
         self._mentions: dict[Mention, None] = {}
+        self._definitions: dict[str, MetricDefinition] = {}
+        self._globs: dict[str, MetricDefinition] = {}
         self._malformed = 0
         self._redacted: dict[str, None] = {}
 
     def take(self, record: bytes) -> None:
         """Take one record; one that cannot be decoded is counted and left out."""
         try:
-            self._take(record)
+            if not (self._history.add_usual(record) or self._summary.add_usual(record)):
+                self._take(record)
         except WireError:
             self._malformed += 1
 
@@ -128,7 +145,7 @@ class _Content:
         if kind == _HISTORY:
             self._history.add(record, begin, end)
         elif kind == _SUMMARY:
-            self._summary.add(record, begin, end)
+            self._summary.add(record[begin:end])
         elif kind == _OUTPUT:
             for line in Message(record[begin:end]).all_bytes(3):
                 self._log.feed(line)
@@ -189,6 +206,33 @@ class _Content:
             self._mention("artifact-file", entry.text(1))
             self._mention("artifact-digest", entry.text(2))
 
+    def _metric(self, metric: Message) -> None:
+        """Take a metric definition: of one name, or of all that begin as a glob does (`val/*`)."""
+        name, glob = metric.text(1), metric.text(2)
+        wanted = metric.message(7)
+        definition = MetricDefinition(
+            name=name or glob,
+            step_metric=metric.text(4) or None,
+            goal=_GOALS.get(metric.integer(8)),
+            summary=",".join(text for number, text in _SUMMARIES.items() if number in wanted)
+            or None,
+        )
+        into = self._definitions if name else self._globs
+        says_nothing = definition == MetricDefinition(definition.name)
+        if definition.name and not says_nothing and len(into) < _MAX_DEFINITIONS:
+            into[definition.name] = definition
+
+    def _defined(self, names: Iterable[str]) -> Iterator[MetricDefinition]:
+        """Yield the definitions; a glob's for each of the names that it is the first to fit."""
+        yield from self._definitions.values()
+        prefixes = {glob.removesuffix("*"): one for glob, one in self._globs.items()}
+        for name in names:
+            if name not in self._definitions:
+                for prefix, one in prefixes.items():
+                    if name.startswith(prefix):
+                        yield replace(one, name=name)
+                        break
+
     def _used_artifact(self, used: Message) -> None:
         self._mention("artifact-used", used.text(3) or used.text(1))
 
@@ -217,6 +261,7 @@ class _Content:
         _RUN: _run,
         _CONFIG: _update_config,
         _ARTIFACT: _artifact,
+        _METRIC: _metric,
         _TELEMETRY: _telemetry,
         _EXIT: _exit,
         _USED_ARTIFACT: _used_artifact,
@@ -227,6 +272,7 @@ class _Content:
         """Return everything as facts; the content is used up."""
         self._log.finish()
         summary = self._summary.summary()
+        self._malformed += self._summary.malformed
         self._set(progress_fields(summary, ranks.STREAM + 1))
         if self._history.last_timestamp is not None:
             moment = moment_of_epoch(self._history.last_timestamp)
@@ -256,14 +302,18 @@ class _Content:
                 )
             )
         unresolved = unresolved_keys(config)
+        series = self._history.series()
+        summaries = tuple(Summary(*pair) for pair in numbers(summary))
+        names = dict.fromkeys([one.name for one in series] + [one.name for one in summaries])
         return Facts(
             run_directory=place,
             fields=tuple(self._fields.values()),
             configs=(
                 (Config("wandb-stream", config, ranks.CONFIG_STREAM, unresolved),) if config else ()
             ),
-            series=self._history.series(),
-            summaries=tuple(Summary(*pair) for pair in numbers(summary)),
+            series=series,
+            summaries=summaries,
+            definitions=tuple(self._defined(names)),
             mentions=(*self._mentions, *self._log.mentions()),
             problems=tuple(problems),
         )

@@ -1,0 +1,1 @@
+"""What is measured, and the trees and catalogs that it is measured on."""

@@ -1,0 +1,44 @@
+"""`catalog diff`: what two checkpoints, or some runs, do not have in common."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from catalog.cli.conversion import Command
+from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
+from catalog.cli.output import print_rows
+
+app = new_app()
+
+_SIDE = "A checkpoint on disk, or one of the catalog by a part of its path; or a run."
+
+
+@app.command(cls=Command)
+def diff(
+    left: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    right: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Further runs.", show_default=False),
+    ] = None,
+    fail_if_any: Annotated[
+        bool, typer.Option("--fail-if-any", help="Exit with 1 if anything differs.")
+    ] = False,
+    form: FormatOption = Format.TABLE,
+    db: DbOption = None,
+    settings: SetOption = None,
+) -> None:
+    """Show what differs between two checkpoints, or between runs.
+
+    Of checkpoints facts, hyper-parameters and tensors are compared, of runs facts, configs and
+    final metrics; only differing keys are printed. The database is needed only for what is not
+    on disk.
+    """
+    rows = open_catalog(db, settings).diff(left, right, *(more or ()))
+    if form is Format.TABLE and not rows.rows:
+        sys.stderr.write("Nothing differs.\n")
+        return
+    print_rows(rows, form)
+    if fail_if_any and rows.rows:
+        raise typer.Exit(1)

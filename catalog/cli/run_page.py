@@ -1,0 +1,137 @@
+"""A run as a page that can be read in seconds."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from catalog.query.values import counted, shown, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from catalog.query.run import Record, RunPage
+
+_UNCUT = 100_000
+_FEW = 12
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def draw(page: RunPage) -> None:
+    """Print a run to stdout; lines are cut nowhere, and folded only on a terminal."""
+    run = page.run
+    name = "/".join(filter(None, (run["entity"], run["project"], run["run"])))
+    tree = Tree(Text(visible(f"{name}  {run['display_name'] or ''}".strip()), style="bold"))
+    _line(tree, "state", run["state"], run["state_basis"])
+    _line(tree, "start", shown("at", run["started_at"]), _zone(run))
+    _line(tree, "end", shown("at", run["ended_at"]), run["ended_basis"])
+    _line(tree, "where", " ".join(filter(None, (run["host"], run["program"]))), run["arguments"])
+    _line(tree, "git", run["git_commit"], run["git_remote"])
+    versions = [
+        run["tracker_version"] and f"{run['tracker']} {run['tracker_version']}",
+        run["python_version"] and f"Python {run['python_version']}",
+    ]
+    packages = json.loads(run["packages"] or "{}")
+    installed = ", ".join(f"{name} {version}" for name, version in packages.items())
+    _line(tree, "with", ", ".join(filter(None, versions)), installed)
+    for row in page.directories:
+        _line(tree, "in", f"{row['path']}  {row['tracker']}", row["join_detail"])
+    for row in page.configs[:1]:
+        _line(tree, "config", f"{row['file']}  {row['kind']}", None)
+    _add_differences(tree, page)
+    _add_curves(tree, page)
+    _add_checkpoints(tree, page.checkpoints)
+    terminal = sys.stdout.isatty()
+    Console(highlight=False, width=None if terminal else _UNCUT).print(tree)
+
+
+def _zone(run: Record) -> str | None:
+    if not run["started_zone"]:
+        return None
+    return f"local time {run['started_zone']}"
+
+
+def _add_differences(tree: Tree, page: RunPage) -> None:
+    if not page.siblings:
+        return
+    title = f"differs from {counted(page.siblings, 'run')} beside it"
+    if not page.differences:
+        _line(tree, title, "in nothing", None)
+        return
+    branch = tree.add(Text(title))
+    for row in page.differences[:_FEW]:
+        mine = "absent" if row["value"] is None else row["value"]
+        usual = "absent" if row["others"] is None else row["others"]
+        _line(branch, row["key"], mine, f"{row['share']} of {page.siblings} have {usual}")
+    if len(page.differences) > _FEW:
+        branch.add(Text(f"and {len(page.differences) - _FEW} more (--format json)", style="dim"))
+
+
+def _add_curves(tree: Tree, page: RunPage) -> None:
+    if not page.metrics:
+        return
+    branch = tree.add(Text("metrics"))
+    drawn = {curve["metric"]: sparkline(curve["values"]) for curve in page.curves}
+    seen: set[str] = set()
+    for row in sorted(page.metrics, key=lambda row: row["metric"] not in drawn):
+        if row["metric"] in seen or len(seen) >= _FEW:
+            continue
+        seen.add(row["metric"])
+        value = row["summary"] if row["summary"] is not None else row["final"]
+        said = row["special"] or shown("value", value)
+        extremes = None
+        if row["points"] and row["lowest"] is not None:
+            low, high = shown("value", row["lowest"]), shown("value", row["highest"])
+            extremes = f"{low} to {high} over {counted(row['points'], 'point')}"
+        _line(branch, row["metric"], f"{said}  {drawn.get(row['metric'], '')}".strip(), extremes)
+    left = len({row["metric"] for row in page.metrics} - seen)
+    if left:
+        branch.add(Text(f"and {left} more (catalog query metrics)", style="dim"))
+
+
+def _add_checkpoints(tree: Tree, checkpoints: list[Record]) -> None:
+    if not checkpoints:
+        return
+    branch = tree.add(Text(counted(len(checkpoints), "checkpoint")))
+    for row in checkpoints[:_FEW]:
+        said = [f"epoch {row['epoch']}"] if row["epoch"] is not None else []
+        if row["own_score"] is not None:
+            said.append(f"score {shown('score', row['own_score'])}")
+        _line(branch, row["state"] or "", row["path"], ", ".join(said))
+    if len(checkpoints) > _FEW:
+        branch.add(Text(f"and {len(checkpoints) - _FEW} more", style="dim"))
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Return one bar a value, from the least to the greatest; a blank for what is not finite."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    # Halves first: the span of two doubles may be more than a double holds.
+    span = high / 2 - low / 2
+    bars = []
+    for value in values:
+        if value is None or not math.isfinite(value):
+            bars.append(" ")
+        else:
+            share = (value / 2 - low / 2) / span if span else 0.0
+            bars.append(_BARS[min(int(share * len(_BARS)), len(_BARS) - 1)])
+    return "".join(bars)
+
+
+def _line(tree: Tree, label: str, text: Any, dim: str | None) -> None:
+    if not text and not dim:
+        return
+    line = Text()
+    line.append(f"{visible(label)}  ", style="dim")
+    line.append(visible(str(text or "")))
+    if dim:
+        line.append(f"  {visible(dim)}", style="dim")
+    tree.add(line)

@@ -1,0 +1,106 @@
+"""SHA-256 of checkpoint files, taken only when asked for and kept while a file is unchanged.
+
+It is the one part of an ingest that reads checkpoints whole. A directory has no such sum, and a
+symbolic link has that of its target, which is a file of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from catalog.ingest.store import table_of
+from catalog.schema.engine import writing
+from catalog.schema.tables import Checkpoint, File, Root
+from catalog.sources.paths import open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from catalog.ingest.pipeline import Progress
+    from catalog.schema.location import Location
+
+_BLOCK = 1024 * 1024
+_BATCH = 20
+"""Files hashed between two transactions: what was done is kept if somebody stops it."""
+
+
+def hash_checkpoints(
+    engine: Engine, location: Location, folders: Sequence[Path], host: str, progress: Progress
+) -> int:
+    """Hash the checkpoints below folders that have no sum yet; return how many were.
+
+    A file that cannot be read, or that changed since the ingest read it, gets none.
+
+    Args:
+        engine: of a catalog at the newest schema.
+        location: where that is, for messages.
+        folders: absolute paths.
+        host: name of this machine, for a file of another one is not at hand.
+        progress: called with (stage, done, total).
+    """
+    due = _due(engine, folders, host)
+    progress("hash", 0, len(due))
+    hashed = 0
+    known: dict[tuple[int, int, int], str | None] = {}
+    table = table_of(File)
+    for start in range(0, len(due), _BATCH):
+        sums = {}
+        batch = due[start : start + _BATCH]
+        for done, (number, path, size, mtime_ns, inode) in enumerate(batch, start + 1):
+            # Hard links share an inode: what they name is read once.
+            same = (inode, size, mtime_ns)
+            if same not in known:
+                known[same] = _sha256(path, size, mtime_ns)
+            found = known[same]
+            if found is not None:
+                sums[number] = found
+            progress("hash", done, len(due))
+        with writing(engine, location) as connection:
+            for number, value in sums.items():
+                connection.execute(update(table).where(table.c.id == number).values(sha256=value))
+        hashed += len(sums)
+    return hashed
+
+
+def _due(
+    engine: Engine, folders: Sequence[Path], host: str
+) -> list[tuple[int, Path, int, int, int]]:
+    file, root, checkpoint = table_of(File), table_of(Root), table_of(Checkpoint)
+    query = (
+        select(file.c.id, root.c.path, file.c.path, file.c.size, file.c.mtime_ns, file.c.inode)
+        .join(root, root.c.id == file.c.root_id)
+        .join(checkpoint, checkpoint.c.id == file.c.id)
+        .where(
+            file.c.state == "present",
+            file.c.sha256.is_(None),
+            file.c.is_link.is_(False),
+            file.c.inode != 0,  # a directory checkpoint has none
+            root.c.host == host,
+        )
+        .order_by(root.c.path, file.c.path)
+    )
+    with engine.connect() as connection:
+        rows = [
+            (int(number), Path(top, path), int(size), int(mtime_ns), int(inode))
+            for number, top, path, size, mtime_ns, inode in connection.execute(query)
+        ]
+    return [row for row in rows if any(row[1].is_relative_to(folder) for folder in folders)]
+
+
+def _sha256(path: Path, size: int, mtime_ns: int) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with open_regular(path) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+            status = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return digest.hexdigest() if (status.st_size, status.st_mtime_ns) == (size, mtime_ns) else None

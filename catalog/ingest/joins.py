@@ -1,0 +1,338 @@
+"""One training that several tools recorded is one run: which folders tell of the same one.
+
+A W&B run may lie in a Hydra job's folder, with TensorBoard files beside it and a Lightning
+`version_N`. Folders are joined by what they hold, never by clocks alone, and only where the
+evidence points at one run and from that run at one folder; everything else stays a run of its
+own tracker. The evidence, from the strongest:
+
+- `inside-job`: the folder lies in the output folder that Hydra made for one job;
+- `job-named`: the run's config names the output folder as Hydra wrote it down;
+- `same-log`: the job's log and the run's output share lines with millisecond stamps;
+- `same-command`: the job's overrides are the run's arguments, and the run started next;
+- `same-metrics`: the same metric runs between the same extremes, to all digits of 32 bits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import func, select
+
+from catalog.ingest.store import chunks, table_of
+from catalog.schema.tables import (
+    ConfigValue,
+    Mention,
+    MetricName,
+    MetricSeries,
+    RunConfig,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sqlalchemy import Connection
+
+    from catalog.ingest.runs import Folder
+
+_JOB, _TRACKED = "hydra", "wandb"
+_WITHIN = timedelta(seconds=120)
+"""How long after its job's start a tracked run starts, where only the command ties them."""
+_SHARED_LINES = 2
+_OUTPUT_KEYS = ("output_dir", "paths.output_dir", "path.output_dir", "hydra.runtime.output_dir")
+_COUNTERS = re.compile(r"epoch|step|(?:^|[/_.-])lr(?:$|[/_.-])|learning_rate")
+"""Metrics that are alike in all runs of a project."""
+_HUGGINGFACE = re.compile(r"(eval|test)_(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """That a folder tells of a run of another tracker, and how that is known."""
+
+    identity: str
+    kind: str
+    detail: str
+
+
+class _Pair(NamedTuple):
+    job: Folder
+    run: Folder
+    detail: str
+
+
+def join_folders(
+    connection: Connection, folders: Iterable[Folder], identities: Mapping[int, str]
+) -> dict[int, Join]:
+    """Return the joins of folders, by the folder's number.
+
+    Args:
+        connection: to a catalog with all rows of the folders.
+        folders: all of them, with their times told.
+        identities: of each folder that is a run of its own tracker.
+
+    """
+    free = [one for one in folders if one.id in identities and not one.kept_apart]
+    jobs = [one for one in free if one.tracker == _JOB]
+    runs = [one for one in free if one.tracker == _TRACKED and not one.copy_of_latest]
+    others = [one for one in free if one.tracker not in {_JOB, _TRACKED}]
+    joins = _jobs_to_runs(connection, jobs, runs, identities)
+    if not others:
+        return _settled(joins, {one.id: identities[one.id] for one in free})
+    holders = _Holders(jobs)
+    series = _Extremes(connection, identities)
+    series.join(others, runs, joins)
+    _insides_to_jobs(others, holders, identities, joins)
+    left = [one for one in others if one.tracker == "tensorboard" and one.id not in joins]
+    series.join(left, [one for one in others if one.tracker != "tensorboard"], joins)
+    return _settled(joins, {one.id: identities[one.id] for one in free})
+
+
+def _jobs_to_runs(
+    connection: Connection,
+    jobs: list[Folder],
+    runs: list[Folder],
+    identities: Mapping[int, str],
+) -> dict[int, Join]:
+    joins: dict[int, Join] = {}
+    undecided: set[int] = set()
+    for kind, find in (
+        ("inside-job", _inside),
+        ("job-named", _named),
+        ("same-log", _same_log),
+        ("same-command", _same_command),
+    ):
+        left = [job for job in jobs if job.id not in joins and job.id not in undecided]
+        by_job: dict[int, list[_Pair]] = defaultdict(list)
+        by_run: dict[int, set[int]] = defaultdict(set)
+        for pair in find(connection, left, runs):
+            by_job[pair.job.id].append(pair)
+            by_run[pair.run.id].add(pair.job.id)
+        for job, found in by_job.items():
+            wanted = {identities[pair.run.id] for pair in found}
+            if len(wanted) == 1 and all(len(by_run[pair.run.id]) == 1 for pair in found):
+                joins[job] = Join(wanted.pop(), kind, found[0].detail)
+            else:
+                undecided.add(job)
+    return joins
+
+
+class _Holders:
+    """Finds the job folder that a folder lies in."""
+
+    def __init__(self, jobs: Iterable[Folder]) -> None:
+        # `.hydra` in a project's own folder describes its last job and holds all others as well.
+        self._jobs = {(job.root_id, job.path): job for job in jobs if job.stamp or job.path != "."}
+
+    def of(self, folder: Folder) -> Folder | None:
+        """Return the innermost job folder around a folder, if there is one."""
+        path = folder.path
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            if (folder.root_id, path) in self._jobs:
+                return self._jobs[folder.root_id, path]
+        return None
+
+
+def _inside(_: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
+    holders = _Holders(jobs)
+    for run in runs:
+        job = holders.of(run)
+        if job is not None and job.stamp:
+            yield _Pair(job, run, f"{run.path} lies in the job's output folder.")
+
+
+def _named(connection: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
+    by_output: dict[str, list[Folder]] = defaultdict(list)
+    for job in jobs:
+        if output := job.value("output_dir"):
+            by_output[output.rstrip("/")].append(job)
+    by_number = {run.id: run for run in runs}
+    values, configs = table_of(ConfigValue), table_of(RunConfig)
+    for number, key, text in connection.execute(
+        select(configs.c.run_directory_id, values.c.key, values.c.text)
+        .join(values, values.c.config_id == configs.c.config_id)
+        .where(values.c.key.in_(_OUTPUT_KEYS), values.c.type == "str")
+        .distinct()
+    ):
+        for job in by_output.get(str(text).rstrip("/"), ()):
+            if number in by_number:
+                yield _Pair(job, by_number[number], f"The run's config has {key} = {text}.")
+
+
+def _same_log(connection: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
+    by_number = {one.id: one for one in (*jobs, *runs)}
+    ours, theirs = table_of(Mention).alias(), table_of(Mention).alias()
+    for part in chunks([job.id for job in jobs]):
+        for job, run, lines in connection.execute(
+            select(
+                ours.c.run_directory_id,
+                theirs.c.run_directory_id,
+                func.count(ours.c.text.distinct()),
+            )
+            .join(theirs, (theirs.c.role == ours.c.role) & (theirs.c.text == ours.c.text))
+            .where(
+                ours.c.role == "log-line",
+                ours.c.run_directory_id.in_(part),
+                theirs.c.run_directory_id != ours.c.run_directory_id,
+            )
+            .group_by(ours.c.run_directory_id, theirs.c.run_directory_id)
+        ):
+            other = by_number.get(run)
+            if lines >= _SHARED_LINES and other is not None and other.tracker == _TRACKED:
+                detail = f"The job's log and the run's output share {lines} stamped lines."
+                yield _Pair(by_number[job], other, detail)
+
+
+def _same_command(_: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
+    by_command: dict[tuple[int, tuple[str, ...]], list[Folder]] = defaultdict(list)
+    for job in jobs:
+        if job.stamp and (command := _words(job.value("overrides"))):
+            by_command[job.root_id, command].append(job)
+    for run in runs:
+        command = _words(run.value("args"))
+        if not (run.stamp and command and not run.stamp_in_utc):
+            continue
+        for job in by_command.get((run.root_id, command), ()):
+            # Both stamps are the local time of one machine.
+            late = datetime.fromisoformat(run.stamp) - datetime.fromisoformat(str(job.stamp))
+            if timedelta(0) <= late <= _WITHIN:
+                detail = (
+                    f"The run has the job's command, {' '.join(command)}, and started "
+                    f"{late.total_seconds():.0f} s after it."
+                )
+                yield _Pair(job, run, detail)
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    try:
+        words = json.loads(text) if text else []
+    except ValueError:
+        return ()
+    return tuple(map(str, words)) if isinstance(words, list) else ()
+
+
+def _insides_to_jobs(
+    others: list[Folder],
+    holders: _Holders,
+    identities: Mapping[int, str],
+    joins: dict[int, Join],
+) -> None:
+    """Join what other tools wrote into a job's folder, where it is the only one of its tool."""
+    inside: dict[tuple[int, str], list[Folder]] = defaultdict(list)
+    by_number: dict[int, Folder] = {}
+    for folder in others:
+        job = holders.of(folder)
+        if job is not None:
+            inside[job.id, folder.tracker].append(folder)
+            by_number[job.id] = job
+    for (number, _), found in inside.items():
+        if len({identities[folder.id] for folder in found}) > 1:
+            continue
+        job = by_number[number]
+        for folder in found:
+            if folder.id in joins:
+                # What ties it to a run ties the job that it lies in.
+                known = joins[folder.id]
+                detail = f"{folder.path} lies in it. {known.detail}"
+                joins.setdefault(number, Join(known.identity, known.kind, detail))
+            else:
+                detail = f"It lies in the output folder {job.path} of one job."
+                joins[folder.id] = Join(identities[number], "inside-job", detail)
+
+
+class _Extremes:
+    """Metric histories by name and extremes."""
+
+    def __init__(self, connection: Connection, identities: Mapping[int, str]) -> None:
+        self._identities = identities
+        self._keys: dict[int, set[tuple[str, float, float]]] = defaultdict(set)
+        series, names = table_of(MetricSeries), table_of(MetricName)
+        for number, name, lowest, highest in connection.execute(
+            select(series.c.run_directory_id, names.c.name, series.c.lowest, series.c.highest)
+            .join(names, names.c.id == series.c.metric_name_id)
+            .where(series.c.point_count > 2, series.c.lowest < series.c.highest)
+        ):
+            if not _COUNTERS.search(name):
+                key = (_common_name(name), _float32(lowest), _float32(highest))
+                self._keys[int(number)].add(key)
+
+    def join(self, folders: list[Folder], runs: list[Folder], joins: dict[int, Join]) -> None:
+        """Join folders to the one run that recorded the same, if that run fits no other folder."""
+        recorded: dict[tuple[str, float, float], set[int]] = defaultdict(set)
+        by_number = {run.id: run for run in runs}
+        for run in runs:
+            for key in self._keys.get(run.id, ()):
+                recorded[key].add(run.id)
+        told: dict[tuple[str, tuple[str, float, float]], set[str]] = defaultdict(set)
+        for folder in folders:
+            for key in self._keys.get(folder.id, ()):
+                told[folder.tracker, key].add(self._identities[folder.id])
+        for folder in folders:
+            fits: dict[str, list[str]] = defaultdict(list)
+            target = None
+            for key in sorted(self._keys.get(folder.id, ())):
+                found = {
+                    self._identities[number]
+                    for number in recorded.get(key, ())
+                    if _overlap(folder, by_number[number])
+                }
+                for identity in found:
+                    fits[identity].append(key[0] if len(told[folder.tracker, key]) == 1 else "")
+            if len(fits) == 1:
+                ((target, names),) = fits.items()
+            if target is not None and all(names):
+                shown = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+                detail = f"Its {shown} ran between the same extremes, to all digits."
+                joins[folder.id] = Join(target, "same-metrics", detail)
+
+
+def _common_name(name: str) -> str:
+    """Return a metric's name as the Trainer's callbacks log it: `eval_loss` is `eval/loss`."""
+    match = _HUGGINGFACE.fullmatch(name)
+    if match:
+        return f"{match[1]}/{match[2]}"
+    return name if "/" in name else f"train/{name}"
+
+
+def _float32(value: float) -> float:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        return value
+
+
+def _overlap(one: Folder, other: Folder) -> bool:
+    """Say whether two folders can tell of one time, as far as their times are known."""
+    return not (
+        (one.started_at and other.ended_at and _later(one.started_at, other.ended_at))
+        or (other.started_at and one.ended_at and _later(other.started_at, one.ended_at))
+    )
+
+
+def _later(start: str, end: str) -> bool:
+    return datetime.fromisoformat(start) > datetime.fromisoformat(end) + _WITHIN
+
+
+def _settled(joins: dict[int, Join], identities: Mapping[int, str]) -> dict[int, Join]:
+    """Let all folders of one run follow the join of any, and follow joins to a run that stands."""
+    targets: dict[str, dict[str, Join]] = defaultdict(dict)
+    for number, join in joins.items():
+        targets[identities[number]].setdefault(join.identity, join)
+    moved = {own: next(iter(found.values())) for own, found in targets.items() if len(found) == 1}
+    settled = {}
+    for number, own in identities.items():
+        first = joins.get(number) or moved.get(own)
+        if first is None:
+            continue
+        identity, seen = first.identity, {own}
+        while identity in moved and identity not in seen:
+            seen.add(identity)
+            identity = moved[identity].identity
+        if identity != own:
+            settled[number] = Join(identity, first.kind, first.detail)
+    return settled

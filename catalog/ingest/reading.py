@@ -1,0 +1,107 @@
+"""Read items, here or in worker processes, and bring what they say into the form that is written.
+
+Sums and canonical texts are made where a file is read, and a list of tensors travels as one
+text: sending ten thousand small objects to another process takes longer than making them.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from catalog.ingest.canonical import canonical, digest
+from catalog.sources import registry
+from catalog.sources.facts import Facts, Item, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from catalog.sources.facts import Plain
+
+log = logging.getLogger(__name__)
+
+
+class Document(NamedTuple):
+    """A content with the name that it is stored once under."""
+
+    sha256: str
+    text: str
+    """Canonical JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one item says, and which version of its reader heard it."""
+
+    facts: Facts
+    """Without the tensors of a checkpoint: they are in `architecture`."""
+    reader_version: int
+    failed: bool = False
+    """The file could not be read: what it said before stands, and the next ingest tries again."""
+    architecture: Document | None = None
+    """[name, dtype, shape, shares] of each tensor."""
+    hyper_parameters: Document | None = None
+    configs: tuple[tuple[Document, ...], ...] = ()
+    """Of the facts and then of each of their parts: the documents of their configs, in order."""
+
+
+def read_items(root: Path, items: Sequence[Item]) -> list[Reading]:
+    """Read some items below `root`; it never raises for what a file holds."""
+    return [read_item(root, item) for item in items]
+
+
+def read_item(root: Path, item: Item) -> Reading:
+    """Read one item; what goes wrong becomes a problem in its facts."""
+    version = registry.readers()[item.reader].VERSION
+    try:
+        return _prepared(registry.read(root, item), version)
+    except OSError as error:
+        problem = Problem(
+            "unreadable-file",
+            f"The file cannot be read ({error.strerror or type(error).__name__}); "
+            "check its permissions and its disk, then ingest again.",
+        )
+    except Exception as error:
+        log.debug("reader %s failed on %s", item.reader, item.path, exc_info=True)
+        problem = Problem(
+            "reader-failed",
+            f"The reader {item.reader} failed on this file ({type(error).__name__}: {error}). "
+            "This is a fault of catalog: please report it with the file.",
+        )
+    return failed(problem, version)
+
+
+def failed(problem: Problem, version: int) -> Reading:
+    """Return the reading of a file that told nothing but a problem."""
+    return Reading(Facts(problems=(problem,)), version, failed=True)
+
+
+def _prepared(facts: Facts, version: int) -> Reading:
+    architecture = hyper_parameters = None
+    checkpoint = facts.checkpoint
+    if checkpoint is not None:
+        if checkpoint.hyper_parameters:
+            hyper_parameters = _document(checkpoint.hyper_parameters)
+        if checkpoint.tensors:
+            architecture = _document(
+                [[one.name, one.dtype, list(one.shape), one.shares] for one in checkpoint.tensors]
+            )
+            facts = replace(facts, checkpoint=replace(checkpoint, tensors=()))
+    configs = tuple(
+        tuple(_document(config.document) for config in part.configs)
+        for part in (facts, *facts.parts)
+    )
+    return Reading(
+        facts,
+        version,
+        architecture=architecture,
+        hyper_parameters=hyper_parameters,
+        configs=configs,
+    )
+
+
+def _document(content: Plain) -> Document:
+    text = canonical(content)
+    return Document(digest(text), text)

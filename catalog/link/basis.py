@@ -1,0 +1,136 @@
+"""What a checkpoint's verdict rests on, as one digest: where it is unchanged, so is the verdict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from catalog import __version__
+from catalog.ingest.store import Store, chunks, table_of
+from catalog.link.evidence.paths import own_project, project_tails
+from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from catalog.link.decisions import Decision
+    from catalog.link.evidence.context import Context
+    from catalog.link.subjects import RunFolder, Subject
+
+
+class Bases:
+    """Digests of the inputs of weighing, made from rows that are in memory anyway."""
+
+    def __init__(
+        self, connection: Connection, folders: Iterable[RunFolder], context: Context
+    ) -> None:
+        self._context = context
+        metrics = _metrics(connection)
+        tokens: dict[int, list[str]] = defaultdict(list)
+        self._folders: dict[int, str] = {}
+        for folder in folders:
+            token = _digest(folder, metrics.get(folder.id))
+            self._folders[folder.id] = token
+            if folder.run_id is not None:
+                tokens[folder.run_id].append(token)
+        self._runs = {number: _digest(parts) for number, parts in tokens.items()}
+
+    def of(
+        self,
+        subject: Subject,
+        candidates: Sequence[RunFolder],
+        decisions: Sequence[Decision],
+        copies: Sequence[int],
+    ) -> str:
+        """Return the digest of everything that the verdict on a checkpoint is made from.
+
+        Args:
+            subject: the checkpoint.
+            candidates: the run folders that are weighed.
+            decisions: a person's word.
+            copies: the files that have its weights and remember its places.
+        """
+        places = self._context.places
+        job = subject.job
+        tails = project_tails(subject)
+        return _digest(
+            __version__,
+            self._context.settings.link_tolerance,
+            subject.token,
+            [self._folders.get(folder.id) for folder in subject.folders],
+            [(self._runs[folder.run_id or 0], folder.id) for folder in candidates],
+            [(other.path, other.main_score) for other in places.rivals(subject)],
+            [self._around(subject, folder, tails) for folder in candidates],
+            own_project(subject, self._context),
+            sorted(places.went_on_from(subject)),
+            job is not None and places.is_shared(job),
+            list(decisions),
+            list(copies),
+        )
+
+    def _around(
+        self, subject: Subject, folder: RunFolder, tails: Sequence[str]
+    ) -> tuple[object, ...]:
+        places = self._context.places
+        twin = places.twin(subject, folder)
+        return (
+            twin and twin.path,
+            places.twin_job(subject, folder),
+            places.between(subject, folder),
+            places.is_project(folder),
+            [
+                sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
+                for tail in tails
+            ],
+            sorted(places.folders_of(folder.run_id or 0)),
+        )
+
+
+def stored(connection: Connection) -> dict[int, str]:
+    """Return the digests of the last judging, by checkpoint."""
+    table = table_of(LinkBasis)
+    return {
+        int(number): digest
+        for number, digest in connection.execute(select(table.c.checkpoint_id, table.c.sha256))
+    }
+
+
+def write_bases(connection: Connection, before: Mapping[int, str], now: Mapping[int, str]) -> None:
+    """Keep the digests that changed."""
+    store = Store(connection)
+    changed = [number for number, digest in now.items() if before.get(number) != digest]
+    for part in chunks([number for number in changed if number in before]):
+        store.delete(LinkBasis, "checkpoint_id", part)
+    for number in changed:
+        store.add(LinkBasis, {"checkpoint_id": number, "sha256": now[number]})
+    store.flush()
+
+
+def _metrics(connection: Connection) -> dict[int, list[object]]:
+    """Return, by run directory, what changes whenever any of its metrics does."""
+    files = table_of(File)
+    found: dict[int, list[object]] = defaultdict(list)
+    for model in (MetricSeries, MetricSummary):
+        table = table_of(model)
+        for number, *rest in connection.execute(
+            select(
+                table.c.run_directory_id,
+                func.count(),
+                func.min(table.c.id),
+                func.max(table.c.id),
+                func.max(files.c.read_ingest_id),
+            )
+            .join(files, files.c.id == table.c.file_id)
+            .group_by(table.c.run_directory_id)
+        ):
+            found[int(number)].append(tuple(rest))
+    return found
+
+
+def _digest(*parts: object) -> str:
+    return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()

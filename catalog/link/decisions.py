@@ -1,0 +1,161 @@
+"""A person's word on a checkpoint and a run: kept for ever, and stronger than all evidence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import delete, insert, select
+
+from catalog.errors import NotFound, UsageError
+from catalog.ingest.store import table_of
+from catalog.link.evidence.observation import CERTAIN, Observation
+from catalog.link.moves import known_moves
+from catalog.link.verdict import Judged
+from catalog.schema.tables import LinkDecision, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from catalog.link.subjects import RunFolder
+
+
+class Decision(NamedTuple):
+    """What a person said of a run."""
+
+    run_id: int
+    decision: str
+    reason: str
+    decided_at: str
+
+    @property
+    def observation(self) -> Observation:
+        """Return the person's word as a piece of evidence."""
+        pinned = self.decision == "pinned"
+        return Observation(
+            "person" if pinned else "person-against",
+            CERTAIN if pinned else -CERTAIN,
+            f"{self.decision} by a person on {self.decided_at[:10]}: {self.reason}",
+        )
+
+
+def load_decisions(connection: Connection, moves: Mapping[int, int]) -> dict[int, list[Decision]]:
+    """Return the decisions on each checkpoint, where it lies now.
+
+    Args:
+        connection: the database.
+        moves: the checkpoint that a missing one is now.
+    """
+    table, runs = table_of(LinkDecision), table_of(Run)
+    found: dict[int, list[Decision]] = defaultdict(list)
+    for row in connection.execute(
+        select(table, runs.c.id.label("run_id"))
+        .join(runs, runs.c.identity == table.c.run_identity)
+        .order_by(table.c.decided_at, table.c.id)
+    ):
+        checkpoint = int(row.checkpoint_id)
+        while checkpoint in moves:
+            checkpoint = moves[checkpoint]
+        found[checkpoint].append(
+            Decision(int(row.run_id), row.decision, row.reason, row.decided_at)
+        )
+    return found
+
+
+def say(
+    connection: Connection,
+    checkpoint: int,
+    run: int | None,
+    decision: str | None,
+    reason: str,
+    now: str,
+) -> None:
+    """Keep a person's word, or take it back; what was said before on the same two is replaced.
+
+    Args:
+        connection: in a transaction.
+        checkpoint: number of the checkpoint.
+        run: number of the run; None takes back what was said of any run.
+        decision: `pinned` or `rejected`; None takes back.
+        reason: in the person's words.
+        now: UTC text.
+
+    Raises:
+        UsageError: there is no reason, or the run is none that checkpoints are linked to.
+        NotFound: there is nothing to take back.
+    """
+    table, runs = table_of(LinkDecision), table_of(Run)
+    about = table.c.checkpoint_id.in_([checkpoint, *_former(connection, checkpoint)])
+    identity = None
+    if run is not None:
+        found = connection.execute(select(runs.c.identity, runs.c.tracker).where(runs.c.id == run))
+        identity, tracker = found.one()
+        if tracker != "wandb":
+            raise UsageError(
+                f"A {tracker} folder says where a checkpoint lies and is no tracked run; name a "
+                "W&B run."
+            )
+    condition = about if identity is None else about & (table.c.run_identity == identity)
+    removed = connection.execute(delete(table).where(condition)).rowcount
+    if decision is None:
+        if not removed:
+            raise NotFound("Nobody pinned or rejected that; `catalog query decisions` lists all.")
+        return
+    if not reason.strip():
+        raise UsageError("Say why: --reason TEXT, for those who come later.")
+    if decision == "pinned":
+        # Only one run wrote a file: a new pin takes the place of an old one.
+        connection.execute(delete(table).where(about & (table.c.decision == "pinned")))
+    connection.execute(
+        insert(table).values(
+            checkpoint_id=checkpoint,
+            run_identity=identity,
+            decision=decision,
+            reason=reason.strip(),
+            decided_at=now,
+        )
+    )
+
+
+def _former(connection: Connection, checkpoint: int) -> list[int]:
+    """Return the checkpoint where it lay before, and before that."""
+    before = {now: old for old, now in known_moves(connection).items()}
+    found: list[int] = []
+    while checkpoint in before:
+        checkpoint = before[checkpoint]
+        found.append(checkpoint)
+    return found
+
+
+def apply(
+    judged: list[Judged], decisions: list[Decision], folders: Mapping[int, RunFolder]
+) -> list[Judged]:
+    """Return the verdicts with the person's word on top; what evidence says stays visible.
+
+    Args:
+        judged: what evidence says, without the runs that a person rejected.
+        decisions: on this checkpoint.
+        folders: the folder to show for each run, by run.
+    """
+    by_run = {one.folder.run_id: one for one in judged}
+    result = list(judged)
+    for decision in decisions:
+        folder = folders.get(decision.run_id)
+        if folder is None:
+            continue
+        own = by_run.get(decision.run_id)
+        observations = [decision.observation, *(own.observations if own is not None else ())]
+        spoken = Judged(own.folder if own is not None else folder, observations)
+        spoken.decided_by = "person"
+        if decision.decision == "pinned":
+            spoken.verdict = "linked"
+            for one in result:
+                if one.verdict in {"linked", "ambiguous"}:
+                    one.verdict = "candidate"
+            result = [spoken, *(one for one in result if one is not own)]
+        else:
+            spoken.verdict = "rejected"
+            result = [*(one for one in result if one is not own), spoken]
+    return result

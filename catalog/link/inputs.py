@@ -1,0 +1,85 @@
+"""The checkpoints that a run names as what it read: resumed from, evaluated, initialised with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import or_, select
+
+from catalog.ingest.store import table_of
+from catalog.schema.tables import ConfigValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from catalog.link.subjects import RunFolder
+
+_ENDINGS = ("ckpt", "pt", "pth", "safetensors", "bin", "h5", "keras", "onnx")
+_CHECKPOINT = re.compile(rf"\.(?:{'|'.join(_ENDINGS)})$|(?:^|/)checkpoint-\d+/?$")
+
+
+class Input(NamedTuple):
+    """A checkpoint that a run names."""
+
+    path: str
+    named_as: str
+    """`restored-from`, `artifact-used`, `argument`, or the key of its config."""
+    file_id: int
+
+
+class Inputs:
+    """What all runs name; configs are searched once, by their values' endings."""
+
+    def __init__(self, connection: Connection) -> None:
+        table = table_of(ConfigValue)
+        wanted = [table.c.text.like(f"%.{ending}") for ending in _ENDINGS]
+        self._of_config: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        for number, key, text in connection.execute(
+            select(table.c.config_id, table.c.key, table.c.text)
+            .where(table.c.type == "str", or_(*wanted, table.c.text.like("%checkpoint-%")))
+            .order_by(table.c.config_id, table.c.key)
+        ):
+            if is_checkpoint(text):
+                self._of_config[int(number)].append((key, text))
+        self._found: dict[int, tuple[Input, ...]] = {}
+
+    def of(self, folder: RunFolder) -> tuple[Input, ...]:
+        """Return what a run folder names, each path once: its log, its config, its arguments."""
+        if folder.id not in self._found:
+            named: dict[str, Input] = {}
+            for one in self._all(folder):
+                named.setdefault(one.path, one)
+            self._found[folder.id] = tuple(named.values())
+        return self._found[folder.id]
+
+    def _all(self, folder: RunFolder) -> Iterator[Input]:
+        for role in ("restored-from", "artifact-used"):
+            for said in folder.mentions.get(role, ()):
+                yield Input(said.text, role, said.file_id)
+        for config_id, file_id in folder.config:
+            for key, text in self._of_config.get(config_id, ()):
+                yield Input(text, key, file_id)
+        if folder.arguments is not None:
+            for text in texts(folder.arguments.text) or ():
+                value = text.rpartition("=")[2]
+                if is_checkpoint(value):
+                    yield Input(value, "argument", folder.arguments.file_id)
+
+
+def is_checkpoint(text: str) -> bool:
+    """Tell whether a path names a checkpoint: a file, or a Trainer's `checkpoint-N`."""
+    return _CHECKPOINT.search(text) is not None
+
+
+def texts(text: str) -> list[str] | None:
+    """Return the members of a JSON list as texts, None if it is no list."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return [str(value) for value in values] if isinstance(values, list) else None

@@ -1,0 +1,269 @@
+"""What lies around a checkpoint: folders of other trainings, files with the same numbers."""
+
+from __future__ import annotations
+
+import bisect
+import posixpath
+import re
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from catalog.link.inputs import texts
+from catalog.link.numbers import float32, tells
+from catalog.link.places import HOLDERS
+from catalog.link.subjects import is_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from catalog.link.inputs import Inputs
+    from catalog.link.subjects import RunFolder, Subject
+
+_VERSION = re.compile(r"-v\d+$")
+CLOCK_SLACK = 1.0
+"""Seconds by which two clocks of one process may seem out of order: both are cut to seconds."""
+_LOOKED_AT = 50
+"""Files of one name in one folder that are compared with each other."""
+_Command = tuple[int, str | None]
+_Numbers = tuple[float, float | None, int | None, int | None]
+
+
+class _Place(NamedTuple):
+    """A training's folder that bears a stamp."""
+
+    stamp: datetime
+    path: str
+    host: str
+
+
+class Neighbours:
+    """Indexes over all checkpoints and job folders."""
+
+    def __init__(
+        self,
+        subjects: Iterable[Subject],
+        folders: Iterable[RunFolder],
+        inputs: Inputs,
+        tolerance: float,
+    ) -> None:
+        self._tolerance = tolerance
+        self._same_numbers: dict[_Numbers, list[Subject]] = defaultdict(list)
+        self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
+        self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._of_job: dict[tuple[str, str], list[Subject]] = defaultdict(list)
+        self._went_on_from: dict[int, set[int]] = {}
+        self._went_on: dict[str, set[int]] = defaultdict(set)
+        self._overrides: dict[tuple[str, str], list[str]] = {}
+        places: set[_Place] = set()
+        for subject in subjects:
+            self._same_stem[_stem(subject)].append(subject)
+            for path in subject.remembered:
+                self._remembered_in[subject.host, posixpath.dirname(subject.path)].add(
+                    posixpath.dirname(path)
+                )
+            if subject.job is not None:
+                self._of_job[subject.host, subject.job.path].append(subject)
+            numbers = _numbers(subject)
+            if numbers is not None:
+                self._same_numbers[numbers].append(subject)
+            if subject.stamp is not None and not subject.stamp_in_utc and subject.stamped_folder:
+                places.add(_Place(subject.stamp, subject.stamped_folder, subject.host))
+        self._runs_in_job: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self._folders_of_run: dict[int, set[int]] = defaultdict(set)
+        self._runs_of_project: dict[tuple[str, str], set[int]] = defaultdict(set)
+        self._same_job: dict[_Command, list[RunFolder]] = defaultdict(list)
+        for folder in folders:
+            if folder.tracker == "hydra":
+                if folder.stamp is not None:
+                    places.add(_Place(folder.stamp, folder.path, folder.host))
+                if folder.overrides is not None:
+                    self._overrides[folder.host, folder.path] = sorted(
+                        texts(folder.overrides.text) or []
+                    )
+                command = _command(folder)
+                if command is not None:
+                    self._same_job[command].append(folder)
+            elif is_run(folder) and folder.run_id is not None:
+                for said in inputs.of(folder):
+                    self._went_on[_input_tail(said.path)].add(folder.run_id)
+                if not folder.copy_of_latest:
+                    self._folders_of_run[folder.run_id].add(folder.id)
+                self._runs_of_project[folder.host, folder.project].add(folder.run_id)
+                if folder.job_path is not None:
+                    self._runs_in_job[folder.host, folder.job_path].add(folder.run_id)
+        self._places = sorted(places)
+
+    def is_shared(self, job: RunFolder) -> bool:
+        """Tell whether more than one run worked, or may have worked, in a job's folder."""
+        return job.reused or len(self._runs_in_job.get((job.host, job.path), ())) > 1
+
+    def is_project(self, folder: RunFolder) -> bool:
+        """Tell whether a run's project folder holds more runs than this one."""
+        return len(self._runs_of_project.get((folder.host, folder.project), ())) > 1
+
+    def remembered_in(self, host: str, folder: str) -> set[str]:
+        """Return the folders that the checkpoints directly in a folder remember lying in."""
+        return self._remembered_in.get((host, folder), set())
+
+    def folders_of(self, run_id: int) -> set[int]:
+        """Return the numbers of a run's own folders."""
+        return self._folders_of_run.get(run_id, set())
+
+    def twin_job(self, subject: Subject, folder: RunFolder) -> str | None:
+        """Return the folder of another job with the config of the checkpoint's job.
+
+        One inside which a run lies is none: it has its own. Nor is one that reached another
+        score in the same epoch: the scores tell the two apart.
+        """
+        job = subject.job
+        command = None if job is None else _command(job)
+        if job is None or command is None:
+            return None
+        return next(
+            (
+                other.path
+                for other in self._same_job.get(command, ())
+                if other.path != job.path
+                and (other.host, other.path) not in self._runs_in_job
+                and not self._told_apart(subject, other)
+                and not self._told_by_stamps(subject, other.stamp, folder)
+            ),
+            None,
+        )
+
+    def _told_by_stamps(self, subject: Subject, other: datetime | None, folder: RunFolder) -> bool:
+        """Tell whether the run started right after the checkpoint's stamp, not after the other."""
+        return (
+            other is not None
+            and subject.stamp is not None
+            and not subject.stamp_in_utc
+            and (
+                self._started_after(subject.stamp, folder)
+                or folder.run_id in self.went_on_from(subject)
+            )
+            and not self._started_after(other, folder)
+        )
+
+    def _started_after(self, stamp: datetime, folder: RunFolder) -> bool:
+        if folder.stamp is None:
+            return False
+        seconds = (folder.stamp - stamp).total_seconds()
+        return -CLOCK_SLACK <= seconds <= self._tolerance
+
+    def _told_apart(self, subject: Subject, job: RunFolder) -> bool:
+        """Tell whether a job of the same config reached another score in the same epoch."""
+        return any(
+            other.epoch == subject.epoch
+            and other.own_score is not None
+            and subject.own_score is not None
+            and float32(other.own_score) != float32(subject.own_score)
+            for other in self._of_job.get((job.host, job.path), ())
+        )
+
+    def went_on_from(self, subject: Subject) -> set[int]:
+        """Return the runs that name a file of the checkpoint's training as their input."""
+        found = self._went_on_from.get(subject.id)
+        if found is None:
+            found = set()
+            for path in (subject.path, *subject.remembered):
+                found |= self._went_on.get(_input_tail(path), set())
+            self._went_on_from[subject.id] = found
+        return found
+
+    def between(self, subject: Subject, folder: RunFolder) -> str | None:
+        """Return another training's folder, made after the checkpoint's and before the run.
+
+        One that a run of its own lies in, or whose overrides are not the run's arguments, is
+        none.
+        """
+        if subject.stamp is None or folder.stamp is None:
+            return None
+        given = texts(folder.arguments.text) if folder.arguments is not None else None
+        start = bisect.bisect_left(self._places, (subject.stamp + timedelta(seconds=1),))
+        for place in self._places[start:]:
+            if place.stamp > folder.stamp:
+                return None
+            if place.host != folder.host or not place.path.startswith(f"{folder.project}/"):
+                continue
+            key = (place.host, place.path)
+            overrides = self._overrides.get(key)
+            if key in self._runs_in_job or (
+                given is not None and overrides is not None and sorted(given) != overrides
+            ):
+                continue
+            return place.path
+        return None
+
+    def rivals(self, subject: Subject) -> list[Subject]:
+        """Return the files beside a checkpoint that another training wrote under the same name.
+
+        `best` and `best-v1`, where each says that its run kept one best file, and which: a run
+        that keeps one deletes the one before.
+        """
+        return [
+            other
+            for other in self._same_stem[_stem(subject)][:_LOOKED_AT]
+            if other is not subject
+            and _kept_one(subject)
+            and _kept_one(other)
+            and other.best_paths != subject.best_paths
+        ]
+
+    def twin(self, subject: Subject, folder: RunFolder) -> Subject | None:
+        """Return a checkpoint elsewhere, of another training, with the same scores and step.
+
+        A copy is none: it remembers the same places. Nor is one whose folder's stamp does not fit
+        the run where the checkpoint's does.
+        """
+        numbers = _numbers(subject)
+        if numbers is None:
+            return None
+        return next(
+            (
+                other
+                for other in self._same_numbers.get(numbers, ())
+                if other is not subject
+                and _two_trainings(subject, other)
+                and not self._told_by_stamps(
+                    subject, None if other.stamp_in_utc else other.stamp, folder
+                )
+            ),
+            None,
+        )
+
+
+def _input_tail(path: str) -> str:
+    """Return the last names of the folder that a file lies in, without `checkpoints/`."""
+    names = [name for name in posixpath.dirname(path).split("/") if name not in HOLDERS]
+    return "/".join(names[-2:])
+
+
+def _kept_one(subject: Subject) -> bool:
+    return len(subject.best_paths) == 1
+
+
+def _command(job: RunFolder) -> _Command | None:
+    if not job.config:
+        return None
+    return (job.config[0][0], job.overrides.text if job.overrides is not None else None)
+
+
+def _numbers(subject: Subject) -> _Numbers | None:
+    own = subject.main_score
+    if own is None or not tells(own):
+        return None
+    best = None if subject.best_score is None else float32(subject.best_score)
+    return (float32(own), best, subject.epoch, subject.global_step)
+
+
+def _two_trainings(one: Subject, other: Subject) -> bool:
+    if posixpath.dirname(one.path) == posixpath.dirname(other.path):
+        return False
+    return one.output != other.output and set(one.remembered).isdisjoint(other.remembered)
+
+
+def _stem(subject: Subject) -> tuple[str, str, str]:
+    folder, name = posixpath.split(subject.path)
+    return (subject.host, folder, _VERSION.sub("", posixpath.splitext(name)[0]))

@@ -1,0 +1,77 @@
+"""All that weighing needs, loaded from the rows, and one checkpoint's candidates weighed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from catalog.link.candidates import Finder
+from catalog.link.evidence import weigh
+from catalog.link.evidence.context import Context
+from catalog.link.inputs import Inputs
+from catalog.link.neighbours import Neighbours
+from catalog.link.subjects import Configs, is_run, load_folders, load_subjects
+from catalog.link.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from catalog.link.decisions import Decision
+    from catalog.link.subjects import RunFolder, Subject
+    from catalog.link.verdict import Judged
+    from catalog.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The rows of one linking in memory."""
+
+    folders: list[RunFolder]
+    runs: list[RunFolder]
+    """The folders that a checkpoint can be linked to."""
+    folder_of_run: dict[int, RunFolder]
+    """The first folder of each run."""
+    subjects: list[Subject]
+    finder: Finder
+    context: Context
+
+
+def load(connection: Connection, settings: Settings) -> Work:
+    """Load every checkpoint and every run folder, with the indexes over them."""
+    folders = load_folders(connection)
+    runs = [folder for folder in folders if is_run(folder)]
+    subjects = load_subjects(connection, folders)
+    finder = Finder(connection, runs, subjects, settings)
+    inputs = Inputs(connection)
+    context = Context(
+        connection,
+        settings,
+        Configs(connection),
+        finder.by_project,
+        Neighbours(subjects, folders, inputs, settings.link_tolerance),
+        inputs,
+    )
+    first: dict[int, RunFolder] = {}
+    for folder in sorted(runs, key=lambda one: (one.copy_of_latest, one.path)):
+        first.setdefault(folder.run_id or 0, folder)
+    return Work(folders, runs, first, subjects, finder, context)
+
+
+def weigh_candidates(
+    work: Work,
+    subject: Subject,
+    candidates: Iterable[RunFolder],
+    decisions: Sequence[Decision] = (),
+) -> list[Judged]:
+    """Return the verdicts of evidence on one checkpoint, without runs that a person rejected."""
+    rejected = {one.run_id for one in decisions if one.decision == "rejected"}
+    judged = judge(
+        (folder, weigh(subject, folder, work.context))
+        for folder in candidates
+        if folder.run_id not in rejected
+    )
+    for one in judged:
+        one.folder = work.finder.original(one.folder)
+    return judged

@@ -1,0 +1,88 @@
+"""What differs between runs: their facts, their configs, and where their metrics ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import Ambiguous, NotFound
+from catalog.query.named import resolve
+from catalog.query.rows import Rows
+from catalog.query.run import config_of, find_run, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from catalog.query.connection import Reader
+
+_FACTS = (
+    "state", "project", "group_name", "job_type", "program", "arguments", "host", "git_commit",
+    "python_version", "tracker_version",
+)  # fmt: skip
+_RUN = f"""
+SELECT o.run, u.identity, {", ".join(f"o.{name}" for name in _FACTS)}
+FROM run_overview o JOIN run u ON u.id = o.run_number
+WHERE o.run_number = :id
+"""  # noqa: S608 - the names above
+
+
+def are_runs(reader: Reader, names: Sequence[str]) -> bool:
+    """Say whether each name is, exactly, a run's id, folder or display name."""
+    try:
+        for name in names:
+            find_run(reader, name, exact=True)
+    except (NotFound, Ambiguous):
+        return False
+    return True
+
+
+def compare_runs(reader: Reader, names: Sequence[str]) -> Rows:
+    """Return a row for each key that the runs do not agree on, with a column a run.
+
+    Args:
+        reader: an open catalog.
+        names: two or more runs, see `catalog.query.run.run_page`.
+
+    Raises:
+        NotFound: a name fits no run.
+        Ambiguous: a name fits several.
+    """
+    numbers = [find_run(reader, name) for name in names]
+    runs = [reader.run(_RUN, {"id": number}).dicts()[0] for number in numbers]
+    configs = config_of(reader, numbers)
+    sections: list[tuple[str, list[dict[str, Any]]]] = [
+        ("run", [{name: run[name] for name in _FACTS if run[name] is not None} for run in runs]),
+        (
+            "config",
+            [
+                {key: value_text(value) for key, value in configs[number].items()}
+                for number in numbers
+            ],
+        ),
+        ("metric", [_finals(reader, run["identity"]) for run in runs]),
+    ]
+    rows: list[tuple[Any, ...]] = []
+    for section, sides in sections:
+        for key in sorted({key for side in sides for key in side}):
+            values = [side.get(key) for side in sides]
+            if any(value != values[0] for value in values) or not all(key in s for s in sides):
+                rows.append((section, key, *values))
+    return Rows(("section", "key", *_titles(runs)), rows)
+
+
+def _titles(runs: list[dict[str, Any]]) -> list[str]:
+    """Return a column's name for each run; one that is named twice gets its place."""
+    names = [str(run["run"]) for run in runs]
+    return [
+        name if names.count(name) == 1 else f"{name} ({place})"
+        for place, name in enumerate(names, start=1)
+    ]
+
+
+def _finals(reader: Reader, identity: str) -> dict[str, Any]:
+    """Return where each metric ended: its summary, else the last value of its history."""
+    found: dict[str, Any] = {}
+    for row in reader.run(*resolve("metrics", {"run": identity})).dicts():
+        value = row["special"] or (row["summary"] if row["summary"] is not None else row["final"])
+        if value is not None:
+            found[row["metric"]] = value
+    return found

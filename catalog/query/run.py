@@ -1,0 +1,266 @@
+"""One run on one page: where, when, how it ended, what it was set to, what it reached."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from catalog.errors import Ambiguous, NotFound
+from catalog.query.named import resolve
+from catalog.query.rows import Rows
+
+if TYPE_CHECKING:
+    from catalog.query.connection import Reader
+
+Record: TypeAlias = dict[str, Any]
+"""One row: column to value."""
+
+SPARKS = 40
+"""Values that are taken of a history, evenly over its length."""
+_CURVES = 6
+_SIBLINGS = 50
+"""Runs of the same project that a config is compared with: those that started nearest to it."""
+
+_WAYS = (
+    "u.tracker_run_id = CAST(:text AS TEXT)",
+    "u.identity = CAST(:text AS TEXT)",
+    """EXISTS (SELECT 1 FROM run_directory d JOIN root r ON r.id = d.root_id WHERE d.run_id = u.id
+       AND (d.path = CAST(:text AS TEXT) OR r.path || '/' || d.path = CAST(:text AS TEXT)))""",
+    "u.display_name = CAST(:text AS TEXT)",
+    """EXISTS (SELECT 1 FROM run_directory d WHERE d.run_id = u.id
+       AND REPLACE(d.path, CAST(:text AS TEXT), '') <> d.path)""",
+)
+"""From the strictest to the loosest; the first that finds something decides."""
+
+_RUN = "SELECT * FROM run_overview WHERE run_number = :id"
+_DIRECTORIES = """
+SELECT r.path AS root, d.path, d.tracker, d.mode, d.started_at, d.ended_at, d.zone, d.zone_basis,
+       d.joined_by, d.join_detail
+FROM run_directory d JOIN root r ON r.id = d.root_id
+WHERE d.run_id = :id
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, d.started_at, d.path
+"""
+_CONFIGS = """
+SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker
+FROM run_config c
+JOIN run_directory d ON d.id = c.run_directory_id
+JOIN file f ON f.id = c.file_id
+WHERE d.run_id = :id AND c.kind <> 'hydra-overrides'
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path
+"""
+_NEAREST = """
+SELECT u.id AS number
+FROM run u
+WHERE u.id <> :id AND u.tracker = CAST(:tracker AS TEXT)
+  AND (u.project = CAST(:project AS TEXT)
+       OR (u.project IS NULL AND CAST(:project AS TEXT) IS NULL))
+  AND EXISTS (SELECT 1 FROM run_directory d WHERE d.run_id = u.id AND d.root_id IN
+              (SELECT o.root_id FROM run_directory o WHERE o.run_id = :id))
+ORDER BY CASE WHEN u.started_at < CAST(:started AS TEXT) THEN 0 ELSE 1 END,
+         CASE WHEN u.started_at < CAST(:started AS TEXT) THEN u.started_at END DESC,
+         u.started_at, u.id
+"""
+_VALUES = """
+SELECT d.run_id AS run, v.key, v.type, v.text
+FROM run_config_chosen k
+JOIN run_directory d ON d.id = k.run_directory_id AND d.joined_by IS NULL
+JOIN config_value v ON v.config_id = k.config_id
+WHERE d.run_id IN ({numbers})
+ORDER BY d.run_id, d.started_at, d.path, v.key
+"""
+_SERIES = """
+SELECT n.name AS metric, s.id AS number, s.point_count AS points
+FROM metric_series s
+JOIN metric_name n ON n.id = s.metric_name_id
+JOIN run_directory d ON d.id = s.run_directory_id
+WHERE d.run_id = :id
+ORDER BY n.name, CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, s.point_count DESC, s.id
+"""
+_POINTS = """
+SELECT value FROM metric_point
+WHERE series_id = :series AND position % :stride = 0
+ORDER BY position
+"""
+_CHECKPOINTS = """
+SELECT f.path, m.state, c.epoch, c.global_step, c.own_score, c.monitor
+FROM link l
+JOIN checkpoint c ON c.id = l.checkpoint_id
+JOIN file f ON f.id = c.id
+LEFT JOIN migration m ON m.checkpoint_id = c.id
+WHERE l.run_id = :id AND l.verdict = 'linked'
+ORDER BY f.path
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """All that is known of one run."""
+
+    run: Record
+    directories: list[Record]
+    configs: list[Record]
+    differences: list[Record]
+    """Keys whose value is not the one that most of its siblings have: `key, value, others,
+    share` (how many of the siblings have the others' value)."""
+    siblings: int
+    metrics: list[Record]
+    curves: list[Record]
+    """Of the main metrics: `metric, values`, evenly taken from the history."""
+    checkpoints: list[Record]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+    def rows(self) -> Rows:
+        """Return the metrics as rows."""
+        columns = tuple(self.metrics[0]) if self.metrics else ("metric",)
+        return Rows(columns, [tuple(row.values()) for row in self.metrics])
+
+
+def run_page(reader: Reader, text: str) -> RunPage:
+    """Return the page of the run that `text` means.
+
+    Args:
+        reader: an open catalog.
+        text: its id, one of its folders or a part of one, or its display name.
+
+    Raises:
+        NotFound: no run fits.
+        Ambiguous: several do.
+    """
+    number = find_run(reader, text)
+    only = {"id": number}
+    (run,) = reader.run(_RUN, only).dicts()
+    checkpoints = reader.run(_CHECKPOINTS, only).dicts()
+    differences, siblings = _differences(reader, run)
+    return RunPage(
+        run=run,
+        directories=reader.run(_DIRECTORIES, only).dicts(),
+        configs=reader.run(_CONFIGS, only).dicts(),
+        differences=differences,
+        siblings=siblings,
+        metrics=reader.run(*resolve("metrics", {"run": _identity(reader, number)})).dicts(),
+        curves=_curves(reader, number, {row["monitor"] for row in checkpoints}),
+        checkpoints=checkpoints,
+    )
+
+
+def find_run(reader: Reader, text: str, *, exact: bool = False) -> int:
+    """Return the number of the run that `text` means; see `run_page`.
+
+    Args:
+        reader: an open catalog.
+        text: what a person typed.
+        exact: a part of a folder's path is not enough.
+
+    Raises:
+        NotFound: no run fits.
+        Ambiguous: several do.
+    """
+    wanted = text.strip().removeprefix("./").rstrip("/")
+    for condition in (_WAYS[:-1] if exact else _WAYS) if wanted else ():
+        found = reader.run(
+            f"SELECT u.id, u.identity FROM run u WHERE {condition} ORDER BY u.identity",  # noqa: S608 - from above
+            {"text": wanted},
+            row_limit=6,
+        ).rows
+        if len(found) == 1:
+            return int(found[0][0])
+        if found:
+            shown = ", ".join(str(identity) for _, identity in found[:5])
+            more = " and others" if len(found) > 5 else ""
+            raise Ambiguous(f"Several runs fit {text!r}; name one of them in full: {shown}{more}.")
+    names = reader.run(
+        "SELECT run FROM run_overview UNION SELECT display_name FROM run_overview"
+        " WHERE display_name IS NOT NULL",
+        row_limit=2_000,
+    )
+    near = difflib.get_close_matches(wanted, [str(name) for (name,) in names.rows], n=3)
+    hint = f"Near it: {', '.join(near)}." if near else "`catalog query runs` lists them all."
+    raise NotFound(f"No run fits {text!r}. {hint}")
+
+
+def _identity(reader: Reader, number: int) -> str:
+    found = reader.run("SELECT identity FROM run WHERE id = :id", {"id": number})
+    return str(found.rows[0][0])
+
+
+def config_of(reader: Reader, numbers: list[int]) -> dict[int, dict[str, tuple[str, str | None]]]:
+    """Return the flat config to believe of each run: dotted key to (type, text)."""
+    found: dict[int, dict[str, tuple[str, str | None]]] = {number: {} for number in numbers}
+    listed = ", ".join(str(int(number)) for number in numbers)
+    for number, key, kind, text in reader.run(_VALUES.format(numbers=listed)).rows:
+        # Of the folders of a resumed run the last one tells what it went on with.
+        found[int(number)][str(key)] = (str(kind), text)
+    return found
+
+
+def _differences(reader: Reader, run: Record) -> tuple[list[Record], int]:
+    number = int(run["run_number"])
+    nearest = reader.run(
+        _NEAREST,
+        {
+            "id": number,
+            "tracker": run["tracker"],
+            "project": run["project"],
+            "started": run["started_at"],
+        },
+        row_limit=_SIBLINGS,
+    )
+    configs = config_of(reader, [number, *(int(other) for (other,) in nearest.rows)])
+    own = configs.pop(number)
+    others = [config for config in configs.values() if config]
+    if not own or not others:
+        return [], len(others)
+    rows = []
+    for key in sorted(own.keys() | {key for config in others for key in config}):
+        usual, share = Counter(config.get(key) for config in others).most_common(1)[0]
+        if own.get(key) != usual:
+            rows.append(
+                {
+                    "key": key,
+                    "value": value_text(own.get(key)),
+                    "others": value_text(usual),
+                    "share": share,
+                }
+            )
+    return rows, len(others)
+
+
+def value_text(value: tuple[str, str | None] | None) -> str | None:
+    """Return a flat config value as text; None where the key is missing."""
+    if value is None:
+        return None
+    return "null" if value[0] == "null" else value[1]
+
+
+def _curves(reader: Reader, number: int, monitored: set[str | None]) -> list[Record]:
+    longest: dict[str, Record] = {}
+    for row in reader.run(_SERIES, {"id": number}).dicts():
+        if row["points"] > 1:
+            longest.setdefault(row["metric"], row)
+    chosen = sorted(longest.values(), key=lambda row: _rank(row["metric"], monitored))[:_CURVES]
+    curves = []
+    for row in chosen:
+        stride = max(1, -(-row["points"] // SPARKS))
+        points = reader.run(_POINTS, {"series": row["number"], "stride": stride})
+        values = [value for (value,) in points.rows]
+        if values:
+            curves.append({"metric": row["metric"], "points": row["points"], "values": values})
+    return curves
+
+
+def _rank(metric: str, monitored: set[str | None]) -> tuple[int, str]:
+    """Order metrics: what a checkpoint watched, validation, test, losses, the rest, counters."""
+    name = metric.lower()
+    if metric in monitored:
+        return 0, metric
+    if any(word in name for word in ("epoch", "step", "lr", "learning_rate", "runtime")):
+        return 5, metric
+    for place, words in enumerate((("val", "eval"), ("test",), ("loss",)), start=1):
+        if any(word in name for word in words):
+            return place, metric
+    return 4, metric

@@ -1,0 +1,374 @@
+"""The rows behind recovery: which files state a config for which checkpoint."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from catalog.ingest.store import table_of
+from catalog.recover.policy import sidecar_stem
+from catalog.schema.tables import (
+    ArchitectureTensor,
+    Checkpoint,
+    CheckpointDirectory,
+    Config,
+    File,
+    Link,
+    RecoveryFile,
+    Root,
+    Run,
+    RunConfig,
+    RunDirectory,
+    Sidecar,
+)
+from catalog.sources.interpolation import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from catalog.settings import Settings
+
+Shapes = dict[str, tuple[int, ...]]
+
+_JOB_CONFIG, _PROJECT_CONFIG = "hydra-config", ".hydra/config.yaml"
+_WHOLE_TREE = "The job folder is the whole tree: its config tells of the last job only."
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A file that states a config."""
+
+    kind: str
+    config_id: int
+    file_id: int
+    path: str
+    """Of that file, below its root."""
+    refusal: str = ""
+    """Why it must not be used for this checkpoint, whatever it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Linked:
+    run_id: int
+    folder_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    folder: str
+    overrides: tuple[str, ...] | None
+    stated: Stated | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is needed of a checkpoint."""
+
+    stem: tuple[str, str]
+    path: str
+    config_id: int | None
+    fingerprint: str | None
+    architecture_id: int | None
+    safety: str | None
+
+
+_Beside = dict[int, tuple[int, Stated]]
+"""By config: a checkpoint and its sidecar."""
+
+
+class Evidence:
+    """What the catalog knows of configs, by checkpoint."""
+
+    def __init__(self, connection: Connection, settings: Settings) -> None:
+        self._connection = connection
+        self._suffixes = settings.sidecar_suffixes
+        self._documents: dict[int, dict[str, Any]] = {}
+        self._checkpoints = self._load_checkpoints()
+        self._links, self._ambiguous = self._load_links()
+        self._identities, self._arguments = self._load_runs()
+        self._of_run, self._of_folder = self._load_configs()
+        self._jobs, self._runs_of_job = self._load_jobs()
+        self._beside = self._load_sidecars()
+        self._of_folder_mates: dict[_Linked, _Beside] = defaultdict(dict)
+        self._of_equals: dict[str, _Beside] = defaultdict(dict)
+        self._gather_sidecars()
+
+    def document(self, config_id: int) -> dict[str, Any]:
+        """Return a config's document, references within it resolved."""
+        if config_id not in self._documents:
+            table = table_of(Config)
+            text = self._connection.execute(
+                select(table.c.document).where(table.c.id == config_id)
+            ).scalar_one()
+            document = json.loads(text)
+            self._documents[config_id] = resolve(document) if "${" in text else document
+        return self._documents[config_id]
+
+    def architecture(self, checkpoint_id: int) -> int | None:
+        """Return the number of the checkpoint's architecture."""
+        return self._checkpoints[checkpoint_id].architecture_id
+
+    def shapes(self, architecture_id: int) -> Shapes:
+        """Return the shapes of an architecture's tensors by name."""
+        table = table_of(ArchitectureTensor)
+        return {
+            name: tuple(json.loads(shape))
+            for name, shape in self._connection.execute(
+                select(table.c.name, table.c.shape).where(
+                    table.c.architecture_id == architecture_id
+                )
+            )
+        }
+
+    def is_linked(self, checkpoint_id: int) -> bool:
+        """Say whether exactly one run is held to have written the checkpoint."""
+        return checkpoint_id in self._links
+
+    def ambiguous(self, checkpoint_id: int) -> int:
+        """Return how many runs fit the checkpoint equally well."""
+        return self._ambiguous.get(checkpoint_id, 0)
+
+    def run_identity(self, checkpoint_id: int) -> str | None:
+        """Return the identity of the linked run."""
+        linked = self._links.get(checkpoint_id)
+        return self._identities[linked.run_id] if linked else None
+
+    def is_unsafe(self, checkpoint_id: int) -> bool:
+        """Say whether `torch.load(weights_only=True)` refuses the checkpoint."""
+        return self._checkpoints[checkpoint_id].safety not in (None, "plain")
+
+    def hyper_parameters(self, checkpoint_id: int) -> Stated | None:
+        """Return the config inside a checkpoint."""
+        known = self._checkpoints[checkpoint_id]
+        if known.config_id is None:
+            return None
+        return Stated("hyper-parameters", known.config_id, checkpoint_id, known.path)
+
+    def stated(self, checkpoint_id: int) -> Iterator[Stated]:
+        """Yield all that is stated for a linked checkpoint, in the order of belief."""
+        linked = self._links[checkpoint_id]
+        recorded = sorted(
+            self._of_run.get(linked.run_id, ()),
+            # The folder that wrote it comes first: a resumed run may have changed its config.
+            key=lambda one: self._of_folder[one.file_id] != linked.folder_id,
+        )
+        yield from (one for one in recorded if one.kind != _JOB_CONFIG)
+        job = self._job(checkpoint_id, linked)
+        if job is not None:
+            yield job
+        for one in recorded:
+            if one.kind == _JOB_CONFIG and (job is None or one.file_id != job.file_id):
+                yield replace(one, refusal=_WHOLE_TREE if one.path == _PROJECT_CONFIG else "")
+        inside = self.hyper_parameters(checkpoint_id)
+        if inside is not None:
+            yield inside
+        known = self._checkpoints[checkpoint_id]
+        for kind, others in (
+            ("sibling", self._of_folder_mates.get(linked, {})),
+            ("equal-weights", self._of_equals.get(known.fingerprint or "", {})),
+        ):
+            for owner, beside in others.values():
+                if owner != checkpoint_id:
+                    yield replace(beside, kind=kind)
+
+    def _gather_sidecars(self) -> None:
+        """Note which sidecars lie beside checkpoints of one folder, or of equal weights.
+
+        Of those with the same content one is enough, however many copies there are.
+        """
+        for number, known in self._checkpoints.items():
+            for beside in self._beside.get(known.stem, ()):
+                linked = self._links.get(number)
+                if linked is not None:
+                    self._of_folder_mates[linked].setdefault(beside.config_id, (number, beside))
+                if known.fingerprint:
+                    self._of_equals[known.fingerprint].setdefault(
+                        beside.config_id, (number, beside)
+                    )
+
+    def _job(self, checkpoint_id: int, linked: _Linked) -> Stated | None:
+        """Return the config of the job folder, refused where it may tell of another run.
+
+        A second run into the same folder overwrites `.hydra/`, and with `hydra.run.dir: .` the
+        folder is the project's and describes the last job only.
+        """
+        number = self._runs_of_job[0].get(checkpoint_id)
+        job = self._jobs.get(number) if number is not None else None
+        if job is None or job.stated is None or number is None:
+            return None
+        refusal = ""
+        arguments = self._arguments.get(linked.run_id)
+        if job.folder == ".":
+            refusal = _WHOLE_TREE
+        elif self._runs_of_job[1][number] != {linked.run_id}:
+            refusal = f"{job.folder} holds checkpoints of several runs."
+        elif (
+            job.overrides is not None
+            and arguments is not None
+            and not {"-m", "--multirun"}.intersection(arguments)
+            and not set(job.overrides) <= set(arguments)
+        ):
+            refusal = f"The overrides in {job.folder} are not the run's arguments."
+        return replace(job.stated, refusal=refusal)
+
+    def _load_checkpoints(self) -> dict[int, _Known]:
+        table, files, roots = table_of(Checkpoint), table_of(File), table_of(Root)
+        return {
+            int(row.id): _Known(
+                (row.host, sidecar_stem(posixpath.join(row.root, row.path))),
+                row.path,
+                row.config_id,
+                row.weights_fingerprint,
+                row.architecture_id,
+                row.safety,
+            )
+            for row in self._connection.execute(
+                select(
+                    table.c.id,
+                    table.c.config_id,
+                    table.c.weights_fingerprint,
+                    table.c.architecture_id,
+                    table.c.safety,
+                    files.c.path,
+                    roots.c.path.label("root"),
+                    roots.c.host,
+                )
+                .join(files, files.c.id == table.c.id)
+                .join(roots, roots.c.id == files.c.root_id)
+                .order_by(table.c.id)
+            )
+        }
+
+    def _load_links(self) -> tuple[dict[int, _Linked], dict[int, int]]:
+        table = table_of(Link)
+        links: dict[int, _Linked] = {}
+        ambiguous: dict[int, int] = defaultdict(int)
+        for checkpoint, run, folder, verdict in self._connection.execute(
+            select(
+                table.c.checkpoint_id, table.c.run_id, table.c.run_directory_id, table.c.verdict
+            ).where(table.c.verdict.in_(("linked", "ambiguous")))
+        ):
+            if verdict == "linked":
+                links[int(checkpoint)] = _Linked(int(run), int(folder))
+            else:
+                ambiguous[int(checkpoint)] += 1
+        return links, ambiguous
+
+    def _load_runs(self) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+        table = table_of(Run)
+        identities: dict[int, str] = {}
+        arguments: dict[int, tuple[str, ...]] = {}
+        for number, identity, listed in self._connection.execute(
+            select(table.c.id, table.c.identity, table.c.arguments)
+        ):
+            identities[int(number)] = identity
+            if listed is not None:
+                arguments[int(number)] = tuple(map(str, json.loads(listed)))
+        return identities, arguments
+
+    def _load_configs(self) -> tuple[dict[int, list[Stated]], dict[int, int]]:
+        stated, folders, files = table_of(RunConfig), table_of(RunDirectory), table_of(File)
+        found: dict[int, list[Stated]] = defaultdict(list)
+        folder_of: dict[int, int] = {}
+        for run, folder, config, file_id, path, kind in self._connection.execute(
+            select(
+                folders.c.run_id,
+                folders.c.id,
+                stated.c.config_id,
+                stated.c.file_id,
+                files.c.path,
+                stated.c.kind,
+            )
+            .join(folders, folders.c.id == stated.c.run_directory_id)
+            .join(files, files.c.id == stated.c.file_id)
+            .where(
+                folders.c.run_id.is_not(None),
+                folders.c.joined_by.is_(None),
+                stated.c.kind != "hydra-overrides",
+            )
+            .order_by(folders.c.run_id, stated.c.rank, files.c.path)
+        ):
+            found[int(run)].append(Stated(kind, int(config), int(file_id), path))
+            folder_of[int(file_id)] = int(folder)
+        return found, folder_of
+
+    def _load_jobs(self) -> tuple[dict[int, _Job], tuple[dict[int, int], dict[int, set[int]]]]:
+        """Return jobs by folder; the job of each checkpoint, and the linked runs of each job."""
+        inside, folders = table_of(CheckpointDirectory), table_of(RunDirectory)
+        stated, files = table_of(RunConfig), table_of(File)
+        jobs: dict[int, _Job] = {}
+        for folder, path, kind, config, file_id, file_path in self._connection.execute(
+            select(
+                folders.c.id,
+                folders.c.path,
+                stated.c.kind,
+                stated.c.config_id,
+                stated.c.file_id,
+                files.c.path,
+            )
+            .join(stated, stated.c.run_directory_id == folders.c.id)
+            .join(files, files.c.id == stated.c.file_id)
+            .where(folders.c.tracker == "hydra")
+            .order_by(folders.c.id, stated.c.id)
+        ):
+            job = jobs.get(int(folder), _Job(path, None, None))
+            if kind == "hydra-overrides":
+                listed = self.document(int(config)).get("overrides", [])
+                job = replace(job, overrides=tuple(map(str, listed)))
+            elif kind == _JOB_CONFIG:
+                job = replace(job, stated=Stated(kind, int(config), int(file_id), file_path))
+            jobs[int(folder)] = job
+        of_checkpoint: dict[int, int] = {}
+        runs: dict[int, set[int]] = defaultdict(set)
+        for checkpoint, folder in self._connection.execute(
+            select(inside.c.checkpoint_id, inside.c.run_directory_id).where(
+                inside.c.tracker == "hydra"
+            )
+        ):
+            of_checkpoint[int(checkpoint)] = int(folder)
+            linked = self._links.get(int(checkpoint))
+            # A checkpoint of no known run may be another run's work as well.
+            runs[int(folder)].add(linked.run_id if linked else -1)
+        return jobs, (of_checkpoint, runs)
+
+    def _load_sidecars(self) -> dict[tuple[str, str], list[Stated]]:
+        """Return the configs that lie under a checkpoint's own stem, but for those we wrote."""
+        table, files = table_of(Sidecar), table_of(File)
+        roots, journal = table_of(Root), table_of(RecoveryFile)
+        ours = {
+            (int(root), path)
+            for root, path in self._connection.execute(
+                select(journal.c.root_id, journal.c.path).where(journal.c.state == "written")
+            )
+        }
+        found: dict[tuple[str, str], list[Stated]] = defaultdict(list)
+        for row in self._connection.execute(
+            select(
+                table.c.id,
+                table.c.config_id,
+                files.c.path,
+                files.c.root_id,
+                roots.c.path.label("root"),
+                roots.c.host,
+            )
+            .join(files, files.c.id == table.c.id)
+            .join(roots, roots.c.id == files.c.root_id)
+            .where(table.c.kind.in_(("sidecar", "sidecar-resolved", "sidecar-yaml")))
+            .where(files.c.state == "present")
+            .order_by(table.c.id)
+        ):
+            if (int(row.root_id), row.path) in ours:
+                continue
+            path = posixpath.join(row.root, row.path)
+            for suffix in self._suffixes:
+                if path.endswith(suffix):
+                    stated = Stated("sidecar", int(row.config_id), int(row.id), row.path)
+                    found[row.host, path.removesuffix(suffix)].append(stated)
+        return found

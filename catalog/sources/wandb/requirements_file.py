@@ -1,0 +1,60 @@
+"""`requirements.txt` of a W&B run: what was installed, one `NAME==VERSION` a line.
+
+Written by every version, offline too; only packages that shape a training are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from catalog.sources.facts import Facts, Item, Listing, RunField
+from catalog.sources.paths import is_file, item_of, read_at_most, split
+from catalog.sources.wandb import ranks, run_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "wandb-requirements"
+VERSION = 1
+
+KEPT = frozenset({
+    "accelerate", "datasets", "hydra-core", "jax", "keras", "lightning", "numpy", "omegaconf",
+    "peft", "pytorch-lightning", "scikit-learn", "tensorflow", "timm", "torch", "torchmetrics",
+    "torchvision", "transformers", "ultralytics", "wandb",
+})  # fmt: skip
+_FILE = "requirements.txt"
+_MAX_BYTES = 1024 * 1024
+_LINE = re.compile(rb"^\s*([A-Za-z0-9._-]{1,100})==([A-Za-z0-9.+!_-]{1,100})\s*$", re.MULTILINE)
+
+
+def recognise(listing: Listing) -> list[Item]:
+    """Return the file if it lies where W&B puts it; elsewhere it is a project's own."""
+    holder = run_directory.holder_of(listing, "files")
+    if not run_directory.is_named(holder):
+        return []
+    entry = run_directory.entry_named(listing, _FILE)
+    if entry is None or not is_file(entry):
+        return []
+    return [item_of(NAME, listing, entry, run_directory=holder)]
+
+
+def read(root: Path, item: Item) -> Facts:
+    """Read the versions.
+
+    Raises:
+        OSError: the file cannot be read.
+
+    """
+    folder = split(item.path)[0]
+    holder = item.run_directory or folder
+    place = run_directory.describe(root, holder, flat=holder == folder)
+    found = {}
+    for name, version in _LINE.findall(read_at_most(root / item.path, _MAX_BYTES)):
+        package = re.sub(r"[-_.]+", "-", name.decode()).lower()
+        if package in KEPT:
+            found[package] = version.decode()
+    text = json.dumps(found, sort_keys=True)
+    fields = (RunField("packages", text, ranks.METADATA),) if found else ()
+    return Facts(run_directory=place, fields=fields)

@@ -1,0 +1,126 @@
+"""One kind of evidence at a time: what decides, and what must not."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import Catalog
+from catalog.settings import Settings
+from tests.support.trees import START, Training
+from tests.support.wandb_files import write_run_directory
+
+
+def traced(tmp_path: Path, part: str, **settings: Any) -> tuple[str, str | None, dict[str, float]]:
+    """Return verdict and run of a checkpoint, and the evidence of the first candidate."""
+    catalog = Catalog(tmp_path / "catalog.db", Settings.of(settings), host="here")
+    catalog.ingest([tmp_path / "tree"])
+    found = catalog.trace(part)
+    first = found.candidates[0]["evidence"] if found.candidates else []
+    kinds = {piece["kind"]: piece["weight"] for piece in first}
+    return found.checkpoint["verdict"], found.checkpoint["run"], kinds
+
+
+def run_folder(tree: Path, run_id: str) -> Path:
+    return next(tree.glob(f"wandb/*-{run_id}"))
+
+
+def test_an_evaluation_is_not_the_training(tmp_path: Path) -> None:
+    """It names the file, has its config and recorded the score; the training's run is gone."""
+    tree = tmp_path / "tree"
+    training = Training()
+    checkpoint = training.write(tree)
+    shutil.rmtree(run_folder(tree, "a1b2c3d4"))
+    named = "/home/team/project/" + checkpoint.relative_to(tree).as_posix()
+    write_run_directory(
+        tree / "wandb",
+        "e5e5e5e5",
+        stamp="20251018_024219",
+        started=START + 600,
+        config={**training.config, "ckpt_path": named},
+        rows=[{"epoch": 0, "val/hmean": max(training.scores)}],
+    )
+    assert traced(tmp_path, "best.ckpt")[0] == "unlinked"
+
+
+def test_a_score_of_few_digits_is_no_proof(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    Training(name="first", run_id=None, scores=(0.5, 1.0)).write(tree)
+    Training(name="second", run_id="b2b2b2b2", begin=900, scores=(0.5, 1.0)).write(tree)
+    assert traced(tmp_path, "first-")[0] == "unlinked"
+
+
+def test_the_same_command_twice_is_told_by_the_clocks_alone(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    Training(name="first", run_id="a1a1a1a1", hydra=True).write(tree)
+    Training(name="second", run_id="b2b2b2b2", hydra=True, begin=900).write(tree)
+    assert traced(tmp_path, "first-")[:2] == ("linked", "a1a1a1a1")
+    assert traced(tmp_path, "second-")[:2] == ("linked", "b2b2b2b2")
+
+
+def test_the_same_command_twice_in_one_second_is_ambiguous(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    Training(name="first", run_id="a1a1a1a1", hydra=True).write(tree)
+    Training(name="second", run_id="b2b2b2b2", hydra=True).write(tree)
+    assert traced(tmp_path, "first-")[0] == "ambiguous"
+
+
+def test_what_follows_from_one_command_counts_once(tmp_path: Path) -> None:
+    Training(hydra=True).write(tmp_path / "tree")
+    _, _, kinds = traced(tmp_path, "best.ckpt")
+    assert kinds["score-recorded"] == 8.5
+    assert kinds["arguments-equal"] == 1.0
+    assert kinds["job-config-equal"] == 0.25
+
+
+@pytest.mark.parametrize(("run_id", "verdict"), [("x7k2m9qa", "linked"), ("outputs", "unlinked")])
+def test_an_id_in_the_path_is_proof_unless_it_is_a_word(
+    tmp_path: Path, run_id: str, verdict: str
+) -> None:
+    tree = tmp_path / "tree"
+    write_run_directory(tree / "wandb", run_id)
+    checkpoint = Training(run_id=None).write(tmp_path / "elsewhere")
+    target = tree / "results" / run_id / "checkpoints" / "best.ckpt"
+    target.parent.mkdir(parents=True)
+    shutil.copy(checkpoint, target)
+    assert traced(tmp_path, "best.ckpt")[0] == verdict
+
+
+def test_a_step_beyond_the_end_of_a_run_rules_it_out(tmp_path: Path) -> None:
+    """It names the folder, and a resumed run that nobody tracked wrote the file."""
+    tree = tmp_path / "tree"
+    first = Training(named=True)
+    checkpoint = first.write(tree)
+    checkpoint.unlink()
+    longer = replace(first, run_id=None, scores=(*first.scores, 0.11, 0.12, 0.8888888))
+    shutil.move(longer.write(tmp_path / "other"), checkpoint)
+    verdict, _, kinds = traced(tmp_path, "best.ckpt")
+    assert verdict == "unlinked"
+    assert kinds["step-never-reached"] == -20.0
+
+
+def test_a_thinned_history_is_no_evidence_against(tmp_path: Path) -> None:
+    """What the catalog itself left out must not count as never recorded."""
+    scores = (0.7231270074844360, *(0.3 + n / 100 for n in range(40)), 0.1)
+    Training(scores=scores).write(tmp_path / "tree")
+    for history in ("full", "none"):
+        (tmp_path / "catalog.db").unlink(missing_ok=True)
+        _, _, kinds = traced(tmp_path, "best.ckpt", history=history)
+        assert "score-not-recorded" not in kinds, history
+
+
+def test_a_run_of_another_folder_of_its_kind_is_ruled_out(tmp_path: Path) -> None:
+    """Equal scores and config; its config names the folder beside the checkpoint's."""
+    tree = tmp_path / "tree"
+    Training(name="first", run_id=None).write(tree)
+    second = Training(name="second", run_id="b2b2b2b2", begin=20, named=True)
+    shutil.rmtree(second.write(tree).parents[1])
+    catalog = Catalog(tmp_path / "catalog.db", host="here")
+    catalog.ingest([tree])
+    explanation = catalog.why_not("first-", "b2b2b2b2")
+    assert explanation.verdict != "linked"
+    assert "other-folder-named" in {piece["kind"] for piece in explanation.evidence}

@@ -1,0 +1,213 @@
+"""`catalog run`, `catalog query metrics --run` and `--evidence-at-risk`, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from catalog import Catalog
+from catalog.cli.main import app
+from catalog.cli.run_page import sparkline
+from catalog.errors import Ambiguous, NotFound
+from tests.support.trees import Training
+from tests.support.wandb_files import write_hydra_directory, write_run_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def output(*arguments: str) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_page_tells_where_when_how_and_what(ocr_db: Path) -> None:
+    page = output("run", "tit2247i", "--db", str(ocr_db))
+    for said in (
+        "ocr-team2/receipt-text-recognition-ocr-project/tit2247i",
+        "finished  exit code 0",
+        "2025-10-17 17:32:19Z  local time +09:00",
+        "9b41e07c5d2f8a63e1704cd95ab83f26d0e7c814",
+        "run-tit2247i.wandb  wandb-stream",
+        "trainer.max_epochs  20",
+        "val/hmean  0.952072  ▁",
+        "4 checkpoints",
+    ):
+        assert said in page
+
+
+def test_json_has_everything_and_csv_the_metrics(ocr_db: Path) -> None:
+    page = json.loads(output("run", "tit2247i", "--db", str(ocr_db), "-f", "json"))
+    assert page["run"]["state"] == "finished"
+    assert {row["metric"] for row in page["metrics"]} >= {"val/hmean", "train/loss"}
+    assert all(row["value"] != row["others"] for row in page["differences"])
+    table = output("run", "tit2247i", "--db", str(ocr_db), "-f", "csv").splitlines()
+    assert table[0].startswith("run,metric,summary")
+    assert len(table) == 1 + len(page["metrics"])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tit2247i",
+        "wandb:tit2247i",
+        "wandb/run-20251018_023219-tit2247i",
+        "20251018_023219",
+    ],
+)
+def test_a_run_is_found_by_id_folder_and_part_of_it(ocr_db: Path, name: str) -> None:
+    assert Catalog(ocr_db).run(name).run["run"] == "tit2247i"
+
+
+def test_what_fits_no_run_or_several_is_told(ocr_db: Path) -> None:
+    catalog = Catalog(ocr_db)
+    with pytest.raises(NotFound, match="Near it: tit2247i"):
+        catalog.run("tit2247j")
+    with pytest.raises(Ambiguous, match="Several runs fit"):
+        catalog.run("wandb/run-2025")
+    assert invoke("run", "tit2247j", "--db", str(ocr_db)).exit_code == 1
+
+
+def test_differences_are_to_what_most_siblings_have(tmp_path: Path) -> None:
+    root = tmp_path / "tree" / "wandb"
+    for number in range(5):
+        config = {"lr": 0.1, "seed": number, "model": {"name": "unet"}}
+        if number == 4:
+            config = {"lr": 0.5, "seed": 4, "extra": None, "model": {"name": "unet"}}
+        write_run_directory(
+            root, f"run0000{number}", stamp=f"20251018_02321{number}", config=config
+        )
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    page = catalog.run("run00004")
+    assert page.siblings == 4
+    found = {row["key"]: (row["value"], row["others"], row["share"]) for row in page.differences}
+    assert found.pop("seed")[0] == "4"
+    assert found == {"lr": ("0.5", "0.1", 4), "extra": ("null", None, 4)}
+
+
+def test_a_folder_is_taken_out_of_a_run_by_a_person(tmp_path: Path) -> None:
+    job = write_hydra_directory(tmp_path / "tree" / "outputs" / "2025-10-18" / "02-32-17", {"a": 1})
+    write_run_directory(job / "wandb", "a1b2c3d4")
+    db = str(tmp_path / "c.db")
+    assert invoke("ingest", str(tmp_path / "tree"), "--db", db).exit_code == 0
+    folder = "outputs/2025-10-18/02-32-17"
+    joined = "lies in the job's output folder"
+    assert joined in output("run", "a1b2c3d4", "--db", db)
+    assert joined not in output("run", "a1b2c3d4", "--apart", folder, "--db", db)
+    assert joined in output("run", "a1b2c3d4", "--rejoin", folder, "--db", db)
+    assert invoke("run", "a1b2c3d4", "--apart", "x", "--rejoin", "y", "--db", db).exit_code == 2
+
+
+def test_a_page_harms_no_terminal(tmp_path: Path) -> None:
+    write_run_directory(tmp_path / "tree" / "wandb", "a1b2c3d4", display_name="red\x1b[31m")
+    db = str(tmp_path / "c.db")
+    invoke("ingest", str(tmp_path / "tree"), "--db", db)
+    assert "\x1b" not in output("run", "a1b2c3d4", "--db", db)
+
+
+def test_metrics_of_a_run_by_option(ocr_db: Path) -> None:
+    short = output("query", "metrics", "--run", "tit2247i", "--db", str(ocr_db), "-f", "csv")
+    long = output("query", "metrics", "-p", "run=tit2247i", "--db", str(ocr_db), "-f", "csv")
+    assert short == long
+    assert "val/hmean" in short
+
+
+def test_configs_that_only_a_wandb_folder_holds_are_at_risk(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    Training(name="alone", run_id="aaaa1111").write(root)
+    Training(name="with_job", run_id="bbbb2222", begin=600, hydra=True).write(root)
+    db = str(tmp_path / "c.db")
+    catalog = Catalog(db)
+    catalog.ingest([root])
+    (row,) = json.loads(output("query", "--evidence-at-risk", "--db", db, "-f", "json"))
+    assert row["run"] == "aaaa1111"
+    assert "W&B run folder only" in row["risk"]
+    shutil.rmtree(root / "wandb")
+    catalog.ingest([root])
+    (row,) = catalog.query("evidence-at-risk").dicts()
+    assert "the catalog alone still has it" in row["risk"]
+    assert invoke("query", "--evidence-at-risk", "--fail-if-any", "--db", db).exit_code == 1
+
+
+def test_a_sidecar_ends_the_risk(tmp_path: Path) -> None:
+    Training(run_id="aaaa1111").write(tmp_path / "tree")
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    assert len(catalog.query("evidence-at-risk").rows) == 1
+    catalog.recover()
+    assert catalog.query("evidence-at-risk").rows == []
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([], ""),
+        ([1.0], "▁"),
+        ([0.0, 1.0], "▁█"),
+        ([0.0, None, float("nan"), 1.0], "▁  █"),
+        ([-1.7e308, 1.7e308], "▁█"),
+        ([None], ""),
+    ],
+)
+def test_sparklines(values: list[float | None], bars: str) -> None:
+    assert sparkline(values) == bars
+
+
+def test_runs_are_compared_key_by_key(tmp_path: Path) -> None:
+    root = tmp_path / "tree" / "wandb"
+    for number, rate in enumerate((0.1, 0.1, 0.5)):
+        write_run_directory(
+            root,
+            f"run0000{number}",
+            stamp=f"20251018_02321{number}",
+            config={"lr": rate, "model": {"name": "unet"}, **({"only": 1} if number == 2 else {})},
+            rows=[{"loss": 1.0 + number}, {"loss": 0.5}],
+        )
+    db = str(tmp_path / "c.db")
+    Catalog(db).ingest([tmp_path / "tree"])
+    two = json.loads(output("diff", "run00000", "run00001", "--db", db, "-f", "json"))
+    assert two == []
+    rows = json.loads(output("diff", "run00000", "run00001", "run00002", "--db", db, "-f", "json"))
+    assert rows == [
+        {"section": "config", "key": "lr", "run00000": "0.1", "run00001": "0.1", "run00002": "0.5"},
+        {"section": "config", "key": "only", "run00000": None, "run00001": None, "run00002": "1"},
+    ]
+    assert invoke("diff", "run00000", "run00001", "nothing", "--db", db).exit_code == 1
+
+
+def test_final_metrics_are_compared(ocr_db: Path) -> None:
+    rows = Catalog(ocr_db).diff("tit2247i", "v91tqz0e").dicts()
+    (score,) = (row for row in rows if (row["section"], row["key"]) == ("metric", "val/hmean"))
+    assert score["tit2247i"] == pytest.approx(0.9520716071128845, abs=0)
+    assert score["tit2247i"] != score["v91tqz0e"]
+
+
+def test_packages_that_shape_a_training_are_shown(tmp_path: Path) -> None:
+    folder = write_run_directory(tmp_path / "tree" / "wandb", "a1b2c3d4")
+    (folder / "files" / "requirements.txt").write_text(
+        "Torch==2.13.0+cpu\npytorch_lightning==2.4.0\npillow==11.0\n-e git+https://x/y\nbad==\n"
+    )
+    (tmp_path / "tree" / "requirements.txt").write_text("torch==1.0\n")
+    db = str(tmp_path / "c.db")
+    invoke("ingest", str(tmp_path / "tree"), "--db", db)
+    (run,) = Catalog(db).query("run_overview").dicts()
+    assert json.loads(run["packages"]) == {"pytorch-lightning": "2.4.0", "torch": "2.13.0+cpu"}
+    assert "torch 2.13.0+cpu" in output("run", "a1b2c3d4", "--db", db)
+
+
+def test_an_ingest_takes_how_much_history_to_keep(tmp_path: Path) -> None:
+    write_run_directory(tmp_path / "tree" / "wandb", "a1b2c3d4", rows=[{"loss": 1.0}] * 5)
+    db = str(tmp_path / "c.db")
+    assert invoke("ingest", str(tmp_path / "tree"), "--db", db, "--history", "x").exit_code == 2
+    output("ingest", str(tmp_path / "tree"), "--db", db, "--history", "last")
+    assert len(Catalog(db).query("history", {"run": "a1b2c3d4", "metric": "loss"}).rows) == 1

@@ -1,0 +1,118 @@
+"""`catalog status`: the bar, the burn-down, groups, and what is left to a person."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from catalog import Catalog
+from catalog.cli.main import app
+from catalog.errors import UsageError
+from catalog.query.status import experiment_of
+from tests.support.recovery import catalog_of, project
+from tests.support.terminal import on_terminal
+from tests.support.trees import Training
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def shown(catalog: Catalog, *arguments: str) -> str:
+    result = CliRunner().invoke(app, ["status", *arguments, "--db", str(catalog.location.file)])
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    root = tmp_path / "tree"
+    project(root, Training("det_a"), Training("det_b", run_id=None, begin=5000))
+    (root / "odd").mkdir()
+    (root / "odd" / "empty.ckpt").write_bytes(b"")
+    return catalog_of(root)
+
+
+@pytest.mark.parametrize("group", ["root", "experiment", "age", "size"])
+def test_groups_add_up_to_the_whole(catalog: Catalog, group: str) -> None:
+    rows = json.loads(shown(catalog, "--by", group, "-f", "json"))
+    total = {row["state"]: row["checkpoints"] for row in catalog.status().dicts()}
+    for state, count in total.items():
+        assert sum(row[state] for row in rows) == count
+    bytes_of = {row["state"]: row["bytes"] for row in catalog.status().dicts()}
+    assert sum(row["unusable_bytes"] for row in rows) == (
+        bytes_of["recoverable"] + bytes_of["unrecoverable"]
+    )
+    assert shown(catalog, "--by", group).splitlines()[0].startswith(group)
+
+
+def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
+    rows = {row["experiment"]: row for row in catalog.status_by("experiment").dicts()}
+    assert set(rows) == {"det_a-unknown_training", "det_b-unknown_training", "odd"}
+    assert rows["det_a-unknown_training"]["recoverable"] == 1
+    assert rows["odd"]["unrecoverable"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("outputs/det_20251018_023219/checkpoints/best.ckpt", "det"),
+        ("logs/ocr/version_3/checkpoints/last.ckpt", "ocr"),
+        ("outputs/2026-11-23/23-58-36/checkpoints/best.ckpt", "outputs"),
+        ("runs/bert/checkpoint-500", "bert"),
+        ("multirun/2026-11-23/23-58-27/0/best.ckpt", "multirun"),
+        ("best.ckpt", "."),
+    ],
+)
+def test_the_name_of_an_experiment(path: str, name: str) -> None:
+    assert experiment_of(path) == name
+
+
+def test_ages_are_counted_to_the_catalog_s_clock(catalog: Catalog) -> None:
+    def ages(now: str) -> list[str]:
+        later = Catalog(catalog.location.file, clock=lambda: now)
+        return [row["age"] for row in later.status_by("age").dicts() if row["recoverable"]]
+
+    assert ages("2025-10-18T00:00:00.000000Z") == ["under 1 month"]
+    assert ages("2025-12-01T00:00:00.000000Z") == ["1 to 3 months"]
+    assert ages("2026-10-01T00:00:00.000000Z") == ["3 to 12 months"]
+    assert ages("2027-12-01T00:00:00.000000Z") == ["over 12 months"]
+
+
+def test_another_grouping_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(UsageError, match="experiment"):
+        catalog.status_by("colour")
+
+
+def test_bytes_and_what_is_left_to_a_person_are_shown(catalog: Catalog) -> None:
+    text = shown(catalog)
+    assert "Unusable: " in text
+    assert "can be recovered and " in text
+    left = text.partition("What is left")[2]
+    for code, remedy in (
+        ("no-config", "catalog recover"),
+        ("checkpoint-empty", "another copy"),
+        ("no-run", "Ingest the folder"),
+    ):
+        (line,) = [line for line in left.splitlines() if line.startswith(code)]
+        assert remedy in line
+
+
+def test_the_burn_down_shrinks_as_recoveries_go_on(catalog: Catalog) -> None:
+    batch = catalog.recover().batch
+    progress = catalog.progress().dicts()
+    assert [row["unusable"] for row in progress] == [3, 2]
+    assert [row["cause"] for row in progress] == ["ingest", f"recovery {batch}"]
+    text = on_terminal("status", "--db", str(catalog.location.file), columns=100)
+    bars = [line for line in text.splitlines() if line.endswith(("ingest", f"recovery {batch}"))]
+    assert [line.count("█") for line in bars] == [41, 27]
+    assert [line.split()[-2 if line.endswith("ingest") else -3] for line in bars] == ["3", "2"]
+
+
+def test_every_change_is_a_row_with_its_cause(catalog: Catalog) -> None:
+    batch = catalog.recover().batch
+    rows: list[dict[str, Any]] = catalog.query("migration-events").dicts()
+    (moved,) = [row for row in rows if row["from_state"] == "recoverable"]
+    assert (moved["to_state"], moved["recovery"], moved["ingest"]) == ("migrated", batch, 2)
