@@ -334,10 +334,7 @@ def test_ingest_sums_up_and_says_what_is_next(fake: FakeCatalog) -> None:
     assert "50 files recognised in 0.2 s (40 read, 10 unchanged, 1 newly missing)" in result.stdout
     assert "9 checkpoints: 5 usable, 4 not; 7 linked" in result.stdout
     assert "`catalog query --unusable`, `catalog recover --dry-run`" in result.stdout
-    lines = result.stderr.splitlines()
-    assert lines[0] == "read: 0 of 50"
-    assert lines[-1] == "read: 50 of 50"
-    assert len(lines) == 11
+    assert result.stderr.splitlines() == ["read: 50 of 50"]
 
 
 def test_a_quiet_ingest_says_nothing(fake: FakeCatalog) -> None:

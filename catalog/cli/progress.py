@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     Progress: TypeAlias = Callable[[str, int, int | None], None]
     """Called with a stage, how much of it is done, and of how much (None: not known yet)."""
 
-_STEP = 1_000
-_LINES_A_STAGE = 10
+_LINE_SECONDS = 5.0
+"""Seconds between two plain lines of one stage."""
 _REDRAW = 0.1
 """Seconds between two drawings of the bars."""
 
@@ -62,13 +62,15 @@ def _bar() -> Iterator[Progress]:
 
 
 def _lines() -> Progress:
-    reached: dict[str, int] = {}
+    """Write a line when a stage ends, and every few seconds while it lasts."""
+    written = time.monotonic()
 
     def show(stage: str, done: int, total: int | None) -> None:
-        step = max(1, total // _LINES_A_STAGE) if total else max(_STEP, done // 5)
-        if stage in reached and done < reached[stage] and done != total:
+        nonlocal written
+        now = time.monotonic()
+        if done != total and now - written < _LINE_SECONDS:
             return
-        reached[stage] = done - done % step + step
+        written = now
         sys.stderr.write(f"{stage}: {done}" + (f" of {total}\n" if total is not None else "\n"))
 
     return show
