@@ -7,7 +7,6 @@ a program that only reads a SQLite catalog never loads SQLAlchemy.
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from catalog.ingest.pipeline import Progress
     from catalog.link.explain import Explanation
+    from catalog.operation import Operation
     from catalog.query.lineage import Family
     from catalog.query.rows import Rows
     from catalog.query.run import RunPage
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from catalog.recover.recovery import RecoveryResult
     from catalog.recover.undo import UndoResult
     from catalog.schema.upgrade import SchemaStatus
-    from catalog.sources.secrets import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +126,25 @@ class Catalog:
         folders = checked_paths([Path(path) for path in paths])
         engine = open_for_writing(self.location)
         try:
-            told = progress or _silent
-            summary = self._ingest(engine, folders, told, "ingest", None, executor)
+            done = self._operation(engine).ingest(folders, progress=progress, executor=executor)
+            (standing,) = self.query("ingest-summary").dicts()
             if hashes:
                 from catalog.ingest.hashing import hash_checkpoints
+                from catalog.operation import silent
 
-                hash_checkpoints(engine, self.location, folders, self._host, told)
-            return summary
+                hash_checkpoints(engine, self.location, folders, self._host, progress or silent)
         finally:
             engine.dispose()
+        return IngestSummary(
+            ingest_id=done.ingest_id,
+            seen=done.counts.seen,
+            read=done.counts.read,
+            unchanged=done.counts.unchanged,
+            missing=done.counts.missing,
+            **standing,
+            seconds=done.seconds,
+            stages=done.stages,
+        )
 
     def watch(self, paths: Sequence[str | os.PathLike[str]]) -> Iterator[IngestSummary]:
         """Ingest again whenever something changes in the trees, for ever; see `ingest`.
@@ -271,7 +280,7 @@ class Catalog:
         try:
             with writing(engine, self.location) as connection:
                 keep_apart(connection, number, folder.rstrip("/"), apart=apart)
-                self._judge(connection, self._clock())
+                self._operation(engine).judge(connection, self._clock())
         finally:
             engine.dispose()
 
@@ -412,7 +421,7 @@ class Catalog:
                 with explained(self.location), engine.connect() as connection:
                     planned = plan(connection, self.settings, self._host, only, prefer)
                 return RecoveryResult(None, tuple(one.shown for one in planned))
-            look = self._looking(engine)
+            look = self._operation(engine).look_at_recovery
             with only_recovery(engine, self.location):
                 settle(engine, self.location, self._host, look)
                 tidy(engine, self.location, self._host)
@@ -440,7 +449,7 @@ class Catalog:
 
         engine = open_existing(self.location, durable=True)
         try:
-            look = self._looking(engine)
+            look = self._operation(engine).look_at_recovery
             with only_recovery(engine, self.location):
                 settle(engine, self.location, self._host, look)
                 result = undo(engine, self.location, self._host, batch)
@@ -498,71 +507,10 @@ class Catalog:
 
         return backup(self.location, Path(target))
 
-    def _ingest(
-        self,
-        engine: Engine,
-        folders: Sequence[Path],
-        progress: Progress,
-        cause: str,
-        recovery_id: int | None,
-        executor: Executor | None = None,
-    ) -> IngestSummary:
-        from catalog.ingest.pipeline import begin, finish, read_trees, settled
-        from catalog.ingest.runs import gather_runs
-        from catalog.ingest.stages import Stages
-        from catalog.link.linker import link_checkpoints
-        from catalog.recover.assess import assess
-        from catalog.schema.engine import writing
-        from catalog.sources.secrets import policy
+    def _operation(self, engine: Engine) -> Operation:
+        from catalog.operation import Operation
 
-        began = time.monotonic()
-        stages = Stages()
-        with writing(engine, self.location) as connection:
-            ingest_id = begin(connection, folders, self.settings, self._clock(), cause)
-        counts = None
-        try:
-            with policy(self._redaction()):
-                counts = read_trees(
-                    engine,
-                    self.location,
-                    folders,
-                    ingest_id=ingest_id,
-                    host=self._host,
-                    now=self._clock(),
-                    settings=self.settings,
-                    progress=progress,
-                    stages=stages,
-                    executor=executor,
-                )
-            with writing(engine, self.location) as connection:
-                now = self._clock()
-                if (
-                    counts.changed
-                    or recovery_id is not None
-                    or not settled(connection, ingest_id, self.settings)
-                ):
-                    with stages.stage("gather"):
-                        gather_runs(connection)
-                    with stages.stage("link"):
-                        link_checkpoints(connection, self.settings, ingest_id, progress)
-                    with stages.stage("assess"):
-                        assess(connection, self.settings, ingest_id, now, recovery_id)
-                finish(connection, ingest_id, counts, now)
-        except BaseException as error:
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            self._close(engine, ingest_id, status)
-            raise
-        (summary,) = self.query("ingest-summary").dicts()
-        return IngestSummary(
-            ingest_id=ingest_id,
-            seen=counts.seen,
-            read=counts.read,
-            unchanged=counts.unchanged,
-            missing=counts.missing,
-            **summary,
-            seconds=time.monotonic() - began,
-            stages=stages.seconds,
-        )
+        return Operation(engine, self.location, self.settings, self._host, self._clock)
 
     def _say(self, checkpoint: str, run: str | None, decision: str | None, reason: str) -> Trace:
         """Keep or take back a person's word, and judge anew what it changes."""
@@ -580,49 +528,7 @@ class Catalog:
             with writing(engine, self.location) as connection:
                 now = self._clock()
                 say(connection, number, run_number, decision, reason, now)
-                self._judge(connection, now)
+                self._operation(engine).judge(connection, now)
         finally:
             engine.dispose()
         return self.trace(checkpoint)
-
-    def _judge(self, connection: Connection, now: str) -> None:
-        """Judge anew what a person's word changed: an ingest without news would not do it."""
-        from catalog.ingest.pipeline import Counts, begin, finish
-        from catalog.link.linker import link_checkpoints
-        from catalog.recover.assess import assess
-
-        ingest_id = begin(connection, [], self.settings, now, "decision")
-        link_checkpoints(connection, self.settings, ingest_id, _silent)
-        assess(connection, self.settings, ingest_id, now, None)
-        finish(connection, ingest_id, Counts(), now)
-
-    def _looking(self, engine: Engine) -> Callable[[Sequence[Path], str, int], None]:
-        """Return what looks at the folders of a recovery and then closes its batch."""
-        from catalog.recover.journal import close_batch
-
-        def look(folders: Sequence[Path], cause: str, batch: int) -> None:
-            self._ingest(engine, folders, _silent, cause, batch)
-            close_batch(engine, self.location, batch, self._clock())
-
-        return look
-
-    def _redaction(self) -> Policy:
-        from catalog.sources.secrets import Policy
-
-        keys = frozenset(key.lower() for key in self.settings.secret_keys)
-        return Policy(enabled=self.settings.redaction == "on", keys=keys)
-
-    def _close(self, engine: Engine, ingest_id: int, status: str) -> None:
-        from catalog.errors import DatabaseError
-        from catalog.ingest.pipeline import Counts, finish
-        from catalog.schema.engine import writing
-
-        try:
-            with writing(engine, self.location) as connection:
-                finish(connection, ingest_id, Counts(), self._clock(), status)
-        except DatabaseError:
-            return  # what stopped the ingest stops this as well; the first error is the one to tell
-
-
-def _silent(_stage: str, _done: int, _total: int | None) -> None:
-    """Take progress reports and do nothing."""

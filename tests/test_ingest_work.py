@@ -129,7 +129,7 @@ def test_an_ingest_that_ended_before_linking_is_completed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("catalog.link.linker.link_checkpoints", stop)
+        patched.setattr("catalog.operation.link_checkpoints", stop)
         with pytest.raises(KeyboardInterrupt):
             Catalog(empty_db).ingest([tree])
     summary = Catalog(empty_db).ingest([tree])
