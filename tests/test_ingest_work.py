@@ -89,8 +89,8 @@ def test_nothing_new_is_no_file_opened_and_no_row_written(
     catalog.ingest([tree])
     monkeypatch.setattr(registry, "read", None)  # to call it would raise
     judged: list[str] = []
-    for name in ("ingest.runs.gather_runs", "link.linker.link_checkpoints"):
-        monkeypatch.setattr(f"catalog.{name}", lambda *_: judged.append("judged"))
+    for name in ("gather_runs", "link_checkpoints", "assess"):
+        monkeypatch.setattr(f"catalog.operation.{name}", lambda *_: judged.append("judged"))
     assert written(empty_db, lambda: catalog.ingest([tree])).keys() == {"ingest"}
     assert judged == []
 
