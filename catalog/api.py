@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.errors import NotFound, SourceError, UsageError
 from catalog.query.connection import open_reader
 from catalog.schema.location import locate
 from catalog.settings import Settings
@@ -101,7 +102,7 @@ class Catalog:
 
     def ingest(
         self,
-        paths: Sequence[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         *,
         progress: Progress | None = None,
         hashes: bool = False,
@@ -110,7 +111,7 @@ class Catalog:
         """Read trees, or what changed in them, and judge all checkpoints anew.
 
         Args:
-            paths: folders; at least one.
+            paths: a folder, or several.
             progress: called with (stage, done, total) as work goes on.
             hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
             executor: reads the files, such as that of a cluster whose machines see the same
@@ -123,6 +124,10 @@ class Catalog:
         from catalog.ingest.roots import checked_paths
         from catalog.schema.upgrade import open_for_writing
 
+        if isinstance(paths, str | os.PathLike):
+            paths = [paths]
+        if not paths:
+            raise SourceError("There is no folder to ingest; name at least one.")
         folders = checked_paths([Path(path) for path in paths])
         engine = open_for_writing(self.location)
         try:
@@ -217,12 +222,13 @@ class Catalog:
         Raises:
             SourceError: a path leads to a folder that is no checkpoint.
             NotFound: a checkpoint is neither on disk nor in the catalog, or there is no such run.
+            UsageError: one is a run, and the other none.
             Ambiguous: several in the catalog fit.
         """
         names = (left, right, *more)
-        if more or not any(Path(name).exists() for name in names):
-            from catalog.query.compare_runs import are_runs, compare_runs
+        from catalog.query.compare_runs import are_runs, compare_runs
 
+        if more or not any(Path(name).exists() for name in names):
             with open_reader(self.location, self.settings) as reader:
                 if more or are_runs(reader, names):
                     return compare_runs(reader, names)
@@ -239,7 +245,16 @@ class Catalog:
                 sides.append(checkpoint_on_disk(Path(text)))
             else:
                 with open_reader(self.location, self.settings) as reader:
-                    sides.append(checkpoint_in_catalog(reader, text))
+                    try:
+                        sides.append(checkpoint_in_catalog(reader, text))
+                    except NotFound as error:
+                        for run, other in ((left, right), (right, left)):
+                            if not Path(run).exists() and are_runs(reader, (run,)):
+                                raise UsageError(
+                                    f"{run!r} is a run and {other!r} is none; compare checkpoints "
+                                    "with checkpoints, and runs with runs."
+                                ) from error
+                        raise
         return as_rows(differences(*sides))
 
     def run(self, name: str) -> RunPage:
@@ -415,16 +430,18 @@ class Catalog:
         from catalog.schema.engine import explained
         from catalog.schema.upgrade import open_existing
 
-        engine = open_existing(self.location, durable=True)
+        engine = open_existing(self.location, durable=not dry_run, reading=dry_run)
         try:
             if dry_run:
                 with explained(self.location), engine.connect() as connection:
                     planned = plan(connection, self.settings, self._host, only, prefer)
                 return RecoveryResult(None, tuple(one.shown for one in planned))
-            look = self._operation(engine).look_at_recovery
+            operation = self._operation(engine)
+            look = operation.look_at_recovery
             with only_recovery(engine, self.location):
                 settle(engine, self.location, self._host, look)
-                tidy(engine, self.location, self._host)
+                if bereft := tidy(engine, self.location, self._host):
+                    operation.ingest(bereft)
                 with explained(self.location), engine.connect() as connection:
                     planned = plan(connection, self.settings, self._host, only, prefer)
                 return recover(engine, self.location, planned, self.settings, self._clock, look)
@@ -481,7 +498,7 @@ class Catalog:
         from catalog.schema.engine import explained
         from catalog.schema.upgrade import open_existing
 
-        engine = open_existing(self.location)
+        engine = open_existing(self.location, reading=True)
         try:
             with explained(self.location), engine.connect() as connection:
                 return explain(connection, self.settings, only, prefer)

@@ -2,7 +2,7 @@
 
 CatalogError
 ├── UsageError            the request itself is wrong (exit code 2)
-├── SourceError           a path to ingest or inspect cannot be used
+├── SourceError           a path to ingest, inspect or write to cannot be used
 ├── DatabaseError         the database cannot be used
 │   ├── DatabaseMissing     no file there
 │   ├── NotACatalog         a file, but no catalog
@@ -35,7 +35,7 @@ class UsageError(CatalogError):
 
 
 class SourceError(CatalogError):
-    """A path given to ingest or inspect cannot be used."""
+    """A path given to ingest, inspect or report cannot be used."""
 
 
 class DatabaseError(CatalogError):

@@ -117,8 +117,8 @@ _DEFAULTS: dict[str, Value] = {setting.name: setting.default for setting in SETT
 
 def _default(name: str) -> Value:
     if name not in _DEFAULTS:
-        near = difflib.get_close_matches(name, _DEFAULTS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_DEFAULTS)}."
+        near = difflib.get_close_matches(name, _DEFAULTS, n=1, cutoff=0.7)
+        hint = f"did you mean {near[0]}?" if near else "`catalog settings` lists them all."
         raise UsageError(f"There is no setting {name!r}: {hint}")
     return _DEFAULTS[name]
 

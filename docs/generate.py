@@ -75,6 +75,7 @@ def _parameter(parameter: Any) -> str:
     names = ", ".join([f"`{parameter.opts[0]}{value}`", *(f"`{o}`" for o in parameter.opts[1:])])
     default = parameter.default
     stated = "" if flag or default in (None, ()) else f" Default: `{default}`."
+    stated = " Required." if parameter.required else stated
     return f"| {_cell(names)} | {_cell(parameter.help)}{stated} |"
 
 

@@ -106,6 +106,7 @@ def test_fail_if_any_tells_a_script(db: Path) -> None:
         (["query", "metrics"], "needs -p run=VALUE"),
         (["query", "runs", "-p", "nosuch=1"], "no parameter 'nosuch'"),
         (["sql", "SELECT 1", "--set", "sql_time=1"], "did you mean sql_time_limit"),
+        (["sql", "SELECT 1", "--set", "nosuch=1"], "`catalog settings` lists them all"),
         (["sql", "SELECT 1", "--set", "sql_row_limit=many"], "a whole number"),
     ],
 )
@@ -180,6 +181,22 @@ def test_a_newer_catalog_is_told(db: Path, arguments: list[str]) -> None:
 
 def test_an_unknown_kind_of_database_is_told() -> None:
     assert "SQLite or PostgreSQL" in refused("status", "--db", "mysql://localhost/x")
+
+
+def test_a_value_that_is_no_choice_is_met_with_the_choices(db: Path) -> None:
+    result = call("status", "--by", "moon")
+    assert result.exit_code == 2
+    assert "'moon' is not one of root, experiment, age, size." in result.stderr
+    assert "Value error" not in result.stderr
+
+
+def test_an_ingest_into_a_folder_or_a_damaged_database_is_told(db: Path, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    tree = str(tmp_path / "tree")
+    assert "is a folder" in refused("ingest", tree, "--db", tree)
+    content = db.read_bytes()
+    (tmp_path / "short.db").write_bytes(content[: len(content) // 2])
+    assert "is damaged" in refused("ingest", tree, "--db", str(tmp_path / "short.db"))
 
 
 def test_ingest_of_what_is_not_there_is_told(tmp_path: Path) -> None:

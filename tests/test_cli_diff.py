@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from catalog import Catalog
 from catalog.cli.main import app
 from catalog.query.diff import Subject, differences, flatten
+from tests.support.rows import BEST, RUN, fill
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
 
 if TYPE_CHECKING:
@@ -132,3 +133,15 @@ def test_exchanging_the_sides_exchanges_the_columns(
 def test_one_and_true_are_not_equal() -> None:
     left, right = (Subject("x", {"config": {"a": value}}) for value in (1, True))
     assert len(differences(left, right)) == 1
+
+
+def test_a_run_is_not_compared_with_what_is_none(
+    empty_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(empty_db)
+    monkeypatch.setenv("CATALOG_DB", str(empty_db))
+    for sides in ((RUN, BEST), (BEST, RUN), ("nosuch", RUN)):
+        result = call(*sides)
+        assert result.exit_code == 2
+        assert f"{RUN!r} is a run and" in result.stderr
+    assert "No checkpoint fits 'nosuch'" in call("nosuch", BEST).stderr

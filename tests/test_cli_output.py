@@ -157,6 +157,8 @@ def test_sizes_are_decimal(count: int, text: str) -> None:
 
 
 def test_values_are_shown_by_their_columns() -> None:
+    assert shown("time", 1760709984.015) == "2025-10-17 14:06:24Z"
+    assert shown("time", 12.5) == "12.5"
     assert shown("size", 1_000) == "1.0 kB"
     assert shown("epoch", 1_000) == "1000"
     assert shown("at", "2025-10-17T19:29:34.123456Z") == "2025-10-17 19:29:34Z"

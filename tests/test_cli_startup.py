@@ -153,3 +153,9 @@ def test_output_is_utf_8_whatever_the_locale(empty_db: Path) -> None:
         env={**environment, "CATALOG_DB": str(empty_db)},
     )
     assert json.loads(done.stdout.decode("utf-8")) == [{"a": "한é"}]
+
+
+def test_a_stream_that_the_caller_closed_is_no_traceback(empty_db: Path) -> None:
+    closed = shell("catalog query checkpoints -f csv >&-", fill(empty_db))
+    assert (closed.returncode, closed.stderr) == (0, "")
+    assert shell("catalog query nosuch 2>&-", empty_db).returncode == 1

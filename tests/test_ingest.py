@@ -269,3 +269,10 @@ def test_an_interrupted_ingest_says_so(tree: Path, empty_db: Path) -> None:
         Catalog(empty_db).ingest([tree], progress=progress)
     rows = Catalog(empty_db).sql("SELECT status FROM ingest").rows
     assert rows == [("interrupted",)]
+
+
+def test_one_folder_may_be_named_without_a_list(tree: Path, empty_db: Path) -> None:
+    catalog = Catalog(empty_db)
+    assert catalog.ingest(str(tree)).seen == catalog.ingest(tree).seen > 0
+    with pytest.raises(SourceError, match="at least one"):
+        catalog.ingest([])

@@ -116,7 +116,7 @@ def test_the_engine_refuses_writes_even_without_the_authorizer(readable: Path) -
         ("-- only a comment", "no statement"),
         ("SELECT :a", "binding"),
         ("SELECT '\0'", "null character"),
-        ("SELECT '\ud800'", "cannot be run"),
+        ("SELECT '\ud800'", "not UTF-8"),
         ("SELECT zeroblob(2000000000)", "too big"),
     ],
 )

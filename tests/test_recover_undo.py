@@ -188,3 +188,25 @@ def test_the_journal_can_be_read_with_a_query(root: Path) -> None:
     assert json.dumps(rows)
     catalog.undo_recovery(1)
     assert {row["state"] for row in catalog.query("recovered").dicts()} == {"removed"}
+
+
+def test_a_sidecar_that_somebody_removed_is_written_again_as_verify_says(root: Path) -> None:
+    (checkpoint,) = project_of(root)
+    catalog = catalog_of(root)
+    catalog.recover()
+    checkpoint.with_suffix(".config.json").unlink()
+    assert sorted(verified(catalog)) == ["removed", "unchanged"]
+    result = catalog.recover()
+    assert [file.action for file in result.files] == ["written"]
+    assert verified(catalog) == ["unchanged", "unchanged"]
+    assert state_of(catalog)["state"] == "migrated"
+
+
+def test_verify_of_a_folder_that_was_moved_says_what_to_do(root: Path) -> None:
+    (checkpoint,) = project_of(root)
+    catalog = catalog_of(root)
+    catalog.recover()
+    checkpoint.parent.rename(checkpoint.parent.with_name("elsewhere"))
+    rows = catalog.verify_recoveries().dicts()
+    assert {row["state"] for row in rows} == {"removed"}
+    assert "ingest it where it lies now" in rows[0]["note"]

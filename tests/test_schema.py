@@ -200,3 +200,15 @@ def test_every_released_schema_can_be_upgraded(path: Path, tmp_path: Path) -> No
     assert catalog.schema_status().pending == ()
     assert catalog.query("unusable").columns
     catalog.ingest([tmp_path])
+
+
+def test_looking_waits_for_no_writer(ocr_db: Path) -> None:
+    catalog = Catalog(ocr_db)
+    with closing(sqlite3.connect(ocr_db, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM problem")
+        assert catalog.schema_status().pending == ()
+        assert len(catalog.recover(dry_run=True).files) == 18
+        assert catalog.explain_recovery().rows
+        assert len(catalog.query("problems").rows) == 2
+        writer.execute("ROLLBACK")

@@ -4,8 +4,10 @@ Exit codes: 0 all is well; 1 a `CatalogError` (its text stands on stderr), or ro
 `--fail-if-any` wanted none; 2 wrong usage; 130 interrupted.
 """
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -106,6 +108,9 @@ def main(
 
 def run() -> None:
     """Run the command line; the console script `catalog`."""
+    # A stream that the caller closed (`>&-`) is None in Python; what goes there is not wanted.
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         # File names may hold anything, and JSON is UTF-8 whatever the locale.
         if hasattr(stream, "reconfigure"):

@@ -1,5 +1,6 @@
 """What commands share: options, declared once, and how the catalog is opened with them."""
 
+import shlex
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,12 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def command(arguments: str, db: str | None) -> str:
+    """Return a command to try next, as it can be typed: on the database that was named."""
+    named = f" --db {shlex.quote(db)}" if db else ""
+    return f"`catalog {arguments}{named}`"
 
 
 def new_app(**options: Any) -> typer.Typer:

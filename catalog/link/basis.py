@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from catalog import __version__
 from catalog.ingest.store import Store, chunks, table_of
-from catalog.link.evidence.paths import own_project, project_tails
+from catalog.link.evidence.paths import own_project, place_of, project_tails
 from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from catalog.link.decisions import Decision
     from catalog.link.evidence.context import Context
+    from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
 
 
@@ -30,6 +31,8 @@ class Bases:
         self, connection: Connection, folders: Iterable[RunFolder], context: Context
     ) -> None:
         self._context = context
+        self._place: Place | None = None
+        self._kept: dict[int, tuple[object, ...]] = {}
         metrics = _metrics(connection)
         tokens: dict[int, list[str]] = defaultdict(list)
         self._folders: dict[int, str] = {}
@@ -57,7 +60,6 @@ class Bases:
         """
         places = self._context.places
         job = subject.job
-        tails = project_tails(subject)
         return _digest(
             __version__,
             self._context.settings.link_tolerance,
@@ -65,7 +67,7 @@ class Bases:
             [self._folders.get(folder.id) for folder in subject.folders],
             [(self._runs[folder.run_id or 0], folder.id) for folder in candidates],
             [(other.path, other.main_score) for other in places.rivals(subject)],
-            [self._around(subject, folder, tails) for folder in candidates],
+            [self._around(subject, folder) for folder in candidates],
             own_project(subject, self._context),
             sorted(places.went_on_from(subject)),
             job is not None and places.is_shared(job),
@@ -73,22 +75,32 @@ class Bases:
             list(copies),
         )
 
-    def _around(
-        self, subject: Subject, folder: RunFolder, tails: Sequence[str]
-    ) -> tuple[object, ...]:
+    def _around(self, subject: Subject, folder: RunFolder) -> tuple[object, ...]:
         places = self._context.places
         twin = places.twin(subject, folder)
         return (
             twin and twin.path,
             places.twin_job(subject, folder),
-            places.between(subject, folder),
-            places.is_project(folder),
-            [
-                sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
-                for tail in tails
-            ],
-            sorted(places.folders_of(folder.run_id or 0)),
+            *self._around_place(subject, folder),
         )
+
+    def _around_place(self, subject: Subject, folder: RunFolder) -> tuple[object, ...]:
+        """Return what checkpoints of one place have in common, which come one after another."""
+        place = place_of(subject)
+        if place != self._place:
+            self._place, self._kept = place, {}
+        if folder.id not in self._kept:
+            places = self._context.places
+            self._kept[folder.id] = (
+                places.between(subject, folder),
+                places.is_project(folder),
+                [
+                    sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
+                    for tail in project_tails(subject)
+                ],
+                sorted(places.folders_of(folder.run_id or 0)),
+            )
+        return self._kept[folder.id]
 
 
 def stored(connection: Connection) -> dict[int, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections import defaultdict
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -77,12 +78,14 @@ class Finder:
         found: dict[int, RunFolder] = {}
 
         def take(folders: Iterable[RunFolder]) -> None:
-            found.update((folder.id, folder) for folder in folders)
+            for folder in folders:
+                found[folder.id] = folder
 
         take(above for above in subject.folders if above.id in self._by_number)
-        for path in (subject.path, *subject.remembered):
-            for name in path.split("/")[:-1]:
-                take(self._by_id.get(name, ()))
+        if not self._by_id.keys().isdisjoint(subject.names_above):
+            for path in (subject.path, *subject.remembered):
+                for name in path.split("/")[:-1]:
+                    take(self._by_id.get(name, ()))
         for said in subject.stated_run_ids:
             for name in said.text.split("/"):
                 take(self._by_id.get(name, ()))
@@ -102,7 +105,7 @@ class Finder:
                 take(neighbours)
             if neighbours:
                 break
-        return sorted(found.values(), key=lambda folder: (folder.host, folder.path))
+        return sorted(found.values(), key=_order)
 
     def original(self, folder: RunFolder) -> RunFolder:
         """Return the folder that a copy of W&B's latest run repeats, where it is there."""
@@ -130,6 +133,9 @@ class Finder:
                 for number in sorted(numbers):
                     if number in self._by_number:
                         yield self._by_number[number]
+
+
+_order = attrgetter("host", "path")
 
 
 def _scores(subject: Subject) -> set[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import or_, select
@@ -76,10 +77,11 @@ def is_checkpoint(text: str) -> bool:
     return _CHECKPOINT.search(text) is not None
 
 
-def texts(text: str) -> list[str] | None:
+@lru_cache(maxsize=4_096)
+def texts(text: str) -> tuple[str, ...] | None:
     """Return the members of a JSON list as texts, None if it is no list."""
     try:
         values = json.loads(text)
     except ValueError:
         return None
-    return [str(value) for value in values] if isinstance(values, list) else None
+    return tuple(str(value) for value in values) if isinstance(values, list) else None

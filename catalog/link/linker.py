@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import Store, chunks, table_of
+from catalog.ingest.store import CHUNK, Store, chunks, table_of
 from catalog.link.basis import Bases, stored, write_bases
 from catalog.link.copies import copies_of, inherit
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.lineage import write_lineage
 from catalog.link.moves import follow_moves
-from catalog.link.weighing import load, weigh_candidates
+from catalog.link.weighing import load, prepare, weigh_candidates
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def link_checkpoints(
     due = _due(work.subjects, before, now, groups)
     verdicts: dict[int, list[Judged]] = {}
     for done, subject in enumerate(due, 1):
+        if done % CHUNK == 1:
+            prepare(work, due[done - 1 : done - 1 + CHUNK], candidates)
         spoken = decisions.get(subject.id, [])
         judged = weigh_candidates(work, subject, candidates[subject.id], spoken)
         verdicts[subject.id] = apply(judged, spoken, work.folder_of_run)
@@ -100,8 +102,7 @@ def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], inge
     stale: list[int] = []
     for checkpoint_id, judged in verdicts.items():
         old = before.pop(checkpoint_id, {})
-        new = {_facts(one) for one in judged}
-        if set(old.values()) == new:
+        if old and set(old.values()) == {_facts(one) for one in judged}:
             continue
         stale += old
         for one in judged:

@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections import defaultdict
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.inputs import texts
@@ -56,17 +57,20 @@ class Neighbours:
         self._went_on_from: dict[int, set[int]] = {}
         self._went_on: dict[str, set[int]] = defaultdict(set)
         self._overrides: dict[tuple[str, str], list[str]] = {}
+        self._numbers: dict[int, _Numbers] = {}
+        self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
         for subject in subjects:
             self._same_stem[_stem(subject)].append(subject)
-            for path in subject.remembered:
-                self._remembered_in[subject.host, posixpath.dirname(subject.path)].add(
-                    posixpath.dirname(path)
+            if subject.remembered:
+                self._remembered_in[subject.host, subject.directory].update(
+                    subject.remembered_folders
                 )
             if subject.job is not None:
                 self._of_job[subject.host, subject.job.path].append(subject)
             numbers = _numbers(subject)
             if numbers is not None:
+                self._numbers[subject.id] = numbers
                 self._same_numbers[numbers].append(subject)
             if subject.stamp is not None and not subject.stamp_in_utc and subject.stamped_folder:
                 places.add(_Place(subject.stamp, subject.stamped_folder, subject.host))
@@ -87,13 +91,24 @@ class Neighbours:
                     self._same_job[command].append(folder)
             elif is_run(folder) and folder.run_id is not None:
                 for said in inputs.of(folder):
-                    self._went_on[_input_tail(said.path)].add(folder.run_id)
+                    self._went_on[_folder_tail(posixpath.dirname(said.path))].add(folder.run_id)
                 if not folder.copy_of_latest:
                     self._folders_of_run[folder.run_id].add(folder.id)
                 self._runs_of_project[folder.host, folder.project].add(folder.run_id)
                 if folder.job_path is not None:
                     self._runs_in_job[folder.host, folder.job_path].add(folder.run_id)
-        self._places = sorted(places)
+        self._places_in: dict[tuple[str, str], list[_Place]] = defaultdict(list)
+        for place in sorted(places):
+            if (place.host, place.path) not in self._runs_in_job:
+                self._add_place(place)
+
+    def _add_place(self, place: _Place) -> None:
+        """Note a training's folder under each project around it."""
+        above = posixpath.dirname(place.path)
+        while above != posixpath.dirname(above):
+            if (place.host, above) in self._runs_of_project:
+                self._places_in[place.host, above].append(place)
+            above = posixpath.dirname(above)
 
     def is_shared(self, job: RunFolder) -> bool:
         """Tell whether more than one run worked, or may have worked, in a job's folder."""
@@ -167,8 +182,8 @@ class Neighbours:
         found = self._went_on_from.get(subject.id)
         if found is None:
             found = set()
-            for path in (subject.path, *subject.remembered):
-                found |= self._went_on.get(_input_tail(path), set())
+            for place in (subject.directory, *subject.remembered_folders):
+                found |= self._went_on.get(_folder_tail(place), set())
             self._went_on_from[subject.id] = found
         return found
 
@@ -181,19 +196,15 @@ class Neighbours:
         if subject.stamp is None or folder.stamp is None:
             return None
         given = texts(folder.arguments.text) if folder.arguments is not None else None
-        start = bisect.bisect_left(self._places, (subject.stamp + timedelta(seconds=1),))
-        for place in self._places[start:]:
+        places = self._places_in.get((folder.host, folder.project), ())
+        start = bisect.bisect_left(places, (subject.stamp + timedelta(seconds=1),))
+        for number in range(start, len(places)):
+            place = places[number]
             if place.stamp > folder.stamp:
                 return None
-            if place.host != folder.host or not place.path.startswith(f"{folder.project}/"):
-                continue
-            key = (place.host, place.path)
-            overrides = self._overrides.get(key)
-            if key in self._runs_in_job or (
-                given is not None and overrides is not None and sorted(given) != overrides
-            ):
-                continue
-            return place.path
+            overrides = self._overrides.get((place.host, place.path))
+            if given is None or overrides is None or sorted(given) == overrides:
+                return place.path
         return None
 
     def rivals(self, subject: Subject) -> list[Subject]:
@@ -202,13 +213,18 @@ class Neighbours:
         `best` and `best-v1`, where each says that its run kept one best file, and which: a run
         that keeps one deletes the one before.
         """
+        found = self._rivals.get(subject.id)
+        if found is None:
+            found = self._rivals[subject.id] = self._find_rivals(subject)
+        return found
+
+    def _find_rivals(self, subject: Subject) -> list[Subject]:
+        if not _kept_one(subject):
+            return []
         return [
             other
             for other in self._same_stem[_stem(subject)][:_LOOKED_AT]
-            if other is not subject
-            and _kept_one(subject)
-            and _kept_one(other)
-            and other.best_paths != subject.best_paths
+            if other is not subject and _kept_one(other) and other.best_paths != subject.best_paths
         ]
 
     def twin(self, subject: Subject, folder: RunFolder) -> Subject | None:
@@ -217,8 +233,8 @@ class Neighbours:
         A copy is none: it remembers the same places. Nor is one whose folder's stamp does not fit
         the run where the checkpoint's does.
         """
-        numbers = _numbers(subject)
-        if numbers is None:
+        numbers = self._numbers.get(subject.id)
+        if numbers is None or len(self._same_numbers[numbers]) == 1:
             return None
         return next(
             (
@@ -234,9 +250,10 @@ class Neighbours:
         )
 
 
-def _input_tail(path: str) -> str:
-    """Return the last names of the folder that a file lies in, without `checkpoints/`."""
-    names = [name for name in posixpath.dirname(path).split("/") if name not in HOLDERS]
+@lru_cache(maxsize=4_096)
+def _folder_tail(folder: str) -> str:
+    """Return the last names of a folder, without `checkpoints/`."""
+    names = [name for name in folder.split("/") if name not in HOLDERS]
     return "/".join(names[-2:])
 
 
@@ -259,7 +276,7 @@ def _numbers(subject: Subject) -> _Numbers | None:
 
 
 def _two_trainings(one: Subject, other: Subject) -> bool:
-    if posixpath.dirname(one.path) == posixpath.dirname(other.path):
+    if one.directory == other.directory:
         return False
     return one.output != other.output and set(one.remembered).isdisjoint(other.remembered)
 

@@ -39,12 +39,30 @@ class Key(NamedTuple):
 
     def named_by(self, text: str) -> bool:
         """Tell whether a path is this folder or the anchor, or a folder of no name in it."""
-        path = f"/{posixpath.normpath(text)}"
+        path = _framed(text)
         for tail in (self.whole, self.anchor):
-            _, found, inside = f"{path}/".rpartition(f"/{tail}/")
+            _, found, inside = path.rpartition(f"/{tail}/")
             if found and all(map(_says_nothing, inside.strip("/").split("/"))):
                 return True
         return False
+
+
+class Place(NamedTuple):
+    """What evidence knows of a checkpoint beside its own numbers, times and name."""
+
+    host: str
+    directory: str
+    remembered: tuple[str, ...]
+    """The folders of the paths that it remembers."""
+    keys: tuple[Key, ...]
+    written_to: tuple[tuple[str, bool], ...]
+    config_id: int | None
+
+
+@lru_cache(maxsize=4_096)
+def _framed(path: str) -> str:
+    """Return a path with `/` around it, to look for names in."""
+    return f"/{posixpath.normpath(path)}/"
 
 
 def key_folders(subject: Subject) -> list[Key]:
@@ -65,6 +83,7 @@ def tells_training(name: str) -> bool:
     return _GENERIC.fullmatch(name) is None and any(sign.isdigit() or sign in "_-" for sign in name)
 
 
+@lru_cache(maxsize=65_536)
 def own_folder(path: str) -> str | None:
     """Return a path up to the folder that tells which training it is of, None if none does."""
     key = _key(path)

@@ -7,12 +7,14 @@ import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, or_, select
 
-from catalog.ingest.store import table_of
-from catalog.link.places import HOLDERS, Key
+from catalog.ingest.store import chunks, table_of
+from catalog.link.numbers import float32, tells
+from catalog.link.places import HOLDERS, Key, Place
 from catalog.schema.tables import (
     Checkpoint,
     CheckpointScore,
@@ -28,6 +30,8 @@ from catalog.schema.tables import (
 from catalog.sources.stamps import stamp_of_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection, Row
 
 
@@ -97,9 +101,9 @@ class RunFolder:
         self.project = parent
 
 
-@dataclass(slots=True)
+@dataclass(eq=False)
 class Subject:
-    """One checkpoint, as the linker sees it."""
+    """One checkpoint, as the linker sees it; what is derived from it is made once."""
 
     id: int
     host: str
@@ -130,8 +134,38 @@ class Subject:
     """That folder, absolute."""
     keys: list[Key] | None = None
     """Kept by `key_folders`."""
+    place: Place | None = None
+    """Kept by `place_of`."""
 
-    @property
+    @cached_property
+    def directory(self) -> str:
+        """The folder that it lies in."""
+        return posixpath.dirname(self.path)
+
+    @cached_property
+    def remembered_folders(self) -> tuple[str, ...]:
+        """The folders of the paths that it remembers, each once."""
+        return tuple(dict.fromkeys(posixpath.dirname(path) for path in self.remembered))
+
+    @cached_property
+    def known_scores(self) -> tuple[float, ...]:
+        """Its own score and the best of its run, as 32-bit floats, each once."""
+        known = (self.own_score, self.best_score)
+        return tuple(dict.fromkeys(float32(score) for score in known if score is not None))
+
+    @cached_property
+    def telling_scores(self) -> tuple[tuple[str, float], ...]:
+        """Its other scores as 32-bit floats, without those that runs share by chance."""
+        scores = ((name, float32(score)) for name, score in self.scores if name != self.monitor)
+        return tuple((name, score) for name, score in scores if tells(score))
+
+    @cached_property
+    def names_above(self) -> frozenset[str]:
+        """The names of all folders in its path and in those that it remembers."""
+        paths = (self.path, *self.remembered)
+        return frozenset(name for path in paths for name in path.split("/")[:-1])
+
+    @cached_property
     def job(self) -> RunFolder | None:
         """The Hydra output folder that it lies in."""
         return next((folder for folder in self.folders if folder.tracker == "hydra"), None)
@@ -151,12 +185,12 @@ class Subject:
         """Its own score or, where it states none, the best of its run so far."""
         return self.best_score if self.own_score is None else self.own_score
 
-    @property
+    @cached_property
     def output(self) -> str:
         """The folder of its training: the job's, or the one that its `checkpoints/` lies in."""
         if self.job is not None:
             return self.job.path
-        above = posixpath.dirname(self.path)
+        above = self.directory
         while posixpath.basename(above) in HOLDERS:
             above = posixpath.dirname(above)
         return above
@@ -311,8 +345,15 @@ def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subj
     _add_remembered(connection, subjects)
     _add_stated_ids(connection, subjects)
     places = {(folder.host, folder.path): folder for folder in folders}
+    beside: dict[tuple[str, str], Subject] = {}
     for subject in subjects.values():
-        _place(subject, places)
+        other = beside.setdefault((subject.host, subject.directory), subject)
+        if other is subject:
+            _place(subject, places)
+        else:
+            subject.folders = other.folders
+            subject.stamp, subject.stamp_in_utc = other.stamp, other.stamp_in_utc
+            subject.stamped_folder = other.stamped_folder
         if subject.best_paths and not _keeps_its_name(subject):
             subject.own_score = None
     return list(subjects.values())
@@ -390,7 +431,7 @@ def _keeps_its_name(subject: Subject) -> bool:
 
 
 def _place(subject: Subject, places: dict[tuple[str, str], RunFolder]) -> None:
-    above = posixpath.dirname(subject.path)
+    above = subject.directory
     stamp = stamp_of_path(above)
     if stamp is not None:
         subject.stamp = datetime.fromisoformat(stamp.text)
@@ -408,7 +449,7 @@ def _place(subject: Subject, places: dict[tuple[str, str], RunFolder]) -> None:
 
 
 class Configs:
-    """Flat configs by number, loaded when first asked for."""
+    """Flat configs by number, loaded when first asked for, or many at once before."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -417,16 +458,20 @@ class Configs:
     def flat(self, config_id: int) -> Flat:
         """Return a config by dotted key."""
         if config_id not in self._loaded:
-            table = table_of(ConfigValue)
-            self._loaded[config_id] = {
-                key: Value(kind, text, number)
-                for key, kind, text, number in self._connection.execute(
-                    select(table.c.key, table.c.type, table.c.text, table.c.number).where(
-                        table.c.config_id == config_id
-                    )
-                )
-            }
+            self.load((config_id,))
         return self._loaded[config_id]
+
+    def load(self, config_ids: Iterable[int]) -> None:
+        """Load those that are not there yet."""
+        table = table_of(ConfigValue)
+        for part in chunks(sorted(set(config_ids) - self._loaded.keys())):
+            self._loaded |= {number: {} for number in part}
+            for number, key, *value in self._connection.execute(
+                select(table.c.config_id, table.c.key, table.c.type, table.c.text, table.c.number)
+                .where(table.c.config_id.in_(part))
+                .order_by(table.c.config_id, table.c.key)
+            ):
+                self._loaded[number][key] = Value(*value)
 
 
 def is_run(folder: RunFolder) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from catalog.link.evidence.clocks import CLOCK_KINDS
 from catalog.link.evidence.observation import PLACE_KINDS, REPEATABLE_KINDS, STRONG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from catalog.link.evidence import Observation
     from catalog.link.subjects import RunFolder
@@ -31,10 +31,11 @@ KEPT = 6
 
 TWIN_KINDS = frozenset({"twin-checkpoint", "twin-beside", "twin-job"})
 """Every kind that says the same command was run twice."""
+_CLOCKS_AND_TWINS = CLOCK_KINDS | TWIN_KINDS
 _ELSEWHERE_KINDS = frozenset({"twin-checkpoint", "twin-job", "nearer-folder"})
 _OF_THE_FOLDER = TWIN_KINDS | REPEATABLE_KINDS | PLACE_KINDS | {"stamps-fit", "went-on"}
 """Every kind that says the same of all runs that worked in a folder one after another."""
-_SCORE_KINDS = ("score-recorded", "score-not-recorded", "metrics-recorded")
+_SCORE_KINDS = frozenset({"score-recorded", "score-not-recorded", "metrics-recorded"})
 _COMMAND_KINDS = frozenset(
     f"{what}-{how}"
     for what in ("hyper-parameters", "arguments", "job-config")
@@ -51,37 +52,53 @@ class Judged:
     verdict: Verdict = "candidate"
     decided_by: Literal["evidence", "person"] = "evidence"
     score: float = field(init=False)
-    content: float = field(init=False)
-    """The part of the fit that does not rest on clocks."""
-    fit: float = field(init=False)
-    """The score without the doubt that is cast on every run of the same command."""
-    repeatable: float = field(init=False)
-    """The part of the score that every run of the same command has."""
-    lasting: float = field(init=False)
-    """The part of the fit that tells the lives of a resumed training apart."""
-    command: float = field(init=False)
-    """The part of the score that says whether the command was the same."""
+    kinds: frozenset[str] = field(init=False)
+    """Of its observations."""
 
     def __post_init__(self) -> None:
         self.observations = _counted_once(self.observations)
-        self.score = round(sum(one.weight for one in self.observations), 3)
-        self.fit = self._sum(lambda one: one.kind not in TWIN_KINDS)
-        self.content = self._sum(lambda one: one.kind not in CLOCK_KINDS | TWIN_KINDS)
-        self.repeatable = self._sum(lambda one: one.kind in REPEATABLE_KINDS)
-        self.lasting = self._sum(lambda one: one.kind not in _OF_THE_FOLDER)
-        self.command = self._sum(lambda one: one.kind in _COMMAND_KINDS)
+        self.kinds = frozenset([one.kind for one in self.observations])
+        self.score = round(sum([one.weight for one in self.observations]), 3)
 
-    def _sum(self, wanted: Callable[[Observation], bool]) -> float:
-        return round(sum(one.weight for one in self.observations if wanted(one)), 3)
+    @property
+    def content(self) -> float:
+        """The part of the fit that does not rest on clocks."""
+        return self._without(_CLOCKS_AND_TWINS)
+
+    @property
+    def fit(self) -> float:
+        """The score without the doubt that is cast on every run of the same command."""
+        return self._without(TWIN_KINDS)
+
+    @property
+    def repeatable(self) -> float:
+        """The part of the score that every run of the same command has."""
+        return self._only(REPEATABLE_KINDS)
+
+    @property
+    def lasting(self) -> float:
+        """The part of the fit that tells the lives of a resumed training apart."""
+        return self._without(_OF_THE_FOLDER)
+
+    @property
+    def command(self) -> float:
+        """The part of the score that says whether the command was the same."""
+        return self._only(_COMMAND_KINDS)
+
+    def _only(self, kinds: frozenset[str]) -> float:
+        return round(sum([one.weight for one in self.observations if one.kind in kinds]), 3)
+
+    def _without(self, kinds: frozenset[str]) -> float:
+        return round(sum([one.weight for one in self.observations if one.kind not in kinds]), 3)
 
     @property
     def is_placed(self) -> bool:
         """Whether it is known to have worked in the checkpoint's folder."""
-        return any(one.kind in PLACE_KINDS for one in self.observations)
+        return not self.kinds.isdisjoint(PLACE_KINDS)
 
     def saw(self, kind: str) -> bool:
         """Tell whether an observation of that kind was made."""
-        return any(one.kind == kind for one in self.observations)
+        return kind in self.kinds
 
 
 def _counted_once(observations: list[Observation]) -> list[Observation]:
@@ -93,20 +110,25 @@ def _counted_once(observations: list[Observation]) -> list[Observation]:
     quarter of the one before. Where the run is known to have worked in the folder it does not
     matter that the command was run elsewhere as well.
     """
-    if any(one.weight >= STRONG and one.kind not in REPEATABLE_KINDS for one in observations):
+    if [one for one in observations if one.weight >= STRONG and one.kind not in REPEATABLE_KINDS]:
         observations = [one for one in observations if one.kind not in _ELSEWHERE_KINDS]
     share: dict[int, float] = {}
     for kinds in (REPEATABLE_KINDS, PLACE_KINDS):
-        again = sorted(
-            (one for one in observations if one.kind in kinds and one.weight > 0),
-            key=lambda one: (-one.weight, one.kind),
-        )
-        share |= {id(one): 0.25**place for place, one in enumerate(again)}
-    counted = [
-        replace(one, weight=round(one.weight * share[id(one)], 2)) if id(one) in share else one
-        for one in observations
-    ]
-    return [one for one in counted if one.weight]
+        again = [one for one in observations if one.kind in kinds and one.weight > 0]
+        if len(again) > 1:
+            again.sort(key=lambda one: (-one.weight, one.kind))
+        for place, one in enumerate(again):
+            share[id(one)] = 0.25**place
+    if share:
+        observations = [
+            _weighted(one, round(one.weight * share[id(one)], 2)) if id(one) in share else one
+            for one in observations
+        ]
+    return [one for one in observations if one.weight]
+
+
+def _weighted(one: Observation, weight: float) -> Observation:
+    return one if one.weight == weight else one._replace(weight=weight)
 
 
 def judge(weighed: Iterable[tuple[RunFolder, list[Observation]]]) -> list[Judged]:
@@ -163,10 +185,10 @@ def _could_be(other: Judged, best: Judged) -> bool:
         return True
     if other.saw("went-on") or (best.saw("went-on") and other.is_placed):
         return other.lasting > best.lasting - LEAD
-    blank = other.command > 0 and not any(other.saw(kind) for kind in _SCORE_KINDS)
     return (
-        blank
-        and best.saw("score-recorded")
+        best.saw("score-recorded")
+        and other.kinds.isdisjoint(_SCORE_KINDS)
+        and other.command > 0
         and best.command >= 0
         and other.fit - other.repeatable > best.fit - best.repeatable - LEAD
     )

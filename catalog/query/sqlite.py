@@ -85,8 +85,13 @@ class SqliteReader:
             return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
         except sqlite3.Error as error:
             raise self._explain(error) from error
+        except UnicodeEncodeError as error:
+            raise QueryError(
+                "What was asked for is not UTF-8, and the catalog holds nothing that is not: files "
+                "of such names are in `catalog query --problems`."
+            ) from error
         except (sqlite3.Warning, ValueError, OverflowError) as error:
-            # Two statements at once, a NUL or a lone surrogate, an integer over 64 bits.
+            # Two statements at once, a NUL, an integer over 64 bits.
             raise QueryError(f"This cannot be run: {error}.") from error
         finally:
             self._deadline = float("inf")
@@ -176,8 +181,13 @@ def _must_be_a_file(file: Path, shown: str) -> None:
     try:
         is_folder = file.is_dir()
         exists = file.exists()
-    except (OSError, ValueError) as error:
-        raise DatabaseError(f"{shown} cannot be looked at: {error}.") from error
+    except OSError as error:
+        said = error.strerror or error
+        raise DatabaseError(
+            f"{shown} cannot be opened ({said}): check that you may read it and its folder."
+        ) from error
+    except ValueError as error:
+        raise DatabaseError(f"{shown!r} is no path of a file: {error}.") from error
     if is_folder:
         raise NotACatalog(f"{shown} is a folder; name the database file with --db.")
     if not exists:

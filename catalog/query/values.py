@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 _SIZES = {"size", "bytes", "spare_bytes", "unusable_bytes", "tensor_bytes", "true_size"}
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
+_SINCE_2001, _SINCE_2286 = 1e9, 1e10
+"""Seconds since 1970, as histories keep the time of a point."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -14,7 +17,7 @@ def shown(column: str, value: Any) -> str:
     """Return a value of a column for a table.
 
     Args:
-        column: its name; sizes are told by it.
+        column: its name; sizes, and times in seconds, are told by it.
         value: None becomes the empty text.
     """
     if value is None:
@@ -22,6 +25,8 @@ def shown(column: str, value: Any) -> str:
     if isinstance(value, int) and column in _SIZES:
         return human_size(value)
     if isinstance(value, float):
+        if column == "time" and _SINCE_2001 <= value < _SINCE_2286:
+            return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(value))
         return f"{value:.6g}"
     return visible(_TIME.sub(r"\1 \2Z", str(value)))
 

@@ -196,10 +196,13 @@ def settle(
         look([one for one in folders if one.is_dir()], f"recovery {batch}, interrupted", batch)
 
 
-def tidy(engine: Engine, location: Location, host: str) -> None:
+def tidy(engine: Engine, location: Location, host: str) -> list[Path]:
     """Remove provenance of sidecars that somebody removed: it would stand in a new one's way.
 
     What is no more as it was written is left.
+
+    Returns:
+        The folders of those sidecars: what the catalog knows of them is old.
     """
     with writing(engine, location) as connection:
         written = entries(connection, host, state="written")
@@ -225,6 +228,7 @@ def tidy(engine: Engine, location: Location, host: str) -> None:
                 "removed",
                 note="Somebody removed the sidecar.",
             )
+    return sorted({one.file.parent for one in orphans})
 
 
 def _settle_planned(engine: Engine, location: Location, files: Sequence[Entry]) -> None:

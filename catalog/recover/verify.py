@@ -40,6 +40,8 @@ def _state(row: Mapping[str, object], host: str) -> tuple[str, str]:
     if row["host"] != host:
         return "elsewhere", f"The tree lies on {row['host']}; verify it there."
     file = Path(str(row["root"])) / str(row["file"])
+    if not file.parent.is_dir():
+        return "removed", "Its folder is not there: if it was moved, ingest it where it lies now."
     if not os.path.lexists(file):
         return "removed", "It is gone; `catalog recover` writes it again."
     if file.is_symlink() or sha256_of(file) != row["sha256"]:

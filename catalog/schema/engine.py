@@ -21,13 +21,14 @@ BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for another one before it gives up."""
 
 
-def open_engine(location: Location, *, durable: bool = False) -> Engine:
-    """Return an engine for writing.
+def open_engine(location: Location, *, durable: bool = False, reading: bool = False) -> Engine:
+    """Return an engine for writing, or for looking at what writing would do.
 
     Args:
         location: the database.
         durable: every commit is on disk before the next statement. Without it the last
             commits may be lost with the power (never in part), and an ingest reads again.
+        reading: nothing can be written with it, and it waits for no writer.
 
     On SQLite: foreign keys are enforced, and every transaction begins IMMEDIATE, so that two
     writers queue up instead of failing half-way.
@@ -44,7 +45,9 @@ def open_engine(location: Location, *, durable: bool = False) -> Engine:
         ) from error
     if location.file is not None:
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin if reading else _begin_immediate)
+        if reading:
+            event.listen(engine, "connect", _only_read)
         if durable:
             event.listen(engine, "connect", _make_durable)
     return engine
@@ -64,6 +67,16 @@ def _make_durable(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()
+
+
+def _only_read(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -102,7 +115,14 @@ def _explain(error: DBAPIError, location: Location) -> DatabaseError:
         return NotACatalog(f"{shown} is no SQLite database; name another file with --db.")
     if "readonly" in said:
         return DatabaseError(f"{shown} cannot be written: give yourself write permission on it.")
+    if "malformed" in said:
+        return DatabaseError(
+            f"{shown} is damaged ({said}); restore a backup, or make it anew with "
+            "`catalog ingest PATH --db NEW`."
+        )
     if "unable to open" in said:
+        if location.file is not None and location.file.is_dir():
+            return NotACatalog(f"{shown} is a folder; name the database file with --db.")
         return DatabaseError(
             f"{shown} cannot be opened: check that its folder exists and can be written."
         )

@@ -51,7 +51,7 @@ def schema_status(location: Location) -> SchemaStatus:
         SchemaNewer: a newer catalog made it.
     """
     _must_exist(location)
-    engine = open_engine(location)
+    engine = open_engine(location, reading=True)
     try:
         with explained(location), engine.connect() as connection:
             found = _found(connection)
@@ -88,12 +88,13 @@ def open_for_writing(location: Location) -> Engine:
     return engine
 
 
-def open_existing(location: Location, *, durable: bool = False) -> Engine:
-    """Return an engine for writing on a catalog that must be there already.
+def open_existing(location: Location, *, durable: bool = False, reading: bool = False) -> Engine:
+    """Return an engine on a catalog that must be there already.
 
     Args:
         location: the database.
         durable: see `open_engine`.
+        reading: see `open_engine`.
 
     Raises:
         DatabaseMissing: no such file.
@@ -102,7 +103,7 @@ def open_existing(location: Location, *, durable: bool = False) -> Engine:
         SchemaNewer: a newer catalog made it.
     """
     _must_exist(location)
-    engine = open_engine(location, durable=durable)
+    engine = open_engine(location, durable=durable, reading=reading)
     try:
         with explained(location), engine.connect() as connection:
             check(_found(connection), location.shown)

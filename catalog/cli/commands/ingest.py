@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, SetOption, new_app, open_catalog
+from catalog.cli.options import DbOption, SetOption, command, new_app, open_catalog
 from catalog.query.values import counted
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def ingest(
     with showing(quiet=quiet) as progress:
         summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes)
     if not quiet:
-        sys.stdout.write(_summary(summary))
+        sys.stdout.write(_summary(summary, db))
     if profile:
         sys.stdout.write(_profile(summary))
     if watch:
         sys.stdout.flush()
         for done in catalog.watch(paths or [Path()]):
             if not quiet and (done.read or done.missing):
-                sys.stdout.write(_summary(done))
+                sys.stdout.write(_summary(done, db))
                 sys.stdout.flush()
 
 
@@ -91,7 +91,7 @@ def _profile(done: "IngestSummary") -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(done: "IngestSummary") -> str:
+def _summary(done: "IngestSummary", db: str | None) -> str:
     files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing)"
     usable = f"{done.usable} usable, {done.unusable} not"
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
@@ -99,13 +99,13 @@ def _summary(done: "IngestSummary") -> str:
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
-    following = ["catalog status"]
+    following = ["status"]
     if done.unusable:
-        following = ["catalog query --unusable", "catalog recover --dry-run"]
+        following = ["query --unusable", "recover --dry-run"]
     if done.ambiguous:
-        following.append("catalog query --ambiguous")
+        following.append("query --ambiguous")
     if done.problems:
         lines.append(f"Open problems: {done.problems}.")
-        following.append("catalog query --problems")
-    lines.append(f"Next: {', '.join(f'`{command}`' for command in following)}.")
+        following.append("query --problems")
+    lines.append(f"Next: {', '.join(command(arguments, db) for arguments in following)}.")
     return "\n".join(lines) + "\n"

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
+from catalog.cli.options import (
+    DbOption,
+    Format,
+    FormatOption,
+    SetOption,
+    command,
+    new_app,
+    open_catalog,
+)
 from catalog.cli.output import print_rows
 from catalog.errors import UsageError
 from catalog.query.rows import Rows
@@ -84,16 +92,26 @@ def recover(
     elif verify:
         _verify(catalog, form)
     elif explain:
-        print_rows(catalog.explain_recovery(only=part, prefer=prefer), form)
+        sources = catalog.explain_recovery(only=part, prefer=prefer)
+        print_rows(sources, form)
+        if not sources.rows:
+            sys.stdout.flush()
+            sys.stderr.write(f"{_nothing(part)}.\n")
     elif diff:
         for file in catalog.recover(dry_run=True, only=part, prefer=prefer).files:
             _print_diff(file)
     else:
-        _recover(catalog, form, dry_run=dry_run, only=part, prefer=prefer)
+        _recover(catalog, form, db, dry_run=dry_run, only=part, prefer=prefer)
 
 
 def _recover(
-    catalog: "Catalog", form: Format, *, dry_run: bool, only: str | None, prefer: str | None
+    catalog: "Catalog",
+    form: Format,
+    db: str | None,
+    *,
+    dry_run: bool,
+    only: str | None,
+    prefer: str | None,
 ) -> None:
     result = catalog.recover(dry_run=dry_run, only=only, prefer=prefer)
     print_rows(
@@ -112,7 +130,7 @@ def _recover(
         counts[file.action] += 1
     said = ", ".join(f"{count} {_SAID[action]}" for action, count in counts.items() if count)
     batch = f"Recovery {result.batch}: " if result.batch is not None else ""
-    sys.stderr.write(f"{batch}{said or 'Nothing to recover'}.{_next(result.batch, counts)}\n")
+    sys.stderr.write(f"{batch}{said or _nothing(only)}.{_next(result.batch, counts, db)}\n")
     if counts["failed"]:
         raise typer.Exit(1)
 
@@ -125,14 +143,18 @@ _SAID = {
 }
 
 
-def _next(batch: int | None, counts: dict[str, int]) -> str:
+def _nothing(only: str | None) -> str:
+    if only is None:
+        return "Nothing to recover"
+    return f"Nothing to recover: no unusable checkpoint has {visible(only)!r} in its path"
+
+
+def _next(batch: int | None, counts: dict[str, int], db: str | None) -> str:
     if counts["write"]:
         return " Nothing was written; leave out --dry-run to write."
     if counts["written"]:
-        return (
-            f" `catalog recover --undo {batch}` takes it back, `catalog status` shows where things "
-            "stand now."
-        )
+        back = command(f"recover --undo {batch}", db)
+        return f" {back} takes it back, {command('status', db)} shows where things stand now."
     return ""
 
 
@@ -144,7 +166,8 @@ def _undo(catalog: "Catalog", batch: int, form: Format) -> None:
     kept = sum(file.action == "kept" for file in result.files)
     removed = len(result.files) - kept
     said = f", {kept} kept" if kept else ""
-    sys.stderr.write(f"Undo of recovery {batch}: {counted(removed, 'file')} removed{said}.\n")
+    none = "" if rows else "; nothing that it wrote is left"
+    sys.stderr.write(f"Undo of recovery {batch}: {counted(removed, 'file')} removed{said}{none}.\n")
     if kept:
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, SetOption, new_app, open_catalog
+from catalog.errors import SourceError
 
 app = new_app()
 
@@ -17,7 +18,11 @@ def report(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File to write [default: standard output].", show_default=False
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File to write [default: standard output].",
+            show_default=False,
         ),
     ] = None,
     db: DbOption = None,
@@ -31,5 +36,11 @@ def report(
     if output is None:
         sys.stdout.write(text)
         return
-    output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    try:
+        output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        said = error.strerror or error
+        raise SourceError(
+            f"{output} cannot be written ({said}); name another file with --output."
+        ) from error
     sys.stderr.write(f"{output} is written.\n")

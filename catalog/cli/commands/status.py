@@ -26,6 +26,8 @@ _COLOURS = {
 }
 _BAR = 60
 _BURN_DOWN = 40
+_BESIDE_BURN_DOWN = 30
+"""Columns for the time before a bar and the number after it."""
 _MOMENTS = 15
 
 
@@ -42,7 +44,12 @@ class Group(StrEnum):
 def status(
     by: Annotated[
         Group | None,
-        typer.Option("--by", help="Count by this.", show_default=False),
+        typer.Option(
+            "--by",
+            metavar="root|experiment|age|size",
+            help="Count by this.",
+            show_default=False,
+        ),
     ] = None,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
@@ -76,11 +83,12 @@ def _draw(console: "Console", states: Rows) -> None:
     from rich.text import Text
 
     rows = states.dicts()
+    width = min(_BAR, max(console.width - len(rows), 1))
     total = sum(row["checkpoints"] for row in rows)
     bar = Text()
     for row in rows:
         # At least one cell for a state that has any checkpoint at all.
-        cells = max(1, round(_BAR * row["checkpoints"] / total)) if row["checkpoints"] else 0
+        cells = max(1, round(width * row["checkpoints"] / total)) if row["checkpoints"] else 0
         bar.append("█" * cells, style=_COLOURS.get(row["state"], ""))
     if total:
         console.print(bar)
@@ -112,11 +120,12 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
         return
     rows = _moments(progress.dicts())
     most = max(row["unusable"] for row in rows) or 1
+    width = min(_BURN_DOWN, max(console.width - _BESIDE_BURN_DOWN, 1))
     console.print("Unusable over time:")
     for row in rows:
         line = Text(f"{shown('finished_at', row['finished_at'] or 'unfinished'):<21} ")
         for state in ("unrecoverable", "recoverable"):
-            cells = -(-_BURN_DOWN * row[state] // most) if row[state] else 0
+            cells = -(-width * row[state] // most) if row[state] else 0
             line.append("█" * cells, style=_COLOURS[state])
         line.append(f" {row['unusable']}", style="bold")
         line.append(f"  {row['cause']}", style="dim")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from catalog.link.evidence import clocks, configs, identity, logs, numbers, paths
 from catalog.link.evidence.observation import Observation
+from catalog.link.evidence.paths import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +49,43 @@ WEIGHERS: tuple[Weigher, ...] = (
 __all__ = ["WEIGHERS", "Observation", "Weigher", "weigh"]
 
 
+_OF_PLACE: frozenset[Weigher] = frozenset(
+    {
+        identity.inside_run_directory,
+        paths.same_job_folder,
+        paths.folder_named,
+        paths.other_job_folder,
+        paths.sibling_named,
+        paths.other_project,
+        configs.hyper_parameters,
+        configs.arguments,
+        configs.job_config,
+        logs.shared_lines,
+        clocks.stamps,
+        clocks.nearer_folder,
+    }
+)
+"""Those that see the same of every checkpoint of one `Subject.place`."""
+
+
 def weigh(subject: Subject, folder: RunFolder, context: Context) -> list[Observation]:
     """Return everything that speaks for or against the folder's run having written it."""
-    return [one for weigher in WEIGHERS for one in weigher(subject, folder, context)]
+    of_place = context.of_place(place_of(subject))
+    kept = of_place.get(folder.id)
+    if kept is None:
+        kept = of_place[folder.id] = [
+            known
+            for weigher in WEIGHERS
+            if (known := _known(weigher, subject, folder, context)) != ()
+        ]
+    seen: list[Observation] = []
+    for known in kept:
+        seen += known if isinstance(known, tuple) else known(subject, folder, context)
+    return seen
+
+
+def _known(
+    weigher: Weigher, subject: Subject, folder: RunFolder, context: Context
+) -> tuple[Observation, ...] | Weigher:
+    """Return what a kind of evidence sees of all checkpoints of a place, else itself."""
+    return tuple(weigher(subject, folder, context)) if weigher in _OF_PLACE else weigher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import IMPOSSIBLE, Observation
@@ -11,6 +12,7 @@ from catalog.link.neighbours import CLOCK_SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import RunFolder, Subject
@@ -35,6 +37,7 @@ DURING = 1.5
 """For a file written while the run lived."""
 SOON_AFTER = 0.5
 """For a file written within `WRITE_SLACK` after the last row."""
+_SLACK = timedelta(seconds=CLOCK_SLACK)
 CLOCK_KINDS = frozenset(
     {
         "stamps-fit",
@@ -100,12 +103,12 @@ def written_during_run(
     """
     if subject.written_at is None or folder.started_at is None:
         return
-    if subject.written_at < folder.started_at - timedelta(seconds=CLOCK_SLACK):
+    if subject.written_at < folder.started_at - _SLACK:
         yield Observation(
             "written-before-run",
             IMPOSSIBLE,
-            f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"before the run started ({folder.started_at:%Y-%m-%d %H:%M:%S}).",
+            f"The file was written at {_text(subject.written_at)} UTC, "
+            f"before the run started ({_text(folder.started_at)}).",
         )
     elif folder.ended_at is None:
         return
@@ -113,16 +116,20 @@ def written_during_run(
         yield Observation(
             "written-during-run",
             DURING if subject.written_at <= folder.ended_at + timedelta(seconds=1) else SOON_AFTER,
-            f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
-            "while the run lived.",
+            f"The file was written at {_text(subject.written_at)} UTC, while the run lived.",
         )
     elif folder.has_its_times:
         yield Observation(
             "written-after-run",
             AFTER_END,
-            f"The file was written at {subject.written_at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"after the run had ended ({folder.ended_at:%Y-%m-%d %H:%M:%S}).",
+            f"The file was written at {_text(subject.written_at)} UTC, "
+            f"after the run had ended ({_text(folder.ended_at)}).",
         )
+
+
+@lru_cache(maxsize=4_096)
+def _text(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def lived_then(subject: Subject, folder: RunFolder) -> bool:
@@ -131,7 +138,7 @@ def lived_then(subject: Subject, folder: RunFolder) -> bool:
         subject.written_at is not None
         and folder.started_at is not None
         and folder.ended_at is not None
-        and folder.started_at - timedelta(seconds=CLOCK_SLACK)
+        and folder.started_at - _SLACK
         <= subject.written_at
         <= folder.ended_at + timedelta(seconds=WRITE_SLACK)
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Observation
 from catalog.link.inputs import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import Flat, RunFolder, Subject, Value
@@ -21,6 +22,16 @@ FEW = 2.0
 """For equal configs of one or two values only."""
 _MASK = re.compile(r"<[A-Z_]+>")
 """How transformers hides tokens in what it logs: `<HUB_TOKEN>`."""
+_HOLDING = frozenset({"dict", "list"})
+"""Types of values that hold others."""
+
+
+class Compared(NamedTuple):
+    """Two configs against each other: values under the same keys, and an example."""
+
+    shared: int
+    different: int
+    example: str
 
 
 def hyper_parameters(
@@ -33,9 +44,10 @@ def hyper_parameters(
     yield from _compare(
         "hyper-parameters",
         "hyper-parameters",
-        context.configs.flat(subject.config_id),
-        context.configs.flat(config_id),
+        subject.config_id,
+        config_id,
         file_id,
+        context,
     )
 
 
@@ -52,9 +64,10 @@ def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterato
     yield from _compare(
         "job-config",
         "job's config",
-        context.configs.flat(job.config[0][0]),
-        context.configs.flat(config_id),
+        job.config[0][0],
+        config_id,
         file_id,
+        context,
     )
 
 
@@ -69,13 +82,13 @@ def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator
         return
     if context.places.is_shared(job):
         return
-    overrides = texts(job.overrides.text)
-    given = texts(folder.arguments.text)
-    if overrides is None or given is None:
+    stated = texts(job.overrides.text)
+    words = texts(folder.arguments.text)
+    if stated is None or words is None:
         return
-    sweep = "-m" in given or "--multirun" in given
-    given = [one for one in given if not one.startswith("-") and not one.startswith("hydra.")]
-    overrides = [one for one in overrides if not one.startswith("hydra.")]
+    sweep = "-m" in words or "--multirun" in words
+    given = [one for one in words if not one.startswith("-") and not one.startswith("hydra.")]
+    overrides = [one for one in stated if not one.startswith("hydra.")]
     if sweep:
         missing = [one for one in overrides if not _among(one, given)]
         if missing:
@@ -114,7 +127,7 @@ def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[
         )
 
 
-def _among(override: str, given: list[str]) -> bool:
+def _among(override: str, given: Sequence[str]) -> bool:
     key, equals, value = override.partition("=")
     for one in given:
         name, _, values = one.partition("=")
@@ -126,40 +139,56 @@ def _among(override: str, given: list[str]) -> bool:
     return False
 
 
-def _compare(kind: str, what: str, left: Flat, right: Flat, file_id: int) -> Iterator[Observation]:
-    shared = [key for key in left if key in right and _comparable(left[key], right[key])]
-    different = [key for key in shared if not equal(left[key], right[key])]
-    if different:
-        key = different[0]
+def _compare(
+    kind: str, what: str, left: int, right: int, file_id: int, context: Context
+) -> Iterator[Observation]:
+    compared = context.compared.get((left, right))
+    if compared is None:
+        compared = _compared(context.configs.flat(left), context.configs.flat(right))
+        context.compared[left, right] = compared
+    if compared.different:
         yield Observation(
             f"{kind}-differ",
             DIFFERENT,
-            f"{len(different)} of {len(shared)} common values of the {what} differ, "
-            f"e.g. {key}: {left[key].text} here, {right[key].text} in the run.",
+            f"{compared.different} of {compared.shared} common values of the {what} differ, "
+            f"e.g. {compared.example} in the run.",
             file_id,
         )
-    elif shared:
+    elif compared.shared:
         yield Observation(
             f"{kind}-equal",
-            FAIR if len(shared) > 2 else FEW,
-            f"All {len(shared)} common values of the {what} equal the run's config.",
+            FAIR if compared.shared > 2 else FEW,
+            f"All {compared.shared} common values of the {what} equal the run's config.",
             file_id,
         )
+
+
+def _compared(left: Flat, right: Flat) -> Compared:
+    shared = [key for key in left if key in right and _comparable(left[key], right[key])]
+    different = [key for key in shared if not equal(left[key], right[key])]
+    example = ""
+    if different:
+        key = different[0]
+        example = f"{key}: {left[key].text} here, {right[key].text}"
+    return Compared(len(shared), len(different), example)
 
 
 def _comparable(left: Value, right: Value) -> bool:
     """Leave out what two records of one run may well spell differently."""
-    for value in (left, right):
-        text = value.text or ""
-        if (
-            _MASK.fullmatch(text)
-            or "${" in text
-            or " at 0x" in text
-            or "__opaque__" in text
-            or "redacted" in text
-        ):
-            return False
-    return (left.type in {"dict", "list"}) == (right.type in {"dict", "list"})
+    return (left.type in _HOLDING) == (right.type in _HOLDING) and not (
+        _may_vary(left.text or "") or _may_vary(right.text or "")
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _may_vary(text: str) -> bool:
+    return (
+        "${" in text
+        or " at 0x" in text
+        or "__opaque__" in text
+        or "redacted" in text
+        or _MASK.fullmatch(text) is not None
+    )
 
 
 def equal(left: Value, right: Value) -> bool:

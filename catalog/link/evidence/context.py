@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import product
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import select
 
-from catalog.ingest.store import table_of
+from catalog.ingest.store import chunks, table_of
 from catalog.link.numbers import float32
 from catalog.schema.tables import (
     File,
@@ -19,21 +21,68 @@ from catalog.schema.tables import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from sqlalchemy import Connection
 
+    from catalog.link.evidence import Weigher
+    from catalog.link.evidence.configs import Compared
+    from catalog.link.evidence.observation import Observation
     from catalog.link.inputs import Inputs
     from catalog.link.neighbours import Neighbours
     from catalog.link.subjects import Configs, RunFolder, Said
     from catalog.settings import Settings
 
 
-class Recorded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Recorded:
     """The values that a run recorded of one metric."""
 
     values: dict[float, dict[int, int]]
     """Value as a 32-bit float: the file it stands in, by run directory."""
     points: int
     """Points of its history; 0 where only a summary or a part of it is known."""
+    reached: tuple[float, float] | None = field(init=False)
+    """The least and the greatest value."""
+    folders: frozenset[int] = field(init=False)
+    """The run directories that any value stands in."""
+
+    def __post_init__(self) -> None:
+        values = self.values
+        object.__setattr__(self, "reached", (min(values), max(values)) if values else None)
+        object.__setattr__(self, "folders", frozenset().union(*values.values()))
+
+
+class _Reading:
+    """What is read of one run's metric, row by row, in the order in which files are believed."""
+
+    def __init__(self) -> None:
+        self._values: dict[float, dict[int, int]] = {}
+        self._count = self._missing = 0
+
+    def add(self, value: float | None, folder: int, file_id: int) -> None:
+        """Take one value; of several files that state it the first counts."""
+        if value is not None:
+            self._values.setdefault(float32(value), {}).setdefault(folder, file_id)
+
+    def took(self, kept: int, in_file: int) -> None:
+        """Count the points of one series: those kept, and all that its file held."""
+        self._count += kept
+        self._missing += max(0, in_file - kept)
+
+    def done(self) -> Recorded:
+        """Return it all; of a history that is kept in part, what is not there says nothing."""
+        return Recorded(self._values, 0 if self._missing else self._count)
+
+
+_Key = tuple[int, str]
+Kept: TypeAlias = "list[tuple[Observation, ...] | Weigher]"
+"""What kinds of evidence saw of a place and a run folder; themselves where more counts."""
+_PLACES = 64
+"""Places of which evidence is kept at a time."""
+_NAMES_AT_ONCE = 100
+"""Metrics in one query: with a chunk of runs they are below the limit of every SQLite."""
+_NOTHING = Recorded({}, 0)
 
 
 @dataclass(slots=True)
@@ -49,76 +98,119 @@ class Context:
     inputs: Inputs
     named: dict[int, list[tuple[Said, float]]] = field(default_factory=dict)
     """What run folders name as their output; kept by `paths`."""
-    _recorded: dict[tuple[int, str], Recorded] = field(default_factory=dict)
+    read_from: dict[int, tuple[Said, ...]] = field(default_factory=dict)
+    """What run folders name as a place that they read from; kept by `paths`."""
+    names: dict[int, list[tuple[str, str, int]]] = field(default_factory=dict)
+    """(name, key, file) of what run folders are called; kept by `paths`."""
+    own_projects: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """The project around a folder of a host; kept by `paths`."""
+    compared: dict[tuple[int, int], Compared] = field(default_factory=dict)
+    """Two configs against each other; kept by `configs`."""
+    _recorded: dict[_Key, Recorded] = field(default_factory=dict)
+    _metrics: dict[str, int] = field(default_factory=dict)
+    """Numbers of all metric names."""
+    _of_place: dict[object, dict[int, Kept]] = field(default_factory=dict)
+
+    def of_place(self, place: object) -> dict[int, Kept]:
+        """Return, by run folder, what is known of the checkpoints of one place; to be added to."""
+        kept = self._of_place.get(place)
+        if kept is None:
+            if len(self._of_place) >= _PLACES:  # checkpoints come in order of their paths
+                self._of_place.clear()
+            kept = self._of_place[place] = {}
+        return kept
 
     def recorded(self, run_id: int, metric: str) -> Recorded:
         """Return what all folders of a run recorded under a metric's name."""
         key = (run_id, metric)
         if key not in self._recorded:
-            self._recorded[key] = self._read(run_id, metric)
+            self.load_recorded((run_id,), (metric,))
         return self._recorded[key]
 
     def reached(self, run_id: int, metric: str) -> tuple[float, float] | None:
         """Return the least and the greatest value of a counter (`epoch`, `trainer/global_step`)."""
-        values = self.recorded(run_id, metric).values
-        return (min(values), max(values)) if values else None
+        return self.recorded(run_id, metric).reached
 
     def has_whole_history(self, run_id: int, metric: str) -> bool:
         """Tell whether every folder of a run recorded a metric: none lost its stream."""
-        recorded = {
-            folder for files in self.recorded(run_id, metric).values.values() for folder in files
-        }
-        return self.places.folders_of(run_id) <= recorded
+        return self.places.folders_of(run_id) <= self.recorded(run_id, metric).folders
 
-    def _read(self, run_id: int, metric: str) -> Recorded:
-        names, folders = table_of(MetricName), table_of(RunDirectory)
-        points, series = table_of(MetricPoint), table_of(MetricSeries)
-        summaries, files = table_of(MetricSummary), table_of(File)
-        values: dict[float, dict[int, int]] = {}
+    def load_recorded(self, run_ids: Iterable[int], metrics: Iterable[str]) -> None:
+        """Read what runs recorded of metrics, many at once, as far as it is not there yet."""
+        names = sorted(metrics)
+        wanted = {key for key in product(run_ids, names) if key not in self._recorded}
+        known = self._metric_numbers()
+        for part in chunks(sorted({run_id for run_id, _metric in wanted})):
+            found: dict[_Key, _Reading] = {}
+            for start in range(0, len(names), _NAMES_AT_ONCE):
+                some = names[start : start + _NAMES_AT_ONCE]
+                numbers = {known[name]: name for name in some if name in known}
+                if numbers:
+                    found |= self._read(part, numbers)
+            for key in wanted.intersection(product(part, names)):
+                self._recorded[key] = found[key].done() if key in found else _NOTHING
+
+    def _metric_numbers(self) -> dict[str, int]:
+        if not self._metrics:
+            table = table_of(MetricName)
+            rows = self.connection.execute(select(table.c.name, table.c.id))
+            self._metrics = {name: int(number) for name, number in rows}
+        return self._metrics
+
+    def _read(self, run_ids: Sequence[int], metrics: dict[int, str]) -> dict[_Key, _Reading]:
+        folders, files = table_of(RunDirectory), table_of(File)
+        series, summaries = table_of(MetricSeries), table_of(MetricSummary)
+        found: dict[_Key, _Reading] = defaultdict(_Reading)
         # What was joined to the run by evidence (a Trainer's own log) cannot be evidence again.
-        own = folders.c.joined_by.is_(None)
-
-        def add(value: float | None, folder: int, file_id: int) -> None:
-            if value is not None:
-                values.setdefault(float32(value), {}).setdefault(int(folder), int(file_id))
-
-        count = missing = 0
-        for number, folder, file_id, in_file, *ends in self.connection.execute(
+        own = folders.c.run_id.in_(run_ids) & folders.c.joined_by.is_(None)
+        rows = self.connection.execute(
             select(
                 series.c.id,
+                series.c.metric_name_id,
+                folders.c.run_id,
                 series.c.run_directory_id,
                 series.c.file_id,
                 series.c.point_count,
                 series.c.lowest,
                 series.c.highest,
             )
-            .join(names, names.c.id == series.c.metric_name_id)
             .join(folders, folders.c.id == series.c.run_directory_id)
             .join(files, files.c.id == series.c.file_id)
-            .where(folders.c.run_id == run_id, names.c.name == metric, own)
+            .where(own, series.c.metric_name_id.in_(list(metrics)))
             .order_by(files.c.path, series.c.id)
-        ).all():
-            kept = (
-                self.connection.execute(
-                    select(points.c.value)
-                    .where(points.c.series_id == number)
-                    .order_by(points.c.position)
-                )
-                .scalars()
-                .all()
-            )
-            count += len(kept)
-            missing += max(0, int(in_file) - len(kept))
+        ).all()
+        points = self._points([row[0] for row in rows])
+        for number, metric, run_id, folder, file_id, in_file, *ends in rows:
+            kept = points.get(number, [])
+            reading = found[run_id, metrics[metric]]
+            reading.took(len(kept), in_file)
             for value in (*kept, *ends):
-                add(value, folder, file_id)
-        for value, folder, file_id in self.connection.execute(
-            select(summaries.c.value, summaries.c.run_directory_id, summaries.c.file_id)
-            .join(names, names.c.id == summaries.c.metric_name_id)
+                reading.add(value, folder, file_id)
+        for metric, run_id, value, folder, file_id in self.connection.execute(
+            select(
+                summaries.c.metric_name_id,
+                folders.c.run_id,
+                summaries.c.value,
+                summaries.c.run_directory_id,
+                summaries.c.file_id,
+            )
             .join(folders, folders.c.id == summaries.c.run_directory_id)
             .join(files, files.c.id == summaries.c.file_id)
-            .where(folders.c.run_id == run_id, names.c.name == metric, own)
+            .where(own, summaries.c.metric_name_id.in_(list(metrics)))
             .order_by(files.c.path, summaries.c.id)
         ):
-            add(value, folder, file_id)
-        # Of a history that the catalog keeps only a part of, what is not there says nothing.
-        return Recorded(values, 0 if missing else count)
+            found[run_id, metrics[metric]].add(value, folder, file_id)
+        return found
+
+    def _points(self, numbers: Sequence[int]) -> dict[int, list[float | None]]:
+        """Return the kept values of series, in their order."""
+        table = table_of(MetricPoint)
+        found: dict[int, list[float | None]] = defaultdict(list)
+        for part in chunks(sorted(numbers)):
+            for number, value in self.connection.execute(
+                select(table.c.series_id, table.c.value)
+                .where(table.c.series_id.in_(part))
+                .order_by(table.c.series_id, table.c.position)
+            ):
+                found[number].append(value)
+        return found

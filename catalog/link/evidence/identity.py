@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import CERTAIN, CONTRADICTION, Observation
@@ -25,7 +26,7 @@ def inside_run_directory(
     subject: Subject, folder: RunFolder, _context: Context
 ) -> Iterator[Observation]:
     """A file in the run's own folder was put there by the run (W&B: `files/model-best.h5`)."""
-    if any(above.id == folder.id for above in subject.folders):
+    if folder.id in [above.id for above in subject.folders]:
         yield Observation(
             "inside-run-directory", CERTAIN, f"The checkpoint lies inside {folder.path}."
         )
@@ -36,13 +37,13 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
     run_id = folder.tracker_run_id
     if run_id is None:
         return
-    other: str | None = None
-    for where, path in (
-        ("its path", subject.path),
-        *(("a path that it remembers", path) for path in subject.remembered),
-    ):
-        names = path.split("/")[:-1]
-        if run_id in names:
+    paths = (subject.path, *subject.remembered)
+    if run_id in subject.names_above:
+        for path in paths:
+            names = path.split("/")[:-1]
+            if run_id not in names:
+                continue
+            where = "its path" if path == subject.path else "a path that it remembers"
             above = names[names.index(run_id) - 1] if names.index(run_id) else ""
             word = WORD_IN_PROJECT if above and above == folder.project_name else WORD
             yield Observation(
@@ -51,7 +52,7 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
                 f"The run's id {run_id} is a folder in {where}, {path}.",
             )
             return
-        other = other or _id_of_another(path, folder)
+    other = _id_of_another(paths, folder.project_name) if folder.project_name else None
     if other is not None:
         yield Observation(
             "other-run-id-in-path",
@@ -60,13 +61,15 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
         )
 
 
-def _id_of_another(path: str, folder: RunFolder) -> str | None:
-    """Return the id in PROJECT/ID/checkpoints of a path, where the project is the run's."""
-    if not folder.project_name:
-        return None
-    project = re.escape(folder.project_name)
-    match = re.search(rf"(?:^|/){project}/([^/]+)/checkpoints(?:/|$)", posixpath.normpath(path))
-    return match[1] if match and is_random_id(match[1]) else None
+@lru_cache(maxsize=1_024)
+def _id_of_another(paths: tuple[str, ...], project_name: str) -> str | None:
+    """Return the first id in PROJECT/ID/checkpoints of the paths, for the run's project."""
+    pattern = rf"(?:^|/){re.escape(project_name)}/([^/]+)/checkpoints(?:/|$)"
+    for path in paths:
+        match = re.search(pattern, posixpath.normpath(path))
+        if match and is_random_id(match[1]):
+            return match[1]
+    return None
 
 
 def run_id_stated(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:

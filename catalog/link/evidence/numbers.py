@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import ELSEWHERE, IMPOSSIBLE, STRONG, Observation
@@ -42,8 +43,7 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
         return
     # A run that went on from a checkpoint keeps the best score of its life before.
     went_on = subject.own_score is None and bool(context.inputs.of(folder))
-    known = [score for score in (subject.own_score, subject.best_score) if score is not None]
-    for place, score in enumerate(dict.fromkeys(float32(score) for score in known)):
+    for place, score in enumerate(subject.known_scores):
         found = recorded.values.get(score)
         if found is not None:
             weight = STRONG if tells(score) else PLAIN_NUMBER
@@ -96,10 +96,7 @@ def own_scores(subject: Subject, folder: RunFolder, context: Context) -> Iterato
     if folder.run_id is None:
         return
     equal: list[tuple[str, float, dict[int, int]]] = []
-    for name, score in subject.scores:
-        value = float32(score)
-        if not tells(value) or name == subject.monitor:
-            continue
+    for name, value in subject.telling_scores:
         for metric in metric_names(name):
             found = context.recorded(folder.run_id, metric).values.get(value)
             if found is not None:
@@ -127,12 +124,12 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
         # Steps are logged every so many steps, so a run ends some steps after its last row.
         *((name, subject.global_step, 50.0) for name in STEP_COUNTERS),
     ):
-        reached = context.reached(folder.run_id, counter)
+        reached = None if own is None else context.reached(folder.run_id, counter)
         if own is None or reached is None:
             continue
         first, last = reached
-        others_went_on = bool(context.places.went_on_from(subject) - {folder.run_id})
         if own > last * (1.05 if slack > 1 else 1.0) + slack:
+            others_went_on = bool(context.places.went_on_from(subject) - {folder.run_id})
             yield Observation(
                 "step-never-reached",
                 IMPOSSIBLE * _certainty(folder, context, counter, others_went_on),
@@ -174,6 +171,19 @@ def _file(found: dict[int, int], folder: RunFolder) -> int:
     return found.get(folder.id) or next(iter(found.values()))
 
 
+def metrics_of(subject: Subject) -> Iterator[str]:
+    """Return the names of all metrics that a checkpoint is compared with."""
+    if subject.monitor is not None:
+        yield subject.monitor
+    if subject.epoch is not None:
+        yield "epoch"
+    if subject.global_step is not None:
+        yield from STEP_COUNTERS
+    for name, _value in subject.telling_scores:
+        yield from metric_names(name)
+
+
+@lru_cache(maxsize=4_096)
 def metric_names(name: str) -> tuple[str, ...]:
     """Return the names under which W&B may know a trainer's metric.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CERTAIN = 20.0
 """The files say it themselves: an id, or a place that only one run can have made."""
@@ -34,8 +34,7 @@ PLACE_KINDS = frozenset({"same-job-folder", "folder-named", "name-stated", "log-
 """Every kind that says the run worked in the folder; they follow from one another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """Something that speaks for a link (weight above 0) or against it."""
 
     kind: str

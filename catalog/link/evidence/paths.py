@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from catalog.link.evidence.clocks import lived_then
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
-from catalog.link.places import key_folders, own_folder, tells_training
+from catalog.link.places import Place, key_folders, own_folder, tells_training
 from catalog.link.subjects import Said
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import RunFolder, Subject
@@ -111,26 +111,42 @@ def folder_named(subject: Subject, folder: RunFolder, context: Context) -> Itera
 
 def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
+    called = _called(folder, context)
+    if not called:
+        return
     stem = posixpath.splitext(posixpath.basename(subject.path))[0]
     names = {key.anchor.rpartition("/")[2] for key in key_folders(subject)} | {stem}
     names = {name for name in names if len(name) >= SHORTEST_NAME and tells_training(name)}
-    for config_id, file_id in folder.config:
-        for key, value in context.configs.flat(config_id).items():
-            if value.type == "str" and value.text in names and _NAME.search(key):
-                yield Observation(
-                    "name-stated",
-                    NAMED,
-                    f"The run's {key} is {value.text}, as the checkpoint's folder or file.",
-                    file_id,
-                )
-                return
+    for name, key, file_id in called:
+        if name in names:
+            yield Observation(
+                "name-stated",
+                NAMED,
+                f"The run's {key} is {name}, as the checkpoint's folder or file.",
+                file_id,
+            )
+            return
+
+
+def _called(folder: RunFolder, context: Context) -> list[tuple[str, str, int]]:
+    """Return what a run's config calls it: (name, key, file) of all that can be a name."""
+    if folder.id not in context.names:
+        context.names[folder.id] = [
+            (value.text, key, file_id)
+            for config_id, file_id in folder.config
+            for key, value in context.configs.flat(config_id).items()
+            if value.type == "str"
+            and value.text is not None
+            and len(value.text) >= SHORTEST_NAME
+            and tells_training(value.text)
+            and _NAME.search(key)
+        ]
+    return context.names[folder.id]
 
 
 def sibling_named(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run names the folder beside the checkpoint's as its output: another training's."""
-    here = {own: False for path in subject.remembered if (own := own_folder(path)) is not None} or {
-        own: True for own in (own_folder(subject.path),) if own is not None
-    }
+    here = written_to(subject)
     keys = key_folders(subject)
     other: Said | None = None
     for said, weight in _named(folder, context):
@@ -150,6 +166,27 @@ def sibling_named(subject: Subject, folder: RunFolder, context: Context) -> Iter
             f"The run's output is {other.text}, the checkpoint was written to {next(iter(here))}.",
             other.file_id,
         )
+
+
+def written_to(subject: Subject) -> dict[str, bool]:
+    """Return the folders that a checkpoint was written to, and whether it may have moved since."""
+    return {own: False for path in subject.remembered if (own := own_folder(path)) is not None} or {
+        own: True for own in (own_folder(subject.path),) if own is not None
+    }
+
+
+def place_of(subject: Subject) -> Place:
+    """Return all that evidence from places is made from; checkpoints of one training share it."""
+    if subject.place is None:
+        subject.place = Place(
+            subject.host,
+            subject.directory,
+            subject.remembered_folders,
+            tuple(key_folders(subject)),
+            tuple(written_to(subject).items()),
+            subject.config_id,
+        )
+    return subject.place
 
 
 def _beside(own: str, theirs: str, moved: bool) -> bool:
@@ -213,7 +250,14 @@ def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
     return context.named[folder.id]
 
 
-def _read_folders(folder: RunFolder, context: Context) -> Iterator[Said]:
+def _read_folders(folder: RunFolder, context: Context) -> tuple[Said, ...]:
+    """Return the folders that a run names as places where checkpoints are read."""
+    if folder.id not in context.read_from:
+        context.read_from[folder.id] = tuple(_find_read(folder, context))
+    return context.read_from[folder.id]
+
+
+def _find_read(folder: RunFolder, context: Context) -> Iterator[Said]:
     for config_id, file_id in folder.config:
         for key, value in context.configs.flat(config_id).items():
             text = value.text
@@ -252,11 +296,10 @@ def _is_project_of(text: str, subject: Subject, folder: RunFolder, context: Cont
     It is, where a file that remembers lying below it lies at the same place below the project.
     """
     root = f"{posixpath.normpath(text)}/"
-    for path in subject.remembered:
-        inside = posixpath.dirname(path)
+    for inside in subject.remembered_folders:
         if inside.startswith(root):
             place = posixpath.join(folder.project, inside.removeprefix(root))
-            if place == posixpath.dirname(subject.path) or inside in context.places.remembered_in(
+            if place == subject.directory or inside in context.places.remembered_in(
                 folder.host, place
             ):
                 return True
@@ -265,8 +308,8 @@ def _is_project_of(text: str, subject: Subject, folder: RunFolder, context: Cont
 
 def project_tails(subject: Subject) -> list[str]:
     """Return where below a run's project the folders that it remembers may lie."""
-    folders = dict.fromkeys(posixpath.dirname(path) for path in subject.remembered)
-    tails = ("/".join(path.split("/")[-count:]) for path in folders for count in range(1, 4))
+    folders = (path.split("/") for path in subject.remembered_folders)
+    tails = ("/".join(names[-count:]) for names in folders for count in range(1, 4))
     return list(dict.fromkeys(tails))
 
 
@@ -299,9 +342,15 @@ def other_project(subject: Subject, folder: RunFolder, context: Context) -> Iter
 
 def own_project(subject: Subject, context: Context) -> str | None:
     """Return the innermost folder above a checkpoint that has runs of its own."""
-    above = posixpath.dirname(subject.path)
+    place = (subject.host, subject.directory)
+    if place not in context.own_projects:
+        context.own_projects[place] = _find_project(*place, context.projects)
+    return context.own_projects[place]
+
+
+def _find_project(host: str, above: str, projects: Mapping[str, Sequence[RunFolder]]) -> str | None:
     while above != posixpath.dirname(above):
-        if any(one.host == subject.host for one in context.projects.get(above, ())):
+        if any(one.host == host for one in projects.get(above, ())):
             return above
         above = posixpath.dirname(above)
     return None
