@@ -69,8 +69,7 @@ def read(root: Path, item: Item) -> Facts:
         fields += field_of("sweep_id", sweep[1], ranks.NAMES_AND_LOGS)
         rank = ranks.CONFIG_SWEEP
     else:
-        holder = item.run_directory or folder
-        place = run_directory.describe(root, holder, flat=holder == folder)
+        place = run_directory.of_file(root, item)
         rank = ranks.CONFIG_FILE
     document = _read(root / item.path)
     if document.mapping is None:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Facts, Item, Listing, RunField
-from catalog.sources.paths import is_file, item_of, read_at_most, split
+from catalog.sources.paths import read_at_most
 from catalog.sources.wandb import ranks, run_directory
 
 if TYPE_CHECKING:
@@ -31,13 +31,9 @@ _LINE = re.compile(rb"^\s*([A-Za-z0-9._-]{1,100})==([A-Za-z0-9.+!_-]{1,100})\s*$
 
 def recognise(listing: Listing) -> list[Item]:
     """Return the file if it lies where W&B puts it; elsewhere it is a project's own."""
-    holder = run_directory.holder_of(listing, "files")
-    if not run_directory.is_named(holder):
+    if not run_directory.is_named(run_directory.holder_of(listing, "files")):
         return []
-    entry = run_directory.entry_named(listing, _FILE)
-    if entry is None or not is_file(entry):
-        return []
-    return [item_of(NAME, listing, entry, run_directory=holder)]
+    return run_directory.file_item(NAME, listing, _FILE)
 
 
 def read(root: Path, item: Item) -> Facts:
@@ -47,9 +43,7 @@ def read(root: Path, item: Item) -> Facts:
         OSError: the file cannot be read.
 
     """
-    folder = split(item.path)[0]
-    holder = item.run_directory or folder
-    place = run_directory.describe(root, holder, flat=holder == folder)
+    place = run_directory.of_file(root, item)
     found = {}
     for name, version in _LINE.findall(read_at_most(root / item.path, _MAX_BYTES)):
         package = re.sub(r"[-_.]+", "-", name.decode()).lower()

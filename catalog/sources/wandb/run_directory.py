@@ -15,8 +15,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from catalog.sources.facts import Entry, Listing, RunDirectory
-from catalog.sources.paths import split
+from catalog.sources.facts import Entry, Item, Listing, RunDirectory
+from catalog.sources.paths import is_file, item_of, split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,6 +114,21 @@ def _names(folder: Path) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
+
+
+def file_item(reader: str, listing: Listing, name: str) -> list[Item]:
+    """Return the item of the file of that name in a run's `files/` (0.8: the run's own folder)."""
+    entry = entry_named(listing, name)
+    if entry is None or not is_file(entry):
+        return []
+    return [item_of(reader, listing, entry, run_directory=holder_of(listing, "files"))]
+
+
+def of_file(root: Path, item: Item) -> RunDirectory:
+    """Return the run directory of an item that `file_item` made."""
+    folder = split(item.path)[0]
+    holder = item.run_directory or folder
+    return describe(root, holder, flat=holder == folder)
 
 
 def entry_named(listing: Listing, name: str) -> Entry | None:

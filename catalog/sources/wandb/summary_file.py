@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.documents import read_json
 from catalog.sources.facts import Facts, Item, Listing, Plain, RunField, Summary
-from catalog.sources.paths import is_file, item_of, split
 from catalog.sources.plain import is_number, to_float
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.stamps import moment_of_epoch
@@ -30,11 +29,7 @@ _FILE = "wandb-summary.json"
 
 def recognise(listing: Listing) -> list[Item]:
     """Return the summary file of the run directory that this listing is of, if any."""
-    entry = run_directory.entry_named(listing, _FILE)
-    if entry is None or not is_file(entry):
-        return []
-    holder = run_directory.holder_of(listing, "files")
-    return [item_of(NAME, listing, entry, run_directory=holder)]
+    return run_directory.file_item(NAME, listing, _FILE)
 
 
 def read(root: Path, item: Item) -> Facts:
@@ -44,9 +39,7 @@ def read(root: Path, item: Item) -> Facts:
         OSError: the file cannot be read.
 
     """
-    folder = split(item.path)[0]
-    holder = item.run_directory or folder
-    place = run_directory.describe(root, holder, flat=holder == folder)
+    place = run_directory.of_file(root, item)
     document = read_json(root / item.path)
     summary = document.mapping or {}
     return Facts(
