@@ -40,7 +40,7 @@ test: $(VENV)/.developing ## Run the tests
 lowest: ## Run the tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --upgrade pip
-	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable . --group dev
+	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable . pytest pytest-xdist hypothesis hatchling
 	.venv-lowest/bin/python -m pytest --quiet --numprocesses 2
 
 check: $(VENV)/.developing ## Lint, check the format and the types
