@@ -125,7 +125,7 @@ def test_the_report_agrees_with_itself_and_with_sql(ocr_db: Path) -> None:
     report = catalog.report()
     assert "all 18 unusable checkpoints" in report
     assert "Traceable Checkpoints (18/18)" in report
-    assert not re.search(r"\b17\b", report)
+    assert not re.search(r"\b17(?: of |/)18", report)
     (counted,) = catalog.sql(
         """SELECT COUNT(*) AS unusable, SUM(verdict = 'linked') AS linked
            FROM unusable_checkpoints"""
