@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from catalog.sources.facts import Plain
 
+_FLOAT = struct.Struct("<f")
 MAX_VALUES = 20_000
 """More flat values than this are not made of one config; the document itself is whole."""
 
@@ -44,6 +46,14 @@ def special(value: float) -> tuple[float | None, str | None]:
     if math.isnan(value):
         return None, "nan"
     return None, "inf" if value > 0 else "-inf"
+
+
+def float32(value: float) -> float:
+    """Return the nearest 32-bit float: trackers widen what a checkpoint keeps in 32 bits."""
+    try:
+        return float(_FLOAT.unpack(_FLOAT.pack(value))[0])
+    except OverflowError:
+        return value
 
 
 def clean(text: str) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
+from catalog.ingest.canonical import float32
 from catalog.ingest.store import chunks, table_of
 from catalog.schema.tables import (
     ConfigValue,
@@ -258,7 +258,7 @@ class _Extremes:
             .where(series.c.point_count > 2, series.c.lowest < series.c.highest)
         ):
             if not _COUNTERS.search(name):
-                key = (_common_name(name), _float32(lowest), _float32(highest))
+                key = (_common_name(name), float32(lowest), float32(highest))
                 self._keys[int(number)].add(key)
 
     def join(self, folders: list[Folder], runs: list[Folder], joins: dict[int, Join]) -> None:
@@ -297,13 +297,6 @@ def _common_name(name: str) -> str:
     if match:
         return f"{match[1]}/{match[2]}"
     return name if "/" in name else f"train/{name}"
-
-
-def _float32(value: float) -> float:
-    try:
-        return float(struct.unpack("<f", struct.pack("<f", value))[0])
-    except OverflowError:
-        return value
 
 
 def _overlap(one: Folder, other: Folder) -> bool:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from catalog.ingest.canonical import float32
 from catalog.ingest.store import chunks, table_of
 from catalog.link.neighbours import CLOCK_SLACK
-from catalog.link.numbers import float32
 from catalog.link.places import key_folders
 from catalog.schema.tables import MetricSeries, MetricSummary
 

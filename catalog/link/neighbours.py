@@ -10,8 +10,9 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from catalog.ingest.canonical import float32
 from catalog.link.inputs import texts
-from catalog.link.numbers import float32, tells
+from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS
 from catalog.link.subjects import is_run
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, or_, select
 
+from catalog.ingest.canonical import float32
 from catalog.ingest.store import chunks, table_of
-from catalog.link.numbers import float32, tells
+from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Key, Place
 from catalog.schema.tables import (
     Checkpoint,

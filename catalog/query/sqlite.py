@@ -16,12 +16,12 @@ from urllib.parse import quote
 from catalog.errors import (
     DatabaseBusy,
     DatabaseError,
-    DatabaseMissing,
     NotACatalog,
     QueryError,
     QueryLimit,
 )
 from catalog.query.rows import Rows, unique_names
+from catalog.schema.location import must_be_a_file
 from catalog.schema.version import VERSION_TABLE, check
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SqliteReader:
         self._shown = location.shown
         self._time_limit = settings.sql_time_limit
         self._deadline = float("inf")
-        _must_be_a_file(file, self._shown)
+        must_be_a_file(file, self._shown)
         self._connection, found = self._open(file)
         try:
             check(found, self._shown)
@@ -175,28 +175,6 @@ class SqliteReader:
             f"The database did not understand the query: {str(error).rstrip('.')}. "
             "`catalog query` lists the views; docs/schema.md describes their columns."
         )
-
-
-def _must_be_a_file(file: Path, shown: str) -> None:
-    try:
-        is_folder = file.is_dir()
-        exists = file.exists()
-    except OSError as error:
-        said = error.strerror or error
-        raise DatabaseError(
-            f"{shown} cannot be opened ({said}): check that you may read it and its folder."
-        ) from error
-    except ValueError as error:
-        raise DatabaseError(f"{shown!r} is no path of a file: {error}.") from error
-    if is_folder:
-        raise NotACatalog(f"{shown} is a folder; name the database file with --db.")
-    if not exists:
-        raise DatabaseMissing(
-            f"There is no catalog at {shown}; make one with `catalog ingest PATH`, "
-            "or name another with --db."
-        )
-    if not file.is_file():
-        raise NotACatalog(f"{shown} is no regular file; name the database file with --db.")
 
 
 def _connect(uri: str) -> tuple[sqlite3.Connection, str | None]:

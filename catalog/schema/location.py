@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.errors import DatabaseError
+from catalog.errors import DatabaseError, DatabaseMissing, NotACatalog
 
 ENVIRONMENT = "CATALOG_DB"
 DEFAULT = "catalog.db"
@@ -61,3 +61,32 @@ def locate(db: str | os.PathLike[str] | None = None) -> Location:
         f"{text}: catalog keeps its tables in SQLite or PostgreSQL, not in {dialect!r}; "
         "give a file path or a URL that begins with sqlite:/// or postgresql+psycopg://."
     )
+
+
+def must_be_a_file(file: Path, shown: str) -> None:
+    """Raise, with a sentence that names it, unless a database may be looked for there.
+
+    Raises:
+        DatabaseMissing: there is nothing.
+        NotACatalog: a folder, or no regular file.
+        DatabaseError: it cannot be looked at.
+    """
+    try:
+        is_folder = file.is_dir()
+        exists = file.exists()
+    except OSError as error:
+        said = error.strerror or error
+        raise DatabaseError(
+            f"{shown} cannot be opened ({said}): check that you may read it and its folder."
+        ) from error
+    except ValueError as error:
+        raise DatabaseError(f"{shown!r} is no path of a file: {error}.") from error
+    if is_folder:
+        raise NotACatalog(f"{shown} is a folder; name the database file with --db.")
+    if not exists:
+        raise DatabaseMissing(
+            f"There is no catalog at {shown}; make one with `catalog ingest PATH`, "
+            "or name another with --db."
+        )
+    if not file.is_file():
+        raise NotACatalog(f"{shown} is no regular file; name the database file with --db.")

@@ -14,8 +14,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import inspect, text
 
-from catalog.errors import DatabaseError, DatabaseMissing, NotACatalog
+from catalog.errors import DatabaseError
 from catalog.schema.engine import explained, open_engine
+from catalog.schema.location import must_be_a_file
 from catalog.schema.version import HEAD, REVISIONS, VERSION_TABLE, check
 from catalog.schema.views import make_views
 
@@ -168,13 +169,8 @@ def backup(location: Location, target: Path) -> Path:
 
 
 def _must_exist(location: Location) -> None:
-    if location.file is not None and not location.file.is_file():
-        if location.file.is_dir():
-            raise NotACatalog(f"{location.shown} is a folder; name the database file with --db.")
-        raise DatabaseMissing(
-            f"There is no catalog at {location.shown}; make one with `catalog ingest PATH`, "
-            "or name another with --db."
-        )
+    if location.file is not None:
+        must_be_a_file(location.file, location.shown)
 
 
 def _found(connection: Connection) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from catalog.ingest.canonical import float32
 from catalog.link.evidence.observation import ELSEWHERE, IMPOSSIBLE, STRONG, Observation
-from catalog.link.numbers import float32, tells
+from catalog.link.numbers import tells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
