@@ -6,7 +6,7 @@ DEMO   ?= demo
 TRACED := outputs/ocr_training-dbnet-pan_decoder-mobilenetv3_small_050_33-unknown_training_20251018_023219/checkpoints/best.ckpt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest check format docs example eval bench clean
+.PHONY: help demo test fuzz lowest check format docs example eval bench clean
 
 help: ## List what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ demo: $(VENV)/.installed ## Ingest the example project and show what catalog say
 
 test: $(VENV)/.developing ## Run the tests
 	$(BIN)/python -m pytest --quiet --numprocesses 2
+
+fuzz: $(VENV)/.developing ## Run the property tests on examples that were never tried
+	$(BIN)/python -m pytest --quiet --numprocesses 2 -m hypothesis --hypothesis-profile fresh
 
 lowest: ## Run the tests with the oldest versions that pyproject.toml allows
 	$(PYTHON) -m venv .venv-lowest

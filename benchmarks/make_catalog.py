@@ -22,9 +22,9 @@ from catalog import Catalog
 from catalog.ingest.pipeline import Counts, begin, finish
 from catalog.ingest.roots import scopes
 from catalog.ingest.scan import Scan
-from catalog.ingest.store import Store
 from catalog.schema.engine import writing
 from catalog.schema.location import locate
+from catalog.schema.store import Store
 from catalog.schema.tables import TABLES, File, metadata
 from catalog.schema.upgrade import open_for_writing
 from catalog.settings import Settings

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from catalog.ingest.store import table_of
 from catalog.schema.engine import writing
+from catalog.schema.store import table_of
 from catalog.schema.tables import Checkpoint, File, Root
 from catalog.sources.paths import open_regular
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
-from catalog.ingest.canonical import float32
-from catalog.ingest.store import chunks, table_of
+from catalog.schema.canonical import float32
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import (
     ConfigValue,
     Mention,

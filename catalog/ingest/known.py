@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import table_of
+from catalog.schema.store import table_of
 from catalog.schema.tables import File
 from catalog.sources import registry
 

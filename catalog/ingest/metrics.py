@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import insert, select
 
-from catalog.ingest.canonical import clean, special
-from catalog.ingest.store import Store, chunks, table_of
+from catalog.schema.canonical import clean, special
+from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import (
     MetricAxis,
     MetricAxisPoint,

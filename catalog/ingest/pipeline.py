@@ -19,10 +19,10 @@ from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, scopes
 from catalog.ingest.scan import Scan
-from catalog.ingest.store import chunks, table_of
 from catalog.ingest.workers import WORTH_A_POOL, workers
 from catalog.ingest.write import BatchWriter, Memory
 from catalog.schema.engine import writing
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import File, Ingest, Problem
 from catalog.sources import registry
 

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from catalog.ingest.canonical import canonical, digest
+from catalog.schema.canonical import canonical, digest
 from catalog.sources import registry
 from catalog.sources.facts import Facts, Item, Problem
 

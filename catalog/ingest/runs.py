@@ -18,8 +18,8 @@ from sqlalchemy import bindparam, delete, select, update
 
 from catalog.errors import NotFound
 from catalog.ingest.joins import join_folders
-from catalog.ingest.store import Store, table_of
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
+from catalog.schema.store import Store, table_of
 from catalog.schema.tables import File, Link, LinkEvidence, Run, RunDirectory, RunField
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, select, update
 
-from catalog.ingest.canonical import canonical, clean, flat, special
 from catalog.ingest.metrics import MetricWriter
-from catalog.ingest.store import Store, chunks, table_of
 from catalog.ingest.times import utc_of_ns
+from catalog.schema.canonical import canonical, clean, flat, special
+from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import (
     Architecture,
     ArchitectureTensor,

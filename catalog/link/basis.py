@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from catalog import __version__
-from catalog.ingest.store import Store, chunks, table_of
 from catalog.link.evidence.paths import own_project, place_of, project_tails
+from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary
 
 if TYPE_CHECKING:

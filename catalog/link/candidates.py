@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from catalog.ingest.canonical import float32
-from catalog.ingest.store import chunks, table_of
 from catalog.link.neighbours import CLOCK_SLACK
 from catalog.link.places import key_folders
+from catalog.schema.canonical import float32
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import MetricSeries, MetricSummary
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import delete, insert, select
 
 from catalog.errors import NotFound, UsageError
-from catalog.ingest.store import table_of
 from catalog.link.evidence.observation import CERTAIN, Observation
 from catalog.link.moves import known_moves
 from catalog.link.verdict import Judged
+from catalog.schema.store import table_of
 from catalog.schema.tables import LinkDecision, Run
 
 if TYPE_CHECKING:

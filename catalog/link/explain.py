@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import table_of
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.evidence import weigh
 from catalog.link.moves import known_moves
 from catalog.link.verdict import CONTENT, LEAD, THRESHOLD, Judged, order_in_run
 from catalog.link.weighing import load, weigh_candidates
 from catalog.query.rows import Rows
+from catalog.schema.store import table_of
 from catalog.schema.tables import File, Run
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import or_, select
 
-from catalog.ingest.store import table_of
+from catalog.schema.store import table_of
 from catalog.schema.tables import ConfigValue
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from catalog.ingest.store import Store, table_of
 from catalog.link.places import own_folder
+from catalog.schema.store import Store, table_of
 from catalog.schema.tables import Lineage
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import CHUNK, Store, chunks, table_of
 from catalog.link.basis import Bases, stored, write_bases
 from catalog.link.copies import copies_of, inherit
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.lineage import write_lineage
 from catalog.link.moves import follow_moves
 from catalog.link.weighing import load, prepare, weigh_candidates
+from catalog.schema.store import CHUNK, Store, chunks, table_of
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
-from catalog.ingest.store import Store, table_of
+from catalog.schema.store import Store, table_of
 from catalog.schema.tables import Checkpoint, CheckpointMove, File
 
 if TYPE_CHECKING:

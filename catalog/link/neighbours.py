@@ -10,11 +10,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from catalog.ingest.canonical import float32
 from catalog.link.inputs import texts
 from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS
 from catalog.link.subjects import is_run
+from catalog.schema.canonical import float32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, or_, select
 
-from catalog.ingest.canonical import float32
-from catalog.ingest.store import chunks, table_of
 from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Key, Place
+from catalog.schema.canonical import float32
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import (
     Checkpoint,
     CheckpointScore,

@@ -150,7 +150,7 @@ ORDER BY t.position
 
 
 def _restored(value: Any) -> Any:
-    """Return a document as it was before `catalog.ingest.canonical` made valid JSON of it."""
+    """Return a document as it was before `catalog.schema.canonical` made valid JSON of it."""
     if isinstance(value, list):
         return [_restored(member) for member in value]
     if isinstance(value, dict):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import Store, table_of
 from catalog.recover.policy import missing_sections, places, sidecar_stem
 from catalog.recover.sources import Sources
+from catalog.schema.store import Store, table_of
 from catalog.schema.tables import (
     Checkpoint,
     File,

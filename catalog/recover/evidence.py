@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import table_of
 from catalog.recover.policy import sidecar_stem
+from catalog.schema.store import table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
     Checkpoint,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from catalog.ingest.store import table_of
 from catalog.query.rows import Rows
 from catalog.recover.sources import Found, Source, Sources, check_prefer
+from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
 
 if TYPE_CHECKING:

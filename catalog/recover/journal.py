@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select, update
 
 from catalog import __version__
-from catalog.ingest.store import Store, chunks, table_of
 from catalog.recover.content import sha256_of
 from catalog.recover.files import (
     flush_folder,
@@ -27,6 +26,7 @@ from catalog.recover.files import (
     temporary_name,
 )
 from catalog.schema.engine import writing
+from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import Recovery, RecoveryFile, Root
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from catalog import __version__
 from catalog.errors import RecoveryError
-from catalog.ingest.store import table_of
 from catalog.recover.content import Shape, sha256_of
+from catalog.schema.store import table_of
 from catalog.schema.tables import File, Link, LinkEvidence, Root, Run, RunDirectory
 
 if TYPE_CHECKING:

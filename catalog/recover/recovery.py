@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import select
 
 from catalog.errors import RecoveryError
-from catalog.ingest.store import table_of
 from catalog.recover.content import PROVENANCE_SUFFIX, Shape, json_bytes, sha256
 from catalog.recover.files import check_inside, folder_time, why, write_new
 from catalog.recover.journal import open_batch, set_state
@@ -18,6 +17,7 @@ from catalog.recover.policy import sidecar_stem
 from catalog.recover.provenance import Provenance
 from catalog.recover.sources import Source, Sources, check_prefer
 from catalog.schema.engine import explained, writing
+from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import select
 
 from catalog.errors import NotFound
-from catalog.ingest.store import table_of
 from catalog.recover.content import sha256_of
 from catalog.recover.files import folder_time, why
 from catalog.recover.journal import Entry, entries, remove, reopen_batch, set_state
 from catalog.schema.engine import writing
+from catalog.schema.store import table_of
 from catalog.schema.tables import Recovery
 
 if TYPE_CHECKING:

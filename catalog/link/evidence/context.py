@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import select
 
-from catalog.ingest.canonical import float32
-from catalog.ingest.store import chunks, table_of
+from catalog.schema.canonical import float32
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import (
     File,
     MetricName,

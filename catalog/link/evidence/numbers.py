@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from catalog.ingest.canonical import float32
 from catalog.link.evidence.observation import ELSEWHERE, IMPOSSIBLE, STRONG, Observation
 from catalog.link.numbers import tells
+from catalog.schema.canonical import float32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
