@@ -112,7 +112,7 @@ def test_an_older_schema_says_which_command_to_run_and_is_copied_before(
         catalog.query("unusable")
     with pytest.raises(SchemaOlder, match="catalog db upgrade"):
         catalog.ingest([ocr_db.parent])
-    assert catalog.schema_status().pending == ("0.1.0",)
+    assert catalog.schema_status().pending == version.REVISIONS[1:]
     # The first revision cannot run on a database that has its tables: the copy must survive that.
     monkeypatch.setattr("catalog.schema.upgrade._run_revisions", lambda _engine: None)
     result = catalog.upgrade()
