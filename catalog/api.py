@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from catalog.schema.location import locate
 from catalog.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from sqlalchemy import Engine
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from catalog.recover.recovery import RecoveryResult
     from catalog.recover.undo import UndoResult
     from catalog.schema.upgrade import SchemaStatus
+    from catalog.settings import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Catalog:
     Args:
         db: a SQLite file or a URL of SQLAlchemy's form; else `$CATALOG_DB`, else `catalog.db`
             in the working directory. It is made by the first ingest.
-        settings: where they differ from the defaults.
+        settings: the values that differ, for this object, from what the catalog keeps and from
+            the defaults; or whole `Settings`, which are taken as they are.
         host: name under which this machine's trees are kept.
         clock: gives the present as UTC text; for tests and reproducible databases.
 
@@ -90,15 +93,64 @@ class Catalog:
     def __init__(
         self,
         db: str | os.PathLike[str] | None = None,
-        settings: Settings | None = None,
+        settings: Settings | Mapping[str, Value] | None = None,
         *,
         host: str | None = None,
         clock: Callable[[], str] = _now,
     ) -> None:
         self.location = locate(db)
-        self.settings = settings or Settings()
+        self._given = settings or {}
         self._host = host or os.uname().nodename or "localhost"
         self._clock = clock
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What this object works by: what it was given, what the catalog keeps, the defaults.
+
+        Raises:
+            DatabaseError: there is a database, and it cannot be read.
+        """
+        if isinstance(self._given, Settings):
+            return self._given
+        return Settings.of({**self.kept_settings(), **self._given})
+
+    def kept_settings(self) -> dict[str, Value]:
+        """Return the settings that the catalog keeps; none where there is no catalog yet."""
+        from catalog.query.kept import kept_settings
+
+        return kept_settings(self.location)
+
+    def keep_settings(
+        self, values: Mapping[str, Value] | None = None, *, forget: Iterable[str] = ()
+    ) -> None:
+        """Keep settings in the catalog, for whoever works with it, and judge anew by them.
+
+        What an ingest reads and leaves out follows with the next one.
+
+        Args:
+            values: the settings to keep.
+            forget: names of those that shall have their defaults again.
+
+        Raises:
+            UsageError: no such setting.
+        """
+        from catalog.schema.engine import writing
+        from catalog.schema.kept import forget as forget_them
+        from catalog.schema.kept import keep
+        from catalog.schema.upgrade import open_for_writing
+
+        engine = open_for_writing(self.location)
+        try:
+            with writing(engine, self.location) as connection:
+                now = self._clock()
+                keep(connection, values or {}, now)
+                forget_them(connection, forget)
+            self.__dict__.pop("settings", None)
+            operation = self._operation(engine)
+            with writing(engine, self.location) as connection:
+                operation.judge(connection, now, "settings")
+        finally:
+            engine.dispose()
 
     def ingest(
         self,

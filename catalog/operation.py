@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sqlalchemy import select
+
 from catalog.errors import DatabaseError
 from catalog.ingest.pipeline import Counts, begin, finish, read_trees, settled
 from catalog.ingest.runs import gather_runs
@@ -18,6 +20,8 @@ from catalog.link.linker import link_checkpoints
 from catalog.recover.assess import assess
 from catalog.recover.journal import close_batch
 from catalog.schema.engine import writing
+from catalog.schema.store import table_of
+from catalog.schema.tables import Ingest
 from catalog.sources.secrets import Policy, policy
 
 if TYPE_CHECKING:
@@ -110,9 +114,17 @@ class Operation:
             raise
         return Outcome(ingest_id, counts, time.monotonic() - began, stages.seconds)
 
-    def judge(self, connection: Connection, now: str) -> None:
-        """Judge anew what a person's word changed: an ingest without news would not do it."""
-        ingest_id = begin(connection, [], self.settings, now, "decision")
+    def judge(self, connection: Connection, now: str, cause: str = "decision") -> None:
+        """Judge anew what a person's word changed: an ingest without news would not do it.
+
+        Args:
+            connection: inside a transaction.
+            now: the present, UTC.
+            cause: why, for the row of the ingest.
+        """
+        if connection.execute(select(table_of(Ingest).c.id).limit(1)).first() is None:
+            return  # nothing was ever ingested
+        ingest_id = begin(connection, [], self.settings, now, cause)
         link_checkpoints(connection, self.settings, ingest_id, silent)
         assess(connection, self.settings, ingest_id, now, None)
         finish(connection, ingest_id, Counts(), now)

@@ -70,18 +70,8 @@ class Settings:
 
     @classmethod
     def parse(cls, pairs: Iterable[str]) -> Settings:
-        """Read `name=value` texts as the command line gives them; lists are comma-separated.
-
-        Raises:
-            UsageError: no such setting, or a value of another type.
-        """
-        values: dict[str, Value] = {}
-        for pair in pairs:
-            name, equals, text = pair.partition("=")
-            if not equals:
-                raise UsageError(f"--set {pair}: write it as NAME=VALUE.")
-            values[name.strip()] = _parse(name.strip(), text)
-        return cls.of(values)
+        """Return the defaults, changed by what `parse_values` reads."""
+        return cls.of(parse_values(pairs))
 
     @classmethod
     def of(cls, values: Mapping[str, Value]) -> Settings:
@@ -91,8 +81,23 @@ class Settings:
             UsageError: no such setting.
         """
         for name in values:
-            _default(name)
+            default_of(name)
         return cls(**values)  # type: ignore[arg-type]
+
+
+def parse_values(pairs: Iterable[str]) -> dict[str, Value]:
+    """Read `name=value` texts as the command line gives them; lists are comma-separated.
+
+    Raises:
+        UsageError: no such setting, or a value of another type.
+    """
+    values: dict[str, Value] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair}: write it as NAME=VALUE.")
+        values[name.strip()] = _parse(name.strip(), text)
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _DEFAULTS: dict[str, Value] = {setting.name: setting.default for setting in SETTINGS}
 
 
-def _default(name: str) -> Value:
+def default_of(name: str) -> Value:
+    """Return the default of a setting.
+
+    Raises:
+        UsageError: no such setting; the text names the nearest.
+    """
     if name not in _DEFAULTS:
         near = difflib.get_close_matches(name, _DEFAULTS, n=1, cutoff=0.7)
         hint = f"did you mean {near[0]}?" if near else "`catalog settings` lists them all."
@@ -124,7 +134,7 @@ def _default(name: str) -> Value:
 
 
 def _parse(name: str, text: str) -> Value:
-    default = _default(name)
+    default = default_of(name)
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(default, str):

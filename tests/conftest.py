@@ -86,10 +86,33 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
     return Cluster(tmp_path_factory.mktemp("postgresql"))
 
 
+@pytest.fixture(scope="session")
+def _prepared_postgresql(_cluster: Cluster) -> str:
+    url = _cluster.new_database()
+    open_for_writing(locate(url)).dispose()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Each database that catalog claims, empty: a file, then a PostgreSQL server's."""
+    """Each database that catalog claims: a new file, then a PostgreSQL server's without rows."""
     if request.param == "sqlite":
         return str(tmp_path / "either.db")
     cluster: Cluster = request.getfixturevalue("_cluster")
-    return cluster.new_database()
+    return cluster.new_database(copy_of=request.getfixturevalue("_prepared_postgresql"))
+
+
+@pytest.fixture(scope="session")
+def _ocr_postgresql(_cluster: Cluster, ocr_project: Path) -> str:
+    url = _cluster.new_database()
+    Catalog(url).ingest([ocr_project])
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ocr_database(request: pytest.FixtureRequest) -> str:
+    """A copy of the catalog that ingesting `ocr_project` gives, in each database."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("ocr_db"))
+    cluster: Cluster = request.getfixturevalue("_cluster")
+    return cluster.new_database(copy_of=request.getfixturevalue("_ocr_postgresql"))

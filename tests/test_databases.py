@@ -12,10 +12,8 @@ from catalog.schema.views import ORDER
 
 
 @pytest.fixture
-def catalog(database: str, ocr_project: Path) -> Catalog:
-    catalog = Catalog(database)
-    catalog.ingest([ocr_project])
-    return catalog
+def catalog(ocr_database: str) -> Catalog:
+    return Catalog(ocr_database)
 
 
 def test_the_example_gives_the_same_answers(catalog: Catalog, ocr_db: Path) -> None:

@@ -31,7 +31,7 @@ COMMANDS = {
     "recover": "Write the configs that unusable checkpoints lack.",
     "sql": "Run one SELECT of your own.",
     "db": "Look after the database: upgrade it, see its version, copy it.",
-    "settings": "List the settings that --set takes.",
+    "settings": "List the settings, and keep them in the catalog.",
 }
 """Name and first line of help; the module of each is `catalog.cli.commands.NAME`."""
 

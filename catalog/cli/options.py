@@ -44,7 +44,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Change a setting for this call; `catalog settings` lists them.",
+        help="Change a setting for this call; `catalog settings` lists them, and keeps them.",
         show_default=False,
     ),
 ]
@@ -74,6 +74,6 @@ def open_catalog(db: str | None, pairs: list[str] | None = None) -> "Catalog":
         UsageError: no such setting, or a value of another type.
     """
     from catalog.api import Catalog
-    from catalog.settings import Settings
+    from catalog.settings import parse_values
 
-    return Catalog(db, Settings.parse(pairs or ()))
+    return Catalog(db, parse_values(pairs or ()))

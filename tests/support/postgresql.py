@@ -11,6 +11,7 @@ import subprocess
 from itertools import count
 from pathlib import Path
 from tempfile import mkdtemp
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -25,16 +26,17 @@ class Cluster:
         self._names = count(1)
         self._url: str | None = None
 
-    def new_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def new_database(self, copy_of: str | None = None) -> str:
+        """Create a database, empty or a copy of one that nobody uses, and return its URL."""
         if importlib.util.find_spec("psycopg") is None:
             pytest.skip("psycopg is not installed: pip install 'catalog[postgresql]'")
         import psycopg
 
         base = self._given or self._start()
         name = f"catalog_test_{os.getpid()}_{next(self._names)}"
+        template = f' TEMPLATE "{urlsplit(copy_of).path[1:]}"' if copy_of else ""
         with psycopg.connect(base.format("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}"{template}')
         return base.format(name).replace("postgresql://", "postgresql+psycopg://")
 
     def _start(self) -> str:

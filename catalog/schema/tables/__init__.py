@@ -11,7 +11,7 @@ from catalog.schema.tables.checkpoint import (
     Checkpoint,
     CheckpointScore,
 )
-from catalog.schema.tables.disk import File, Ingest, Problem, Root
+from catalog.schema.tables.disk import File, Ingest, KeptSetting, Problem, Root
 from catalog.schema.tables.lineage import Lineage
 from catalog.schema.tables.link import (
     CheckpointDirectory,
@@ -44,6 +44,7 @@ from catalog.schema.tables.run import (
 
 TABLES = (
     Root,
+    KeptSetting,
     Ingest,
     File,
     Problem,
@@ -95,6 +96,7 @@ __all__ = [
     "ConfigValue",
     "File",
     "Ingest",
+    "KeptSetting",
     "Lineage",
     "Link",
     "LinkBasis",

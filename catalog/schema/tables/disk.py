@@ -18,6 +18,16 @@ class Root(SQLModel, table=True):
     added_at: str = column("When it was first ingested, UTC.")
 
 
+class KeptSetting(SQLModel, table=True):
+    """A setting that holds for this catalog, whoever works with it, until it is forgotten."""
+
+    __tablename__ = "setting"
+
+    name: str = column("Name, as `catalog settings` lists it.", primary_key=True)
+    value: str = column("The value as JSON.")
+    kept_at: str = column("Since when, UTC.")
+
+
 class Ingest(SQLModel, table=True):
     """One ingest: what it looked at and what stood in the catalog at its end."""
 

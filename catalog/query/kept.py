@@ -1,0 +1,35 @@
+"""The settings that a catalog keeps, read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from catalog.query.connection import open_reader
+from catalog.settings import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from catalog.schema.location import Location
+    from catalog.settings import Value
+
+_NAMES = frozenset(setting.name for setting in SETTINGS)
+
+
+def kept_settings(location: Location) -> dict[str, Value]:
+    """Return the settings that a catalog keeps; none where there is no catalog yet.
+
+    A name that this version does not know was kept by another one, and is left out.
+
+    Raises:
+        DatabaseError: there is a database, and it cannot be read, or is no catalog.
+    """
+    if location.file is not None and not location.file.exists():
+        return {}
+    with open_reader(location, Settings()) as reader:
+        rows = reader.run("SELECT name, value FROM setting").rows
+    return {name: _value(text) for name, text in rows if name in _NAMES}
+
+
+def _value(text: str) -> Value:
+    value = json.loads(text)
+    return tuple(value) if isinstance(value, list) else value
