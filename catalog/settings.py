@@ -54,7 +54,8 @@ class Settings:
     )
     history: str = _setting(
         "full",
-        "Points of metric histories that an ingest keeps of what it reads: full, last or none.",
+        "Points of metric histories that an ingest keeps of what it reads: full, last or none. "
+        "Links that rest on a score in the middle of a history need full.",
         choices=("full", "last", "none"),
     )
     redaction: str = _setting(

@@ -175,6 +175,8 @@ def test_backup_is_whole_and_never_overwrites(ocr_db: Path, tmp_path: Path) -> N
     assert Catalog(target).status() == Catalog(ocr_db).status()
     with pytest.raises(DatabaseError, match="exists already"):
         Catalog(ocr_db).backup(target)
+    with pytest.raises(DatabaseError, match="name another place"):
+        Catalog(ocr_db).backup(tmp_path / "no such folder" / "copy.db")
 
 
 def test_where_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:

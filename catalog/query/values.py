@@ -6,7 +6,15 @@ import re
 import time
 from typing import Any
 
-_SIZES = {"size", "bytes", "spare_bytes", "unusable_bytes", "tensor_bytes", "true_size"}
+_SIZES = {
+    "size",
+    "bytes",
+    "spare_bytes",
+    "unusable_bytes",
+    "tensor_bytes",
+    "true_size",
+    "bytes_read",
+}
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
 _SINCE_2001, _SINCE_2286 = 1e9, 1e10
 """Seconds since 1970, as histories keep the time of a point."""

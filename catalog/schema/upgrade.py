@@ -163,9 +163,19 @@ def backup(location: Location, target: Path) -> Path:
     except sqlite3.Error as error:
         target.unlink(missing_ok=True)
         raise DatabaseError(
-            f"{location.shown} could not be copied to {target}: {error}."
+            f"{location.shown} could not be copied to {target}: {_reason(error)}."
         ) from error
     return target
+
+
+def _reason(error: sqlite3.Error) -> str:
+    """Return why a copy failed, in a user's words where SQLite's say little."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+        return "the folder does not exist, or you may not write there; name another place"
+    if code == sqlite3.SQLITE_FULL:
+        return "the disk is full; free some of it, or name another place"
+    return str(error)
 
 
 def _must_exist(location: Location) -> None:

@@ -10,6 +10,8 @@ from catalog.cli.conversion import Command
 from catalog.cli.options import Format, FormatOption, new_app
 from catalog.cli.output import print_json, print_rows
 from catalog.errors import SourceError
+from catalog.query.rows import Rows
+from catalog.query.values import shown
 
 app = new_app()
 
@@ -37,6 +39,12 @@ def inspect(
         print_json(found.to_dict(tensors=tensors))
     elif tensors:
         print_rows(found.tensor_rows(), form)
+    elif form is Format.TABLE:
+        # Sizes and times as in every other table, which knows them by their columns' names.
+        rows = found.rows()
+        print_rows(
+            Rows(rows.columns, [(name, shown(name, value)) for name, value in rows.rows]), form
+        )
     else:
         print_rows(found.rows(), form)
     if found.verdict is not None:
