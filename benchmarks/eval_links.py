@@ -8,8 +8,10 @@ wrong.
 from __future__ import annotations
 
 import argparse
+import bisect
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -22,6 +24,8 @@ from typing import Any
 from catalog import Catalog
 from tests.support.random_trees import write_tree
 
+_EDGES = (-8, -4, -2, 0, 2, 4, 6, 10, 16)
+"""Between the steps in which odds are counted."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 _SCORES = """
 SELECT f.path, l.verdict, l.score, COALESCE(u.tracker_run_id, u.identity) AS run
@@ -38,7 +42,7 @@ class Tally:
     groups: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Tree or scenario: outcome: how many."""
     scores: dict[int, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
-    """Score, cut to even numbers: whether the run is the right one: how many candidates."""
+    """Odds, cut to steps of `_EDGES`: whether the run is the right one: how many candidates."""
     wrong: list[str] = field(default_factory=list)
 
     def add(self, group: str, path: str, expected: str, run: str | None, row: Any) -> None:
@@ -66,11 +70,21 @@ class Tally:
         self.groups[group][outcome] += 1
 
     def add_scores(self, catalog: Catalog, truth: dict[str, str | None]) -> None:
-        """Count, for every candidate, its score and whether it is the right run."""
+        """Count, for every candidate, its odds and whether it is the right run.
+
+        A score compares one run with none; the odds compare it with all that are weighed as well:
+        of two runs with equal scores each is right half of the time at best.
+        """
+        candidates: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         for row in catalog.sql(_SCORES).dicts():
             if row["path"] in truth:
-                bucket = max(-10, min(20, int(row["score"] // 2) * 2))
-                self.scores[bucket][row["run"] == truth[row["path"]]] += 1
+                right = row["run"] == truth[row["path"]]
+                candidates[row["path"]].append((row["score"], right))
+        for found in candidates.values():
+            for one, (score, right) in enumerate(found):
+                others = [math.exp(other) for place, (other, _) in enumerate(found) if place != one]
+                odds = score - math.log(1 + sum(others))
+                self.scores[bisect.bisect_right(_EDGES, odds)][right] += 1
 
     def show(self) -> None:
         """Print the tables."""
@@ -84,18 +98,20 @@ class Tally:
             figures = (said[name] for name in ("linked", "ambiguous", "unlinked"))
             print(f"{truth:<12}", *(f"{figure:>9}" for figure in figures))
         if self.scores:
-            print("\nscore of a candidate   candidates  right")
-            for bucket, right in sorted(self.scores.items()):
+            print("\nodds of a candidate    candidates  right")
+            for step, right in sorted(self.scores.items()):
                 total = right[True] + right[False]
-                print(f"{_range(bucket):<22}{total:>11}  {right[True] / total:>5.1%}")
+                print(f"{_range(step):<22}{total:>11}  {right[True] / total:>5.1%}")
         for sentence in self.wrong:
             print(f"WRONG  {sentence}")
 
 
-def _range(bucket: int) -> str:
-    if bucket == -10:
-        return "below -8"
-    return "20 and more" if bucket == 20 else f"{bucket:+d} to {bucket + 2:+d}"
+def _range(step: int) -> str:
+    if step == 0:
+        return f"below {_EDGES[0]:+d}"
+    if step == len(_EDGES):
+        return f"{_EDGES[-1]:+d} and more"
+    return f"{_EDGES[step - 1]:+d} to {_EDGES[step]:+d}"
 
 
 def _ingested(folder: Path, tree: Path) -> tuple[Catalog, dict[str, Any]]:

@@ -36,8 +36,12 @@ if TYPE_CHECKING:
 POINTS = 134
 """Logged steps a training: 400 points with three metrics."""
 
-_SHARED = {"root", "ingest", "architecture", "architecture_tensor", "metric_name", "recovery"}
+_SHARED = {
+    "root", "setting", "ingest", "architecture", "architecture_tensor", "metric_name", "recovery",
+}  # fmt: skip
 """Tables whose rows all copies refer to."""
+_REFERENCES = {("metric_series", "points_of"): "metric_series"}
+"""Columns that hold numbers of a table without a foreign key."""
 _NAMES = {
     ("file", "path"): "'copy' || :copy || '/' || path",
     ("problem", "path"): "'copy' || :copy || '/' || path",
@@ -137,8 +141,10 @@ def _value(table: Table, column: Column[object], strides: dict[str, int]) -> str
     named = _NAMES.get((table.name, column.name))
     if named is not None:
         return named
-    numbered = _numbered(column)
-    if numbered in strides and (column.foreign_keys or column.name == "id"):
+    numbered = _REFERENCES.get((table.name, column.name)) or _numbered(column)
+    if numbered in strides and (
+        column.foreign_keys or column.name == "id" or (table.name, column.name) in _REFERENCES
+    ):
         return f'"{column.name}" + :copy * {strides[numbered]}'
     return f'"{column.name}"'
 

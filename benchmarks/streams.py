@@ -1,4 +1,4 @@
-"""How fast histories reach the database: one long `.wandb` file, and a thousand short ones.
+"""How fast histories reach the database: a long `.wandb` file, its growth, a thousand short ones.
 
     python -m benchmarks.streams [--wandb PYTHON]
 
@@ -34,6 +34,8 @@ METRICS = ("train/loss", "train/acc", "val/loss", "val/hmean", "lr", "epoch")
 LONG_ROWS = 50_000
 SHORT_FILES, SHORT_ROWS = 1_000, 50
 REPEATS = 3
+SHOWN = 0.02
+"""Tables and indexes with a smaller share of the database are not listed."""
 
 _THEIRS = """
 import json, sys, time
@@ -69,6 +71,7 @@ def main() -> None:
         points = LONG_ROWS * len(METRICS)
         print(f"One stream, {LONG_ROWS:,} rows of {len(METRICS)} metrics, {_size(long):.1f} MB:")
         _line("ingest, end to end", points, *_ingest(root / "long", root))
+        _grow(long, root)
         item = Item(stream.NAME, long.name, 0, 0)
         _line("decoder alone", points, _best(lambda: stream.read(long.parent, item)))
         _line("plain executemany", points, _best(lambda: _plain(root / "plain.db", points)))
@@ -76,6 +79,7 @@ def main() -> None:
         points = SHORT_FILES * SHORT_ROWS * len(METRICS)
         print(f"{SHORT_FILES:,} streams of {SHORT_ROWS} rows:")
         _line("ingest, end to end", points, *_ingest(root / "short", root))
+        _by_table(root / "catalog.db", points)
 
 
 def _write(root: Path, identity: str, rows: int) -> Path:
@@ -121,6 +125,40 @@ def _ingest(tree: Path, root: Path) -> tuple[float, float]:
         grown = _bytes(db) - before
         ((points,),) = catalog.sql("SELECT COUNT(*) FROM metric_point").rows
     return min(times), grown / points
+
+
+def _grow(path: Path, root: Path) -> None:
+    """Cut the last hundredth of a stream off, ingest, put it back and ingest again."""
+    whole = path.read_bytes()
+    db = root / "catalog.db"
+    times = []
+    for _ in range(REPEATS):
+        for old in root.glob("catalog.db*"):
+            old.unlink()
+        catalog = Catalog(db)
+        path.write_bytes(whole[: len(whole) * 99 // 100])
+        catalog.ingest([path.parents[2]])
+        path.write_bytes(whole)
+        begin = time.perf_counter()
+        catalog.ingest([path.parents[2]])
+        times.append(time.perf_counter() - begin)
+    points = LONG_ROWS * len(METRICS)
+    _line("the last hundredth of it", points // 100, min(times))
+
+
+def _by_table(db: Path, points: int) -> None:
+    """Print the bytes a point of tables and indexes, where SQLite can tell them."""
+    with closing(sqlite3.connect(db)) as connection:
+        try:
+            sizes = connection.execute(
+                "SELECT name, SUM(pgsize), SUM(payload) FROM dbstat GROUP BY name ORDER BY 2 DESC"
+            ).fetchall()
+        except sqlite3.OperationalError:
+            return  # built without the table
+    whole = sum(size for _, size, _ in sizes)
+    for name, size, payload in sizes:
+        if size >= SHOWN * whole:
+            print(f"    {name:36} {size / points:6.2f} bytes a point, {payload / size:.0%} full")
 
 
 def _bytes(db: Path) -> int:

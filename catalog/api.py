@@ -7,7 +7,6 @@ a program that only reads a SQLite catalog never loads SQLAlchemy.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.ingest.pipeline import Progress
     from catalog.link.explain import Explanation
     from catalog.operation import Operation
+    from catalog.query.connection import Reader
     from catalog.query.lineage import Family
     from catalog.query.rows import Rows
     from catalog.query.run import RunPage
@@ -34,41 +34,9 @@ if TYPE_CHECKING:
     from catalog.query.validate import Verdicts
     from catalog.recover.recovery import RecoveryResult
     from catalog.recover.undo import UndoResult
+    from catalog.results import IngestSummary, UpgradeResult
     from catalog.schema.upgrade import SchemaStatus
     from catalog.settings import Value
-
-
-@dataclass(frozen=True, slots=True)
-class IngestSummary:
-    """What one ingest did, and what stands in the catalog after it."""
-
-    ingest_id: int
-    seen: int
-    read: int
-    unchanged: int
-    missing: int
-    problems: int
-    checkpoints: int
-    usable: int
-    unusable: int
-    linked: int
-    ambiguous: int
-    unlinked: int
-    seconds: float
-    stages: dict[str, float]
-    """Seconds by stage: known (what the catalog knows of the tree), scan, read (waiting for
-    readers), write, mark (what is gone), gather (runs from what their files say), link, assess."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpgradeResult:
-    """What an upgrade found and did."""
-
-    found: str | None
-    head: str
-    pending: tuple[str, ...]
-    copy: Path | None
-    """The copy made before; None where nothing was pending."""
 
 
 def _now() -> str:
@@ -120,6 +88,21 @@ class Catalog:
 
         return kept_settings(self.location)
 
+    def _reader(self) -> Reader:
+        """Open the catalog for reading, once for what it keeps and what is asked of it."""
+        if "settings" in self.__dict__ or isinstance(self._given, Settings):
+            return open_reader(self.location, self.settings)
+        from catalog.query.kept import kept_in
+
+        reader = open_reader(self.location, Settings())
+        try:
+            self.__dict__["settings"] = Settings.of({**kept_in(reader), **self._given})
+            reader.limit_time(self.settings.sql_time_limit)
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
     def keep_settings(
         self, values: Mapping[str, Value] | None = None, *, forget: Iterable[str] = ()
     ) -> None:
@@ -132,23 +115,23 @@ class Catalog:
             forget: names of those that shall have their defaults again.
 
         Raises:
-            UsageError: no such setting.
+            UsageError: no such setting, or a pattern in `ignore` that is none.
         """
+        from catalog.ingest.ignore import checked
+        from catalog.schema import kept
         from catalog.schema.engine import writing
-        from catalog.schema.kept import forget as forget_them
-        from catalog.schema.kept import keep
         from catalog.schema.upgrade import open_for_writing
 
+        checked(Settings.of(values or {}).ignore)
         engine = open_for_writing(self.location)
         try:
             with writing(engine, self.location) as connection:
                 now = self._clock()
-                keep(connection, values or {}, now)
-                forget_them(connection, forget)
-            self.__dict__.pop("settings", None)
-            operation = self._operation(engine)
+                kept.keep(connection, values or {}, now)
+                kept.forget(connection, forget)
+            self.__dict__.pop("settings", None)  # read anew, now that they are there to be read
             with writing(engine, self.location) as connection:
-                operation.judge(connection, now, "settings")
+                self._operation(engine).judge(connection, now, "settings")
         finally:
             engine.dispose()
 
@@ -174,6 +157,7 @@ class Catalog:
             DatabaseError: the database cannot be used.
         """
         from catalog.ingest.roots import checked_paths
+        from catalog.results import IngestSummary
         from catalog.schema.upgrade import open_for_writing
 
         if isinstance(paths, str | os.PathLike):
@@ -183,13 +167,11 @@ class Catalog:
         folders = checked_paths([Path(path) for path in paths])
         engine = open_for_writing(self.location)
         try:
-            done = self._operation(engine).ingest(folders, progress=progress, executor=executor)
-            (standing,) = self.query("ingest-summary").dicts()
+            operation = self._operation(engine)
+            done = operation.ingest(folders, progress=progress, executor=executor)
             if hashes:
-                from catalog.ingest.hashing import hash_checkpoints
-                from catalog.operation import silent
-
-                hash_checkpoints(engine, self.location, folders, self._host, progress or silent)
+                operation.hash(folders, progress)
+            (standing,) = self.query("ingest-summary").dicts()
         finally:
             engine.dispose()
         return IngestSummary(
@@ -228,8 +210,18 @@ class Catalog:
         from catalog.query.named import resolve
 
         sql, values = resolve(name, params or {})
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return reader.run(sql, values, row_limit=limit)
+
+    def why_no_rows(self, params: Mapping[str, str]) -> str | None:
+        """Return which run or checkpoint that `params` name is not there; None if all are.
+
+        For a query that has no rows: a name that is misspelt gives none, either.
+        """
+        from catalog.query.hints import why_no_rows
+
+        with self._reader() as reader:
+            return why_no_rows(reader, params)
 
     def queries(self) -> Rows:
         """Return name, kind and title of every query and view."""
@@ -243,7 +235,7 @@ class Catalog:
         Raises:
             QueryError: it is no SELECT, has an error, or takes too long.
         """
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return reader.run(text, params or {}, row_limit=self.settings.sql_row_limit)
 
     def trace(self, checkpoint: str) -> Trace:
@@ -259,7 +251,7 @@ class Catalog:
         """
         from catalog.query.trace import trace
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return trace(reader, checkpoint)
 
     def diff(self, left: str, right: str, *more: str) -> Rows:
@@ -281,7 +273,7 @@ class Catalog:
         from catalog.query.compare_runs import are_runs, compare_runs
 
         if more or not any(Path(name).exists() for name in names):
-            with open_reader(self.location, self.settings) as reader:
+            with self._reader() as reader:
                 if more or are_runs(reader, names):
                     return compare_runs(reader, names)
         from catalog.query.diff import (
@@ -296,7 +288,7 @@ class Catalog:
             if Path(text).exists():
                 sides.append(checkpoint_on_disk(Path(text)))
             else:
-                with open_reader(self.location, self.settings) as reader:
+                with self._reader() as reader:
                     try:
                         sides.append(checkpoint_in_catalog(reader, text))
                     except NotFound as error:
@@ -321,7 +313,7 @@ class Catalog:
         """
         from catalog.query.run import run_page
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return run_page(reader, name)
 
     def keep_apart(self, name: str, folder: str, *, apart: bool = True) -> None:
@@ -341,7 +333,7 @@ class Catalog:
         from catalog.schema.engine import writing
         from catalog.schema.upgrade import open_existing
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             number = find_run(reader, name)
         engine = open_existing(self.location)
         try:
@@ -396,7 +388,7 @@ class Catalog:
         from catalog.schema.engine import explained
         from catalog.schema.upgrade import open_existing
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             numbers = find_checkpoint(reader, checkpoint), find_run(reader, run)
         engine = open_existing(self.location)
         try:
@@ -414,7 +406,7 @@ class Catalog:
         """
         from catalog.query.lineage import family
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return family(reader, checkpoint)
 
     def validate(self, claim: str | os.PathLike[str]) -> Verdicts:
@@ -430,7 +422,7 @@ class Catalog:
         from catalog.query.validate import read_claim, validate
 
         stated = read_claim(Path(claim))
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return validate(reader, stated)
 
     def status_by(self, group: str) -> Rows:
@@ -444,19 +436,23 @@ class Catalog:
 
         if group not in GROUPS:
             raise UsageError(f"There is no grouping by {group!r}: it takes {', '.join(GROUPS)}.")
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return status_by(reader, group, self._clock())
 
     def progress(self) -> Rows:
         """Return how many checkpoints were in which state after each ingest and recovery."""
         return self.query("migration_progress")
 
-    def report(self) -> str:
-        """Return the report on all checkpoints as Markdown; each number in it is a query's."""
+    def report(self, *, rows: int = 200) -> str:
+        """Return the report on all checkpoints as Markdown; each number in it is a query's.
+
+        Args:
+            rows: most rows of one table; the numbers are of everything.
+        """
         from catalog.report.markdown import report
 
-        with open_reader(self.location, self.settings) as reader:
-            return report(reader, now=self._clock())
+        with self._reader() as reader:
+            return report(reader, now=self._clock(), most=rows)
 
     def recover(
         self, *, dry_run: bool = False, only: str | None = None, prefer: str | None = None
@@ -532,7 +528,7 @@ class Catalog:
         """Return a row for each file that recoveries wrote: unchanged, changed, removed, stale."""
         from catalog.recover.verify import verify
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             return verify(reader, self._host)
 
     def explain_recovery(self, *, only: str | None = None, prefer: str | None = None) -> Rows:
@@ -565,6 +561,7 @@ class Catalog:
 
     def upgrade(self) -> UpgradeResult:
         """Bring the database to the newest schema; a SQLite file is copied first."""
+        from catalog.results import UpgradeResult
         from catalog.schema.upgrade import upgrade
 
         before, copy = upgrade(self.location)
@@ -589,7 +586,7 @@ class Catalog:
         from catalog.schema.engine import writing
         from catalog.schema.upgrade import open_existing
 
-        with open_reader(self.location, self.settings) as reader:
+        with self._reader() as reader:
             number = find_checkpoint(reader, checkpoint)
             run_number = None if run is None else find_run(reader, run)
         engine = open_existing(self.location)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from catalog.errors import UsageError
 
@@ -101,8 +101,7 @@ def parse_values(pairs: Iterable[str]) -> dict[str, Value]:
     return values
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One line of the settings table."""
 
     name: str
@@ -110,9 +109,9 @@ class Setting:
     help: str
 
 
+_PLAIN = Settings()
 SETTINGS = tuple(
-    Setting(one.name, getattr(Settings(), one.name), one.metadata["help"])
-    for one in fields(Settings)
+    Setting(one.name, getattr(_PLAIN, one.name), one.metadata["help"]) for one in fields(Settings)
 )
 
 _CHOICES: dict[str, tuple[str, ...]] = {

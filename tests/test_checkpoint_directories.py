@@ -20,29 +20,14 @@ from tests.support.torch_files import (
     write_torch_zip,
     write_zip,
 )
+from tests.support.trainer_files import write_arguments, write_safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_safetensors(path: Path, shapes: dict[str, list[int]], **metadata: str) -> Path:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
-    end = 0
-    for name, shape in shapes.items():
-        start, end = end, end + 4 * (shape[0] * shape[1])
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(end))
-    return path
-
-
 def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
-
-
-def write_arguments(path: Path, **arguments: Any) -> None:
-    name = FakeGlobal("transformers.training_args", "TrainingArguments")
-    write_torch_zip(path, FakeObject(name, (), arguments), top="training_args")
 
 
 def trainer_folder(folder: Path, step: int = 6) -> None:
@@ -295,7 +280,7 @@ def test_a_fifo_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.ckpt")
     told = facts(tmp_path)
     assert told.checkpoint is not None
-    assert told.checkpoint.status == "unreadable"
+    assert told.checkpoint.status == "foreign"
     assert codes(told) == ["not-a-file"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.sources.checkpoint import skeleton
+from catalog.sources.checkpoint import models, skeleton
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.inert import Call, Found, Global, Key, Storage, TensorStub
 from catalog.sources.checkpoint.single import read_file
@@ -71,6 +71,21 @@ def by_rows(data: bytes) -> Any:
         shown(read.root), read.end,
         sorted(found.globals), sorted(found.storages), sorted(found.attacks),
     )  # fmt: skip
+
+
+def test_tensors_that_were_met_before_are_not_made_again() -> None:
+    """Checkpoints of one training differ in a few values, and are read by what was made before."""
+    state = {f"layer.{n}.weight": FakeTensor(shape=(n + 1, 3)) for n in range(300)}
+    data, _ = pickled(lightning_checkpoint(state_dict=state, epoch=1))
+    later, _ = pickled(lightning_checkpoint(state_dict=state, epoch=2))
+    load(data)  # what is kept of it are its rows, behind which the next one has all
+    first, second = load(data).root, load(later).root
+    assert (first["epoch"], second["epoch"]) == (1, 2)
+    assert len(first["state_dict"]) == len(state)
+    assert all(second["state_dict"][name] is stub for name, stub in first["state_dict"].items())
+    assert models.model_of(first) is models.model_of(second)
+    assert by_rows(data) == one_by_one(data)
+    assert by_rows(later) == one_by_one(later)
 
 
 @given(TENSORS, st.booleans())
@@ -136,6 +151,17 @@ def test_a_memo_that_is_out_of_order_is_read_as_it_stands(index: int) -> None:
     )
     data = HEAD + b"(" + swapped + b"X\x01\0\0\0ph\x03X\x01\0\0\0sh\x03u."
     assert by_rows(data) == one_by_one(data)
+
+
+def test_the_same_rows_behind_other_entries_are_other_tensors() -> None:
+    """What was met before is taken only where all that its rows refer to says the same."""
+    rows = b"".join(row(BASE + 8 * n, name=b"w%03d" % n) for n in range(20))
+    read = []
+    for kind in (b"FloatStorage", b"HalfStorage", b"FloatStorage", b"NoStorage"):
+        data = HEAD.replace(b"FloatStorage", kind) + b"(" + rows + b"u."
+        assert by_rows(data) == one_by_one(data)
+        read.append({stub.dtype for stub in load(data).root.values()})
+    assert read == [{"float32"}, {"float16"}, {"float32"}, {None}]
 
 
 def test_a_call_hidden_between_rows_is_found() -> None:

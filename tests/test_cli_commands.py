@@ -99,6 +99,24 @@ def test_fail_if_any_tells_a_script(db: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["metrics", "-p", f"run={RUN[:-1]}x"], f"No run fits '{RUN[:-1]}x'. Near it: {RUN}."),
+        (["config", "--run", "nosuch"], "No run fits 'nosuch'. `catalog query runs` lists"),
+        (["evidence", "-p", "checkpoint=nosuch"], "No checkpoint fits 'nosuch'."),
+    ],
+)
+def test_a_name_that_is_not_there_is_told_where_no_rows_are(
+    db: Path, arguments: list[str], said: str
+) -> None:
+    result = call("query", *arguments, "-f", "csv")
+    assert result.exit_code == 0
+    assert said in result.stderr
+    there = call("query", "metrics", "-p", f"run={RUN}", "-p", "metric=nosuch")
+    assert there.stderr == "No rows.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["query", "--usable", "--unusable"], "One question at a time"),
         (["query", "runs", "--unusable"], "One question at a time"),
         (["query", "-p", "run=x"], "need the name"),
@@ -235,7 +253,7 @@ def test_trace_gives_programs_everything(db: Path) -> None:
 
 
 def test_trace_of_what_is_unclear_names_the_choices(db: Path) -> None:
-    assert f"{GOOD}, {BEST}" in refused("trace", "best.ckpt")
+    assert call("trace", "best.ckpt").stderr.splitlines()[1:3] == [f"  {GOOD}", f"  {BEST}"]
     assert "No checkpoint fits" in refused("trace", "nosuch")
 
 

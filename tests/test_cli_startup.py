@@ -76,6 +76,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     [
         ["query"],
         ["query", "--unusable"],
+        ["query", "--unusable", "--limit", "1"],
         ["query", "metrics", "-p", "run=tit2247i", "-f", "json"],
         ["sql", "SELECT 1", "-f", "csv"],
         ["trace", BEST, "-f", "json"],
@@ -96,6 +97,78 @@ def test_drawing_loads_rich_alone(empty_db: Path, arguments: list[str]) -> None:
     assert loaded(*arguments, db=fill(empty_db)) & HEAVY == {"rich"}
 
 
+UNUSED = {"csv", "difflib", "ipaddress", "json", "random", "subprocess", "tempfile"}
+"""What typer imports, and what of our own only some forms of output need."""
+RAN = """
+import sys
+from types import ModuleType
+from catalog.cli.main import run
+try:
+    run()
+finally:
+    ran = [name for name, module in sys.modules.items() if type(module) is ModuleType]
+    print(*ran, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["query", "--unusable"]], ids=" ".join)
+def test_what_is_not_used_of_the_standard_library_does_not_run(
+    empty_db: Path, arguments: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RAN, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "CATALOG_DB": str(fill(empty_db))},
+    )
+    ran = set(done.stderr.splitlines()[-1].split())
+    assert ran & UNUSED == set()
+    assert "typer" in ran
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["quer"], 2, "Did you mean 'query'?"),
+        (["query", "unusabel"], 1, "did you mean unusable"),
+        (["query", "usable", "-f", "csv"], 0, "path,size"),
+        (["query", "usable", "-f", "json"], 0, '"path": '),
+        (["query", "usable", "--set", "sql_time_limt=1"], 2, "did you mean sql_time_limit?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_waited_is_there_when_it_is_used(
+    empty_db: Path, arguments: list[str], code: int, said: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "catalog", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CATALOG_DB": str(fill(empty_db))},
+    )
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+
+
+def test_a_waiting_module_is_the_module_once_it_is_used() -> None:
+    code = (
+        "import sys; sys.modules.pop('colorsys', None)\n"
+        "from catalog.cli.lazy import wait_for_use\n"
+        "wait_for_use(('colorsys',))\n"
+        "import threading, types, colorsys\n"
+        "assert type(colorsys) is not types.ModuleType\n"
+        "said = []\n"
+        "look = lambda: said.append(colorsys.rgb_to_hsv(1, 1, 1))\n"
+        "threads = [threading.Thread(target=look) for _ in range(8)]\n"
+        "[one.start() for one in threads]; [one.join() for one in threads]\n"
+        "assert said == [(0.0, 0.0, 1)] * 8, said\n"
+        "assert type(colorsys) is types.ModuleType and not hasattr(colorsys, 'nosuch')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_closed_pipe_ends_quietly(empty_db: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
     for form in ("table", "csv", "json", "ndjson", "md"):
@@ -103,6 +176,15 @@ def test_a_closed_pipe_ends_quietly(empty_db: Path) -> None:
         assert (len(done.stdout.splitlines()), done.stderr) == (1, ""), form
     small = shell("catalog sql 'SELECT 1' | true", empty_db)
     assert (small.stdout, small.stderr) == ("", "")
+
+
+def test_a_closed_pipe_is_no_exit_code_of_ours(empty_db: Path) -> None:
+    # More than a pipe holds, so that its writer meets the end of its reader.
+    wide = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT hex(zeroblob(99))"
+    )
+    sql = f"catalog sql '{wide} FROM n LIMIT 9999' | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    assert shell(sql, empty_db).returncode == 128 + signal.SIGPIPE
 
 
 def test_an_interrupted_query_is_one_line_and_130(empty_db: Path) -> None:

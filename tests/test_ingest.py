@@ -205,14 +205,18 @@ def test_names_that_are_no_utf8_are_a_problem(tree: Path, empty_db: Path) -> Non
 
 
 def test_a_fifo_does_not_block(tree: Path, empty_db: Path) -> None:
+    before = Catalog(empty_db).ingest([tree])
     os.mkfifo(tree / "pipe.ckpt")
-    Catalog(empty_db).ingest([tree])
+    after = Catalog(empty_db).ingest([tree])
     (row,) = (
         Catalog(empty_db)
         .sql("SELECT status FROM checkpoint_trace WHERE path = 'pipe.ckpt'")
         .dicts()
     )
-    assert row["status"] == "unreadable"
+    assert row["status"] == "foreign"
+    (problem,) = Catalog(empty_db).query("problems").dicts()
+    assert (problem["path"], problem["code"]) == ("pipe.ckpt", "not-a-file")
+    assert after.unusable == before.unusable  # it is no checkpoint that could be mended
 
 
 _KILLED = """
@@ -220,7 +224,7 @@ import os, sys
 from pathlib import Path
 from catalog import Catalog
 from catalog.ingest import pipeline
-pipeline.BATCH = 2
+pipeline.BATCH = pipeline.WRITTEN = 2
 db, tree, limit = sys.argv[1], sys.argv[2], int(sys.argv[3])
 calls = 0
 def progress(stage, done, total):

@@ -54,6 +54,7 @@ def tree(tmp_path: Path) -> Path:
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "WORTH_A_POOL", 1)
     monkeypatch.setattr(pipeline, "BATCH", 3)
+    monkeypatch.setattr(pipeline, "WRITTEN", 3)
 
 
 def written(db: Path, act: Callable[[], object]) -> dict[str, int]:
@@ -89,8 +90,12 @@ def test_nothing_new_is_no_file_opened_and_no_row_written(
     catalog.ingest([tree])
     monkeypatch.setattr(registry, "read", None)  # to call it would raise
     judged: list[str] = []
-    for name in ("gather_runs", "link_checkpoints", "assess"):
-        monkeypatch.setattr(f"catalog.operation.{name}", lambda *_: judged.append("judged"))
+    for name in (
+        "catalog.ingest.runs.gather_runs",
+        "catalog.link.linker.link_checkpoints",
+        "catalog.recover.assess.assess",
+    ):
+        monkeypatch.setattr(name, lambda *_: judged.append("judged"))
     assert written(empty_db, lambda: catalog.ingest([tree])).keys() == {"ingest"}
     assert judged == []
 
@@ -129,7 +134,7 @@ def test_an_ingest_that_ended_before_linking_is_completed(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("catalog.operation.link_checkpoints", stop)
+        patched.setattr("catalog.link.linker.link_checkpoints", stop)
         with pytest.raises(KeyboardInterrupt):
             Catalog(empty_db).ingest([tree])
     summary = Catalog(empty_db).ingest([tree])
@@ -143,6 +148,7 @@ def test_workers_come_to_the_same_rows(
     Catalog(alone).ingest([tree])
     monkeypatch.setattr(pipeline, "WORTH_A_POOL", 1)
     monkeypatch.setattr(pipeline, "BATCH", 3)
+    monkeypatch.setattr(pipeline, "WRITTEN", 3)
     monkeypatch.setattr(workers.Workers, "possible", True)
     Catalog(together).ingest([tree])
     assert facts(alone) == facts(together)
@@ -222,6 +228,7 @@ import os, signal, sys
 from catalog import Catalog
 from catalog.ingest import pipeline, workers
 pipeline.WORTH_A_POOL, pipeline.BATCH, workers.Workers.possible = 1, 3, True
+pipeline.WRITTEN = 3
 def progress(stage, count, total):
     if stage == "read" and count:
         os.killpg(0, signal.SIGINT)  # as a terminal does: to the workers, too

@@ -11,6 +11,7 @@ import pytest
 
 from catalog import Catalog
 from catalog.settings import Settings
+from tests.support.torch_files import lightning_checkpoint, write_torch_zip
 from tests.support.trees import START, Training
 from tests.support.wandb_files import write_run_directory
 
@@ -124,3 +125,71 @@ def test_a_run_of_another_folder_of_its_kind_is_ruled_out(tmp_path: Path) -> Non
     explanation = catalog.why_not("first-", "b2b2b2b2")
     assert explanation.verdict != "linked"
     assert "other-folder-named" in {piece["kind"] for piece in explanation.evidence}
+
+
+def test_a_killed_run_that_went_on_recorded_what_it_did_before(tmp_path: Path) -> None:
+    """What it lost is its end: a score of an epoch before that was never its own."""
+    tree = tmp_path / "tree"
+    training = Training(run_id=None, scores=(0.4107142984867096,))
+    training.write(tree)
+    scores = (0.1234567, 0.2345678, 0.3456789)
+    write_run_directory(
+        tree / "wandb",
+        "a1a1a1a1",
+        exit_code=None,
+        rows=[{"epoch": epoch, "val/hmean": score} for epoch, score in enumerate(scores)],
+        config={"paths": {"output_dir": "/home/team/project/outputs"}},
+    )
+    catalog = Catalog(tmp_path / "catalog.db", host="here")
+    catalog.ingest([tree])
+    explanation = catalog.why_not("best.ckpt", "a1a1a1a1")
+    kinds = {piece["kind"]: piece["weight"] for piece in explanation.evidence}
+    assert kinds["score-not-recorded"] == -8.0
+
+
+def test_a_run_of_the_same_folder_without_history_may_have_had_the_score(tmp_path: Path) -> None:
+    """One training saved nothing, so that the next took its folder's name, and was killed."""
+    tree = tmp_path / "tree"
+    training = Training(named=True, delay=900)
+    training.write(tree)
+    named = next((tree / "outputs").iterdir()).name
+    write_run_directory(
+        tree / "wandb",
+        "c3c3c3c3",
+        exit_code=None,
+        stream=False,
+        config={"paths": {"output_dir": f"/home/team/project/outputs/{named}"}},
+    )
+    assert traced(tmp_path, "best.ckpt")[0] == "ambiguous"
+
+
+def test_of_two_trainings_in_one_folder_a_run_without_history_wrote_but_one(
+    tmp_path: Path,
+) -> None:
+    """`best` and `best-v1` have the same hyper-parameters; W&B's stream is lost."""
+    tree = tmp_path / "tree"
+    config = {"seed": 1, "lr": 0.1, "model": {"name": "dbnet"}}
+    for name, best, score in (
+        ("best.ckpt", "best.ckpt", 0.7517625),
+        ("best-v1.ckpt", "best-v1.ckpt", 0.5525192),
+        ("last.ckpt", "best.ckpt", 0.7517625),
+        ("last-v1.ckpt", "best.ckpt", 0.5525192),
+    ):
+        content = lightning_checkpoint(
+            best_k={best: score}, directory="/home/team/project/checkpoints",
+            hyper_parameters=config,
+        )  # fmt: skip
+        path = tree / "checkpoints" / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        write_torch_zip(path, content)
+    write_run_directory(
+        tree / "wandb",
+        "a1a1a1a1",
+        exit_code=None,
+        stream=False,
+        config={**config, "paths": {"output_dir": "/home/team/project"}},
+    )
+    for name in ("best.ckpt", "last.ckpt"):
+        verdict, _, kinds = traced(tmp_path, name)
+        assert kinds["twin-beside"] == -6.0
+        assert verdict == "unlinked"

@@ -87,7 +87,7 @@ def test_no_link_on_any_random_tree_is_wrong(
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("seed", [2, 30, 43])
+@pytest.mark.parametrize("seed", [2, 30, 43, 70])
 def test_links_do_not_depend_on_how_the_files_were_read(
     tmp_path: Path, empty_db: Path, seed: int
 ) -> None:
@@ -115,7 +115,8 @@ def test_links_do_not_depend_on_how_the_files_were_read(
 
 def _is_part(path: Path) -> bool:
     """Take the folders of runs and of checkpoints, none inside another."""
-    return path.name == "checkpoints" or path.name.startswith(("run-", "offline-run-"))
+    names = ("run-", "offline-run-", "checkpoint-")
+    return path.name == "checkpoints" or path.name.startswith(names)
 
 
 def test_only_what_changed_is_weighed_again(

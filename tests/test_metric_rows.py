@@ -161,6 +161,26 @@ def test_definitions_tell_the_axis_and_what_is_better(tmp_path: Path) -> None:
     assert summaries == [("max,best",)]
 
 
+def test_definitions_of_one_metric_add_up_until_one_overwrites(tmp_path: Path) -> None:
+    def define(name: str, *parts: bytes) -> bytes:
+        return w.field(12, w.field(1, name) + b"".join(parts))
+
+    least, greatest = (w.field(7, w.field(number, 1)) for number in (1, 2))
+    by_epoch, lower, anew = w.field(4, "epoch"), w.field(8, 1), w.field(9, w.field(1, 1))
+    definitions = [
+        *(define("a", part) for part in (greatest, by_epoch, lower, least, b"")),
+        *(define("b", part) for part in (greatest + by_epoch, least + anew)),
+        *(define("c", part) for part in (greatest, anew)),
+    ]
+    write(tmp_path, [*definitions, w.history({"a": 1, "b": 1, "c": 1}, step=0)])
+    catalog = ingested(tmp_path / "c.db", tmp_path / "wandb")
+    found = catalog.sql(
+        "SELECT n.name, d.step_metric, d.goal, d.summary FROM metric_definition d "
+        "JOIN metric_name n ON n.id = d.metric_name_id ORDER BY n.name"
+    )
+    assert found.rows == [("a", "epoch", "min", "min,max"), ("b", None, None, "min")]
+
+
 def test_a_history_that_two_files_tell_is_counted_once(tmp_path: Path) -> None:
     folder = tmp_path / "tree" / "lightning_logs" / "version_0"
     write_scalars(folder, {"loss": [3.0, 1.0, 2.0]})

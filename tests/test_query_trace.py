@@ -71,7 +71,7 @@ def test_a_path_relative_to_the_working_directory_is_found(
 
 
 def test_equal_weights_are_ambiguous_until_one_is_gone(story_db: Path) -> None:
-    with pytest.raises(Ambiguous, match=f"2 checkpoints fit.*{BEST}, {LAST}"):
+    with pytest.raises(Ambiguous, match=f"2 checkpoints fit.*:\n  {BEST}\n  {LAST}$"):
         traced(story_db, FINGERPRINT[:6])
     with closing(sqlite3.connect(story_db)) as connection:
         connection.execute("UPDATE file SET state = 'missing' WHERE path = ?", (LAST,))
@@ -83,16 +83,17 @@ def test_no_more_than_five_are_named(story_db: Path) -> None:
     with closing(sqlite3.connect(story_db)) as connection:
         for number in range(100, 112):
             connection.execute(
-                "INSERT INTO file SELECT :n, root_id, 'many/' || :n, reader, reader_version, state,"
-                " size, mtime_ns, modified_at, inode, is_link, sha256, first_ingest_id,"
-                " read_ingest_id, missing_ingest_id FROM file WHERE id = 1",
+                "INSERT INTO file (id, root_id, path, reader, reader_version, state, size,"
+                " mtime_ns, inode, is_link, first_ingest_id, read_ingest_id)"
+                " SELECT :n, root_id, 'many/' || :n, reader, reader_version, state, size,"
+                " mtime_ns, inode, is_link, first_ingest_id, read_ingest_id FROM file WHERE id = 1",
                 {"n": number},
             )
             connection.execute(
                 "INSERT INTO checkpoint (id, format, status) VALUES (?, 'x', 'readable')", (number,)
             )
         connection.commit()
-    with pytest.raises(Ambiguous, match=r"12 checkpoints.*, and 7 more\.$"):
+    with pytest.raises(Ambiguous, match=r"12 checkpoints[^\n]*:(\n  \S+){5}\n  and 7 more$"):
         traced(story_db, "many")
 
 

@@ -83,6 +83,9 @@ run.config.update({"late": 7})
 run.define_metric("epoch")
 run.define_metric("val/*", step_metric="epoch")
 run.define_metric("score", summary="max")
+run.define_metric("score", step_metric="epoch", step_sync=False)
+run.define_metric("nested.a.b", summary="min", step_metric="epoch", step_sync=False)
+run.define_metric("nested.a.b", summary="last", overwrite=True)
 for step in range(25):
     row = {"train/loss": 1 / (step + 3), "score": float(step % 7), "nested": {"a": {"b": step / 3}}}
     if step % 5 == 4:
@@ -96,6 +99,11 @@ with open("model.bin", "wb") as file:
 artifact = wandb.Artifact("model", type="model")
 artifact.add_file("model.bin")
 run.log_artifact(artifact)
+for used in (artifact, "model:latest"):
+    try:
+        run.use_artifact(used)
+    except TypeError as error:  # what an offline run can never tell
+        print(error, file=open("refused.txt", "a"))
 run.finish(exit_code=3)
 """
 
@@ -123,16 +131,44 @@ def test_wandb_offline_equals_what_was_logged(tmp_path: Path) -> None:
     assert metrics["val/loss"]["step_metric"] == "epoch"
     assert metrics["score.max"]["summary"] == 6.0
     defined = catalog.sql(
-        "SELECT d.summary FROM metric_definition d JOIN metric_name n ON n.id = d.metric_name_id "
-        "WHERE n.name = 'score'"
+        "SELECT n.name, d.step_metric, d.summary FROM metric_definition d "
+        "JOIN metric_name n ON n.id = d.metric_name_id ORDER BY n.name"
     )
-    assert defined.rows == [("max",)]
+    assert defined.rows == [
+        ("nested.a.b", None, "last"), ("score", "epoch", "max"), ("val/loss", "epoch", None),
+    ]  # fmt: skip
     assert metrics["final/best"]["summary"] == 0.123456789012345
     digests = {
         text
         for (text,) in catalog.sql("SELECT text FROM mention WHERE role = 'artifact-digest'").rows
     }
     assert base64.b64encode(hashlib.md5(b"weights").digest()).decode() in digests
+    assert (tmp_path / "tree" / "refused.txt").read_text().count("offline") == 2
+
+
+GROWING = """
+import wandb
+with wandb.init(project="real", id="real0002", config={"lr": 0.1}) as run:
+    for step in range(2_000):
+        run.log({"loss": 1 / (step + 3), "val": step} if step % 5 else {"loss": float(step)})
+"""
+
+
+def test_a_wandb_stream_cut_anywhere_is_read_on(tmp_path: Path) -> None:
+    run_script("wandb", GROWING, tmp_path / "whole")
+    (stream,) = (tmp_path / "whole").glob("wandb/offline-run-*/run-real0002.wandb")
+    whole = stream.read_bytes()
+    copy = tmp_path / "tree" / "wandb" / stream.parent.name / stream.name
+    copy.parent.mkdir(parents=True)
+    for part in (0.1, 0.4, 0.7, 1):
+        copy.write_bytes(whole[: round(len(whole) * part)])
+        catalog = ingested(tmp_path)
+    assert history(catalog, "real0002", "loss") == [
+        (n, 1 / (n + 3) if n % 5 else n) for n in range(2_000)
+    ]
+    assert history(catalog, "real0002", "val") == [(n, n) for n in range(2_000) if n % 5]
+    assert catalog.run("real0002").run["state"] == "finished"
+    assert config(catalog, "real0002", "wandb-stream") == {"lr": "0.1"}
 
 
 TENSORBOARD = """

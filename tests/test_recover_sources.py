@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from catalog import Catalog
 from catalog.recover.compare import differences, open_keys
-from catalog.recover.policy import places
+from catalog.recover.policy import Place, own_places, shared_places
 from catalog.settings import Settings
 from tests.support.recovery import MODEL, catalog_of, only, project, snapshot, state_of
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
@@ -22,6 +23,7 @@ from tests.support.trees import Training
 from tests.support.wandb_files import write_hydra_directory, write_run_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -61,6 +63,11 @@ def with_hyper_parameters(checkpoint: Path, hyper_parameters: Any, **more: Any) 
     )
     write_torch_zip(checkpoint, content)
     os.utime(checkpoint, (when, when))
+
+
+def places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
+    yield from own_places(path, format_, settings)
+    yield from shared_places(posixpath.dirname(path), settings)
 
 
 def test_the_policy_is_the_order_in_which_inference_looks() -> None:
@@ -501,13 +508,13 @@ def test_a_run_s_config_that_contradicts_the_weights_is_not_written(root: Path) 
 def test_what_cannot_be_told_for_sure_is_no_contradiction(
     model: dict[str, Any], shapes: dict[str, tuple[int, ...]]
 ) -> None:
-    from catalog.recover.weights import contradiction
+    from catalog.sources.weights import contradiction
 
     assert contradiction({"model": model}, shapes) == ""
 
 
 def test_word_embeddings_of_known_models_are_compared() -> None:
-    from catalog.recover.weights import contradiction
+    from catalog.sources.weights import contradiction
 
     shapes = {"bert.embeddings.word_embeddings.weight": (30, 16)}
     config = {"model_type": "bert", "vocab_size": 30, "hidden_size": 16}

@@ -122,6 +122,21 @@ def test_an_empty_catalog_has_a_report_too(empty_db: Path) -> None:
     assert "Recommendations" not in text
 
 
+def test_long_tables_are_cut_and_say_so_and_numbers_stay_whole(story_db: Path) -> None:
+    with open_reader(locate(story_db), Settings()) as reader:
+        whole, short = (report(reader, now=NOW, most=most) for most in (9, 1))
+    assert "The first" not in whole
+    traceable = section(short, "Traceable")
+    assert len(table(traceable)) == 1
+    assert "The first 1 of 2 rows; `catalog query unusable-linked -f csv` gives all" in traceable
+    assert "The first" not in section(short, "Untraceable")
+    for heading in ("Key Findings", "Data Sources Available"):
+        assert section(short, heading) == section(whole, heading)
+    assert [line for line in short.splitlines() if line.startswith("#")] == [
+        line for line in whole.splitlines() if line.startswith("#")
+    ]
+
+
 def test_paths_cannot_break_a_table(story_db: Path) -> None:
     ambiguous = table(section(written(story_db), "Ambiguous"))
     assert all(line.startswith(r"| `` outputs/a\|b `twins`/last.ckpt `` | ") for line in ambiguous)

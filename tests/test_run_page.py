@@ -13,6 +13,7 @@ from catalog import Catalog
 from catalog.cli.main import app
 from catalog.cli.run_page import sparkline
 from catalog.errors import Ambiguous, NotFound
+from tests.support.torch_files import lightning_checkpoint, write_torch_zip
 from tests.support.trees import Training
 from tests.support.wandb_files import write_hydra_directory, write_run_directory
 
@@ -137,6 +138,33 @@ def test_configs_that_only_a_wandb_folder_holds_are_at_risk(tmp_path: Path) -> N
     (row,) = catalog.query("evidence-at-risk").dicts()
     assert "the catalog alone still has it" in row["risk"]
     assert invoke("query", "--evidence-at-risk", "--fail-if-any", "--db", db).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("directory", "is_outside"),
+    [
+        ("/scratch/me/wandb/run-20251018_023219-zzzz9999/files/checkpoints", True),
+        ("/scratch/me/outputs/2025-10-18/02-32-17/checkpoints", True),
+        ("/scratch/me/lightning_logs/version_3/checkpoints", True),
+        ("/scratch/me/models", False),  # nothing says that a config lies there
+        ("/scratch/me/wandb/run-20251018_023219-aaaa1111/files", False),  # it came with the tree
+        ("{root}/outputs/2025-10-18/02-32-17", False),
+    ],
+)
+def test_a_run_folder_outside_the_ingested_trees_is_a_risk(
+    tmp_path: Path, directory: str, is_outside: bool
+) -> None:
+    root = tmp_path / "tree"
+    write_run_directory(root / "wandb", "aaaa1111", config={"lr": 1})
+    folder = directory.format(root=root)
+    (root / "models").mkdir()
+    write_torch_zip(root / "models" / "best.ckpt", lightning_checkpoint(directory=folder))
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([root])
+    rows = catalog.query("evidence-at-risk").dicts()
+    told = [(row["path"], row["config_file"], row["files"]) for row in rows]
+    assert told == ([("models/best.ckpt", folder, 0)] if is_outside else [])
+    assert all("outside the ingested trees" in row["risk"] for row in rows)
 
 
 def test_a_sidecar_ends_the_risk(tmp_path: Path) -> None:

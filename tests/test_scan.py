@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from catalog import Catalog
+from catalog.errors import UsageError
 from catalog.ingest.ignore import Ignored
 from catalog.ingest.scan import UNREAD, Scan
 from catalog.settings import Settings
@@ -91,6 +92,14 @@ def test_the_setting_comes_before_the_files(tree: Path, empty_db: Path) -> None:
     settings = Settings.parse(["ignore=*.ckpt, x/"])
     Catalog(empty_db, settings).ingest([tree])
     assert Catalog(empty_db).sql("SELECT path FROM file").rows == [("a.ckpt",)]
+
+
+@pytest.mark.parametrize("pattern", ["[", "a/[b", "!", "x\\", "[z-a]"])
+def test_a_setting_that_is_no_pattern_is_refused(tree: Path, empty_db: Path, pattern: str) -> None:
+    catalog = Catalog(empty_db, Settings(ignore=("x/", pattern)))
+    with pytest.raises(UsageError, match="is no pattern"):
+        catalog.ingest([tree])
+    assert Catalog(empty_db).sql("SELECT COUNT(*) FROM ingest").rows == [(0,)]
 
 
 def test_lines_that_are_no_patterns_are_passed_over() -> None:

@@ -65,6 +65,8 @@ def test_a_name_that_is_none_changes_nothing(ocr_db: Path) -> None:
         Catalog(ocr_db).keep_settings({"hydra_levels": 1, "hydra_level": 3})
     with pytest.raises(UsageError, match="no setting"):
         Catalog(ocr_db).keep_settings({"hydra_levels": 1}, forget=["hydra_lvl_count"])
+    with pytest.raises(UsageError, match="no pattern"):
+        Catalog(ocr_db).keep_settings({"ignore": ("[",)})
     assert Catalog(ocr_db).kept_settings() == {}
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.sources import tensorboard
+from catalog.sources.crc32c import crc32c_of_each
 from tests.support.event_files import (
     crc32c,
     event,
@@ -22,7 +23,7 @@ from tests.support.event_files import (
     write_scalars,
 )
 from tests.support.reading import codes, fields, read_tree
-from tests.support.wandb_files import write_hydra_directory, write_run_directory
+from tests.support.wandb_files import field, write_hydra_directory, write_run_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,6 +131,39 @@ def test_a_wrong_length_checksum_ends_the_reading(tmp_path: Path) -> None:
     facts = only(tmp_path)
     assert codes(facts) == ["damaged-stream"]
     assert points(facts) == {"loss": [(0, 1.0)]}
+
+
+@pytest.mark.parametrize("count", [2, 200])
+def test_an_event_whose_checksum_is_wrong_is_left_out_and_the_rest_is_read(
+    tmp_path: Path, count: int
+) -> None:
+    path = write_scalars(tmp_path, {"loss": [float(n) for n in range(count)]})
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1  # a bit of the last value
+    path.write_bytes(data + record(event(5.0, 999, scalar("loss", 3.0))))
+    facts = only(tmp_path)
+    assert codes(facts) == ["damaged-record"]
+    assert points(facts)["loss"] == [*((n, float(n)) for n in range(count - 1)), (999, 3.0)]
+
+
+def test_a_long_event_is_verified_if_it_told_something(tmp_path: Path) -> None:
+    many = event(1.0, 1, *(scalar(f"m{n}", 1.0) for n in range(1_000)))
+    image = event(1.0, 1, field(1, "image") + field(4, b"x" * 9_000))
+    path = write_events(tmp_path, [many, image])
+    data = path.read_bytes()
+    assert len(points(only(tmp_path))) == 1_000
+    path.write_bytes(data.replace(b"m500", b"m5OO").replace(b"xxxx", b"yyyy"))
+    facts = only(tmp_path)
+    assert codes(facts) == ["damaged-record"]
+    assert points(facts) == {}
+    assert "of 1 events" in facts.problems[0].message
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=20), max_size=20), st.integers(0, 60), st.integers(0, 300))
+def test_sums_of_many_are_the_sums_of_each(texts: list[bytes], length: int, count: int) -> None:
+    texts += [bytes([n % 256] * length) for n in range(count)]
+    assert crc32c_of_each(texts) == [crc32c(text) for text in texts]
 
 
 def test_an_empty_file_is_a_problem(tmp_path: Path) -> None:

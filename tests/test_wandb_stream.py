@@ -243,13 +243,14 @@ def test_artifacts_and_output_become_mentions(folder: Path) -> None:
         w.output(line[20:] + "\x1b[0m\nepoch 1\r"),
         w.output("Restoring states from the checkpoint path at /data/last.ckpt\n"),
     )
-    assert facts.mentions[:3] == (
+    assert facts.mentions[:4] == (
         Mention("artifact-file", "model.ckpt"),
         Mention("artifact-digest", "XUFAKrxLKna5cZ2REBfFkg=="),
+        Mention("artifact-checkpoint", '["model.ckpt", null, "XUFAKrxLKna5cZ2REBfFkg==", null]'),
         Mention("restored-from", "/data/last.ckpt"),
     )
     plain = read_records(folder, w.output(line + "\r\n"))
-    assert facts.mentions[3:] == plain.mentions  # colours and line ends do not matter
+    assert facts.mentions[4:] == plain.mentions  # colours and line ends do not matter
 
 
 def test_an_undecodable_record_is_counted_and_the_rest_is_read(folder: Path) -> None:

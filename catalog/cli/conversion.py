@@ -1,8 +1,8 @@
 """Convert simple arguments without pydantic, whose import takes longer than most commands.
 
 typer (since 0.26) sends every value through a pydantic adapter that it builds on first use.
-Texts, paths, enumerations and values that need no conversion are dealt with here; everything
-else goes on to typer, so that its messages stay its own. On a typer
+Texts, paths, whole numbers, enumerations and values that need no conversion are dealt with here;
+everything else goes on to typer, so that its messages stay its own. On a typer
 without `get_runtime_param` nothing is changed. (Measured: 100 of 200 ms.)
 """
 
@@ -21,6 +21,7 @@ class _Quick:
 
     def __init__(self, parameter: Any) -> None:
         self._kind = parameter.type_descriptor.annotation
+        self._info = parameter.type_descriptor.parameter_info
         self._typers_own = parameter.get_runtime_param
 
     def __call__(self) -> _Quick:
@@ -37,6 +38,11 @@ class _Quick:
             return value
         if kind is Path:
             return Path(value)
+        if kind is int and isinstance(value, str) and value.isdecimal():
+            least, most = self._info.min, self._info.max
+            number = int(value)
+            if (least is None or number >= least) and (most is None or number <= most):
+                return number
         if isinstance(kind, type) and issubclass(kind, Enum):
             if value not in [*kind]:
                 choices = ", ".join(member.value for member in kind)

@@ -1,19 +1,31 @@
 """The entry point: it knows the commands by name and imports the one that is chosen.
 
 Exit codes: 0 all is well; 1 a `CatalogError` (its text stands on stderr), or rows where
-`--fail-if-any` wanted none; 2 wrong usage; 130 interrupted.
+`--fail-if-any` wanted none; 2 wrong usage; 130 interrupted; ended by SIGPIPE (a shell says 141)
+where the reader of a pipe went away, as git and cat do.
 """
 
+import gc
+
+_collects = gc.isenabled()
+gc.disable()  # what is imported stays; looking for garbage in it takes a tenth of the start
+
+# ruff: noqa: E402 - the order is what this is about
+from catalog.cli.lazy import wait_for_use
+
+wait_for_use()
+
 import os
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from catalog import __version__
-from catalog.cli.conversion import Group
+from catalog.cli.conversion import Command, Group
 from catalog.cli.options import new_app
 from catalog.errors import CatalogError
 
@@ -35,14 +47,25 @@ COMMANDS = {
 }
 """Name and first line of help; the module of each is `catalog.cli.commands.NAME`."""
 
+_WORKING = {"ingest", "link", "recover", "db"}
+"""Commands that work for long: memory is looked after in these."""
+
 
 class LazyGroup(Group):
-    """Replaces the placeholder of a command by the command itself once it is chosen."""
+    """Holds a name and a line of help of each command, and imports the one that is chosen."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = {
+            name: Command(name, help=text, rich_markup_mode=None) for name, text in COMMANDS.items()
+        }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command and its arguments, as click wants them."""
-        name, placeholder, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name in COMMANDS else placeholder, rest
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _WORKING:
+            gc.enable()
+        return name, load(name) if name in COMMANDS else command, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command and turn what a user can mend to one line and an exit code."""
@@ -54,7 +77,7 @@ class LazyGroup(Group):
             _complain(str(error))
             raise typer.Exit(error.exit_code) from error
         except BrokenPipeError:
-            raise
+            _end_with_the_pipe()
         except OSError as error:
             _complain(f"{error.filename or 'input/output'}: {error.strerror or error}.")
             raise typer.Exit(1) from error
@@ -75,19 +98,20 @@ def _complain(sentence: str) -> None:
     typer.echo(f"catalog: {sentence}", err=True)
 
 
+def _end_with_the_pipe() -> NoReturn:
+    """End as programs do that never look at SIGPIPE: quietly, and with no exit code of ours."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGPIPE)
+    raise SystemExit(128 + signal.SIGPIPE)  # where the signal is blocked
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"catalog {__version__}")
         raise typer.Exit
 
 
-def _placeholder() -> None:
-    """Stand for a command until it is chosen."""
-
-
 app = new_app(cls=LazyGroup, no_args_is_help=True)
-for _name, _help in COMMANDS.items():
-    app.command(_name, help=_help)(_placeholder)
 
 
 @app.callback()
@@ -115,4 +139,12 @@ def run() -> None:
         # File names may hold anything, and JSON is UTF-8 whatever the locale.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    app(prog_name="catalog")
+    gc.disable()
+    try:
+        app(prog_name="catalog")
+    finally:
+        gc.freeze()  # the interpreter's last look for garbage is spared, too
+
+
+if _collects:
+    gc.enable()

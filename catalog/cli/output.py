@@ -6,12 +6,22 @@ import csv
 import json
 import math
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.options import Format
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
     from catalog.query.rows import Rows
+
+    class Page(Protocol):
+        """What can be given whole to a program."""
+
+        def to_dict(self) -> dict[str, Any]:
+            """Return all of it, as JSON has it."""
 
 
 def print_rows(rows: Rows, form: Format, *, more: str = "") -> None:
@@ -42,6 +52,24 @@ def print_rows(rows: Rows, form: Format, *, more: str = "") -> None:
     if rows.truncated:
         sys.stdout.flush()
         sys.stderr.write(f"catalog: only the first {len(rows.rows)} rows are shown. {more}\n")
+
+
+def print_page(page: Page, rows: Callable[[], Rows], form: Format, draw: str) -> None:
+    """Print what is drawn for people, whole as JSON, and in the other formats as rows.
+
+    Args:
+        page: what was found.
+        rows: what stands for it where rows are asked for.
+        form: how to print it.
+        draw: `module:function` that draws it; imported where it is needed.
+    """
+    if form is Format.TABLE:
+        module, _, function = draw.partition(":")
+        getattr(import_module(f"catalog.cli.{module}"), function)(page)
+    elif form is Format.JSON:
+        print_json(page.to_dict())
+    else:
+        print_rows(rows(), form)
 
 
 class _Lines:

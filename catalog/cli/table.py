@@ -37,13 +37,24 @@ def print_table(rows: Rows) -> None:
 
 
 def _write(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool]) -> None:
-    widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
-    for line in ([*columns], ["-" * width for width in widths], *cells):
-        padded = (
-            " " * (width - _width(cell)) + cell if right else cell + " " * (width - _width(cell))
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        sys.stdout.write(_GAP.join(padded).rstrip() + "\n")
+    padded = []
+    for column, right in zip(zip(columns, *cells, strict=True), numeric, strict=True):
+        name, *texts = column
+        plain = all(map(str.isascii, column))
+        width = max(map(len if plain else _width, column))
+        lines = [name, "-" * width, *texts]
+        if not plain:
+            padded.append([_padded(text, width, right) for text in lines])
+        elif right:
+            padded.append([text.rjust(width) for text in lines])
+        else:
+            padded.append([text.ljust(width) for text in lines])
+    sys.stdout.writelines([f"{_GAP.join(line).rstrip()}\n" for line in zip(*padded, strict=True)])
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    width -= _width(text) - len(text)
+    return text.rjust(width) if right else text.ljust(width)
 
 
 def _width(text: str) -> int:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from catalog.link.limits import CONTENT, LEAD, THRESHOLD
 from catalog.query.values import shown, visible
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _UNCUT = 100_000
 _FEW = 6
+_FULL = 6
+"""Runs that are shown with all their evidence."""
 _GOOD = {"linked": "green", "usable": "green", "migrated": "cyan", "readable": "green"}
 _POOR = {"ambiguous": "yellow", "recoverable": "yellow", "candidate": "yellow"}
 _STYLES = {**_GOOD, **_POOR}
@@ -77,10 +80,9 @@ def _add_use(tree: Tree, row: Record) -> None:
 def _add_runs(tree: Tree, trace: Trace) -> None:
     verdict = trace.checkpoint["verdict"]
     said = "pinned" if trace.checkpoint["decided_by"] == "person" else verdict
-    branch = _line(tree, "run", said, style=_STYLES.get(verdict, "red"))
-    for candidate in trace.candidates:
-        if _linked(trace) and candidate["verdict"] != "linked":
-            continue
+    branch = _line(tree, "run", said, style=_STYLES.get(verdict, "red"), dim=_why(trace))
+    told = [c for c in trace.candidates if not _linked(trace) or c["verdict"] == "linked"]
+    for candidate in told[:_FULL]:
         names = [candidate["entity"], candidate["project"], candidate["run"]]
         run = _line(
             branch,
@@ -102,10 +104,28 @@ def _add_runs(tree: Tree, trace: Trace) -> None:
             said = _line(run, f"{piece['weight']:+.1f}", piece["kind"], dim=piece["detail"])
             if piece["file"]:
                 _line(said, "in", piece["file"])
+    if len(told) > _FULL:
+        _line(branch, "also", f"{len(told) - _FULL} more runs (-f json shows all)")
     rejected = [c for c in trace.candidates if _linked(trace) and c["verdict"] != "linked"]
     if rejected:
         listed = (f"{c['run']} ({c['verdict']}, {c['score']:+.1f})" for c in rejected)
         _line(branch, "not", _few(listed, len(rejected)))
+
+
+def _why(trace: Trace) -> str | None:
+    """Return why no run is linked, where none is."""
+    verdict = trace.checkpoint["verdict"]
+    if verdict == "unlinked" and not trace.candidates:
+        return "Nothing on disk ties it to a run."
+    if verdict == "unlinked":
+        return (
+            f"The nearest runs are not enough: a link takes {THRESHOLD:+.1f}, {CONTENT:+.1f} of it "
+            "from something other than clocks."
+        )
+    if verdict == "ambiguous":
+        count = sum(one["verdict"] == "ambiguous" for one in trace.candidates)
+        return f"{count} runs fit within {LEAD:g} of the best: nothing on disk tells them apart."
+    return None
 
 
 def _add_configs(tree: Tree, configs: list[Record]) -> None:

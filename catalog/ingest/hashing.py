@@ -1,4 +1,6 @@
-"""SHA-256 of checkpoint files, taken only when asked for and kept while a file is unchanged.
+"""Sums of checkpoint files, taken only when asked for and kept while a file is unchanged.
+
+SHA-256, and MD5 as the artifacts of W&B state it: base64 (`wandb/sdk/lib/hashutil.py`).
 
 It is the one part of an ingest that reads checkpoints whole. A directory has no such sum, and a
 symbolic link has that of its target, which is a file of its own.
@@ -6,12 +8,13 @@ symbolic link has that of its target, which is a file of its own.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from catalog.schema.engine import writing
 from catalog.schema.store import table_of
@@ -31,6 +34,11 @@ _BATCH = 20
 """Files hashed between two transactions: what was done is kept if somebody stops it."""
 
 
+class _Sums(NamedTuple):
+    sha256: str
+    md5: str
+
+
 def hash_checkpoints(
     engine: Engine, location: Location, folders: Sequence[Path], host: str, progress: Progress
 ) -> int:
@@ -48,7 +56,7 @@ def hash_checkpoints(
     due = _due(engine, folders, host)
     progress("hash", 0, len(due))
     hashed = 0
-    known: dict[tuple[int, int, int], str | None] = {}
+    known: dict[tuple[int, int, int], _Sums | None] = {}
     table = table_of(File)
     for start in range(0, len(due), _BATCH):
         sums = {}
@@ -57,14 +65,18 @@ def hash_checkpoints(
             # Hard links share an inode: what they name is read once.
             same = (inode, size, mtime_ns)
             if same not in known:
-                known[same] = _sha256(path, size, mtime_ns)
+                known[same] = _sums(path, size, mtime_ns)
             found = known[same]
             if found is not None:
                 sums[number] = found
             progress("hash", done, len(due))
         with writing(engine, location) as connection:
             for number, value in sums.items():
-                connection.execute(update(table).where(table.c.id == number).values(sha256=value))
+                connection.execute(
+                    update(table)
+                    .where(table.c.id == number)
+                    .values(sha256=value.sha256, md5=value.md5)
+                )
         hashed += len(sums)
     return hashed
 
@@ -79,7 +91,7 @@ def _due(
         .join(checkpoint, checkpoint.c.id == file.c.id)
         .where(
             file.c.state == "present",
-            file.c.sha256.is_(None),
+            or_(file.c.sha256.is_(None), file.c.md5.is_(None)),
             file.c.is_link.is_(False),
             file.c.inode != 0,  # a directory checkpoint has none
             root.c.host == host,
@@ -94,13 +106,16 @@ def _due(
     return [row for row in rows if any(row[1].is_relative_to(folder) for folder in folders)]
 
 
-def _sha256(path: Path, size: int, mtime_ns: int) -> str | None:
-    digest = hashlib.sha256()
+def _sums(path: Path, size: int, mtime_ns: int) -> _Sums | None:
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     try:
         with open_regular(path) as file:
             while block := file.read(_BLOCK):
-                digest.update(block)
+                sha256.update(block)
+                md5.update(block)
             status = os.fstat(file.fileno())
     except OSError:
         return None
-    return digest.hexdigest() if (status.st_size, status.st_mtime_ns) == (size, mtime_ns) else None
+    if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
+        return None
+    return _Sums(sha256.hexdigest(), base64.b64encode(md5.digest()).decode())

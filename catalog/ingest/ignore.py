@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
+from catalog.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def checked(patterns: Iterable[str]) -> None:
+    """Refuse what is no pattern in a setting: whoever wrote it wants something left out.
+
+    Raises:
+        UsageError: names the first that git would not understand.
+    """
+    for pattern in patterns:
+        if not _is_pattern(pattern):
+            raise UsageError(
+                f"ignore={pattern}: this is no pattern as git takes them in .gitignore; "
+                "brackets must be closed, and nothing stands behind a backslash at the end."
+            )
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        spec = GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    # What pathspec understands nothing of becomes a pattern that neither includes nor excludes.
+    is_nothing = all(one.include is None for one in spec.patterns)
+    return not is_nothing or not line.strip() or line.startswith("#")
 
 
 class Ignored:
@@ -28,13 +55,7 @@ class Ignored:
             folder: below the root, `.` for the root itself.
             lines: of a `.catalogignore`; a line that is no pattern is passed over.
         """
-        valid = []
-        for line in lines:
-            try:
-                GitIgnoreSpec.from_lines([line])
-            except ValueError:
-                continue
-            valid.append(line)
+        valid = [line for line in lines if _is_pattern(line)]
         prefix = "" if folder == "." else f"{folder}/"
         return Ignored((*self._levels, (prefix, GitIgnoreSpec.from_lines(valid))))
 

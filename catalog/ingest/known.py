@@ -7,7 +7,7 @@ for a million files that is one chance in ten million million.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -72,23 +72,21 @@ class Known:
         """Yield (sum, number, state) of each file in the scope."""
         table = table_of(File)
         query = select(
-            table.c.id,
-            table.c.state,
             table.c.path,
             table.c.reader,
             table.c.reader_version,
             table.c.size,
             table.c.mtime_ns,
             table.c.inode,
+            table.c.id,
+            table.c.state,
         ).where(table.c.root_id == self._scope.root_id)
         prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
         if prefix:
             query = query.where(table.c.path.startswith(prefix, autoescape=True))
         found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-        row: Any
         for part in found.partitions():
-            for row in part:
-                number, state, *signature = row
+            for path, reader, version, size, mtime_ns, inode, number, state in part:
                 # LIKE does not tell a from A on SQLite.
-                if not prefix or signature[0].startswith(prefix):
-                    yield hash(tuple(signature)), int(number), state
+                if not prefix or path.startswith(prefix):
+                    yield hash((path, reader, version, size, mtime_ns, inode)), number, state

@@ -8,11 +8,12 @@ axis: step and time are stored once a row of history, not once a value.
 from __future__ import annotations
 
 import math
-from itertools import chain, count, islice, repeat
+from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import select, update
 
+from catalog.ingest.repeats import copy_axis, lend
 from catalog.schema.canonical import clean, special
 from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import (
@@ -26,16 +27,11 @@ from catalog.schema.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from sqlmodel import SQLModel
 
     from catalog.sources.facts import Facts, Series
-
-_ROWS_AT_ONCE = 10_000
-"""Rows handed to the driver together."""
-_ROWS_A_STATEMENT = 100
-"""Rows of one INSERT on SQLite, whose oldest limit is 999 values a statement."""
 
 _POINT = ("series_id", "position", "value", "special")
 _AXIS_POINT = ("axis_id", "position", "step", "time")
@@ -45,6 +41,8 @@ class _Axis(NamedTuple):
     number: int
     steps: Sequence[int | None]
     times: Sequence[float | None]
+    first: int = 0
+    """Position of the first of them: those before stand already."""
 
 
 class MetricWriter:
@@ -61,21 +59,30 @@ class MetricWriter:
         self._history = history
         self._names: dict[str, int] = {}
         self._axes: list[_Axis] = []
-        self._series: list[tuple[int, Sequence[float]]] = []
+        self._series: list[tuple[int, Sequence[float], int]] = []
+        """Number, values, and the position of the first of them."""
+        self._ends: dict[int, tuple[int | None, int | None]] = {}
+        """Least and greatest step of an axis, of which most have several series."""
+        self._grown: list[dict[str, Any]] = []
+        """What is new of known series."""
+        self._copied: list[tuple[int, int, int]] = []
+        """(old, new, how many of its first points) of axes that are copied."""
 
-    def forget(self, files: Sequence[int]) -> None:
-        """Delete what these files told before."""
+    def forget(self, files: Sequence[int], *, but_series: Container[int] = ()) -> None:
+        """Delete what these files told before, of some of them all but the histories."""
+        told_anew = [number for number in files if number not in but_series]
+        lend(self._store, told_anew)
         for model, points, column in (
             (MetricSeries, MetricPoint, "series_id"),
             (MetricAxis, MetricAxisPoint, "axis_id"),
         ):
             table = table_of(model)
-            for part in chunks(files):
+            for part in chunks(told_anew):
                 old = self._store.connection.execute(
                     select(table.c.id).where(table.c.file_id.in_(part))
                 )
                 self._store.delete(points, column, [int(one) for one in old.scalars()])
-            self._store.delete(model, "file_id", files)
+            self._store.delete(model, "file_id", told_anew)
         self._store.delete(MetricSummary, "file_id", files)
         self._store.delete(MetricDefinition, "file_id", files)
 
@@ -83,7 +90,8 @@ class MetricWriter:
         """Remember what one file tells of the metrics of its run directory."""
         place = {"run_directory_id": directory, "file_id": file_id}
         axes: dict[tuple[int, int], int | None] = {}
-        for series in said.series:
+        self._ends.clear()
+        for series in self._without_known(file_id, said.series) if said.continues else said.series:
             # Readers let series that share an axis share its objects.
             which = (id(series.steps), id(series.times))
             if which not in axes:
@@ -103,28 +111,98 @@ class MetricWriter:
 
     def flush(self) -> None:
         """Insert the points; the rows that they refer to must have been written."""
+        for old, new, count_of in self._copied:
+            copy_axis(self._store.connection, old, new, count_of)
+        table = table_of(MetricSeries)
+        for row in self._grown:
+            number = row.pop("id")
+            self._store.connection.execute(update(table).where(table.c.id == number).values(row))
         # All series of a batch go in together: most have fewer points than a statement has rows.
-        self._insert(
+        self._store.insert_rows(
             MetricAxisPoint,
             _AXIS_POINT,
             chain.from_iterable(
-                zip(repeat(axis.number), count(), axis.steps, axis.times, strict=False)
+                zip(repeat(axis.number), count(axis.first), axis.steps, axis.times, strict=False)
                 for axis in self._axes
             ),
         )
-        self._insert(
+        self._store.insert_rows(
             MetricPoint,
             _POINT,
-            chain.from_iterable(_points(number, values) for number, values in self._series),
+            chain.from_iterable(_points(*one) for one in self._series),
         )
         self._axes.clear()
         self._series.clear()
+        self._grown.clear()
+        self._copied.clear()
+
+    def _without_known(self, file_id: int, told: Sequence[Series]) -> list[Series]:
+        """Add what is told of series that stand already to them; return the others.
+
+        Series of one axis that were logged apart since get one each: they share it no more.
+        """
+        table, names = table_of(MetricSeries), table_of(MetricName)
+        more = {clean(one.name): one for one in told}
+        axes: dict[int, dict[tuple[int, int] | None, list[tuple[Any, Series | None]]]] = {}
+        for row in self._store.connection.execute(
+            select(table, names.c.name)
+            .join(names, names.c.id == table.c.metric_name_id)
+            .where(table.c.file_id == file_id)
+            .order_by(table.c.id)
+        ).mappings():
+            one = more.pop(row["name"], None)
+            which = None if one is None else (id(one.steps), id(one.times))
+            axes.setdefault(row["axis_id"], {}).setdefault(which, []).append((row, one))
+        for axis, groups in axes.items():
+            for place, members in enumerate(groups.values()):
+                (row, one), length = members[0], members[0][0]["point_count"]
+                number = axis
+                if place:
+                    number = self._store.number(MetricAxis)
+                    self._store.add(MetricAxis, {"id": number, "file_id": file_id})
+                    self._copied.append((axis, number, length))
+                if one is not None:
+                    self._axes.append(_Axis(number, _steps(one.steps), one.times, length))
+                for row, one in members:
+                    grown = {} if one is None else self._grow(row, one)
+                    if grown or place:
+                        self._grown.append({"id": row["id"], "axis_id": number, **grown})
+        return list(more.values())
+
+    def _grow(self, row: Any, more: Series) -> dict[str, Any]:
+        """Take the new points of a known series; return what changes in its row."""
+        new = self._told(more)
+        self._series.append((row["id"], more.values, row["point_count"]))
+        return {
+            "point_count": row["point_count"] + new["point_count"],
+            "first_step": _least(row["first_step"], new["first_step"]),
+            "last_step": _greatest(row["last_step"], new["last_step"]),
+            "lowest": _least(row["lowest"], new["lowest"]),
+            "highest": _greatest(row["highest"], new["highest"]),
+            "final": row["final"] if new["final"] is None else new["final"],
+        }
+
+    def _told(self, series: Series) -> dict[str, Any]:
+        """Return what a series says as a whole."""
+        ends = self._ends.get(id(series.steps))
+        if ends is None:
+            steps = [step for step in _steps(series.steps) if step is not None]
+            ends = min(steps, default=None), max(steps, default=None)
+            self._ends[id(series.steps)] = ends
+        finite = series.values
+        if not _all_finite(finite):
+            finite = tuple(filter(math.isfinite, finite))
+        return {
+            "point_count": len(series.values),
+            "first_step": ends[0],
+            "last_step": ends[1],
+            "lowest": min(finite, default=None),
+            "highest": max(finite, default=None),
+            "final": finite[-1] if finite else None,
+        }
 
     def _axis(self, file_id: int, series: Series) -> int | None:
-        steps = [
-            step if step is not None and -(2**63) <= step < 2**63 else None
-            for step in self._kept(series.steps)
-        ]
+        steps = _steps(self._kept(series.steps))
         times = self._kept(series.times)
         if all(step is None for step in steps) and all(time is None for time in times):
             return None
@@ -134,23 +212,9 @@ class MetricWriter:
         return number
 
     def _add_series(self, place: dict[str, Any], series: Series, axis: int | None) -> None:
-        finite = [value for value in series.values if math.isfinite(value)]
-        steps = [step for step in series.steps if step is not None and -(2**63) <= step < 2**63]
-        number = self._add(
-            MetricSeries,
-            place,
-            series.name,
-            {
-                "axis_id": axis,
-                "point_count": len(series.values),
-                "first_step": min(steps, default=None),
-                "last_step": max(steps, default=None),
-                "lowest": min(finite, default=None),
-                "highest": max(finite, default=None),
-                "final": finite[-1] if finite else None,
-            },
-        )
-        self._series.append((number, self._kept(series.values)))
+        row = {"axis_id": axis, **self._told(series)}
+        number = self._add(MetricSeries, place, series.name, row)
+        self._series.append((number, self._kept(series.values), 0))
 
     def _kept(self, values: Sequence[Any]) -> Sequence[Any]:
         if self._history == "full":
@@ -180,39 +244,26 @@ class MetricWriter:
             self._names[name] = number
         return number
 
-    def _insert(
-        self, model: type[SQLModel], columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
-    ) -> None:
-        connection = self._store.connection
-        table = table_of(model)
-        if connection.dialect.name != "sqlite":
-            for part in _parts(iter(rows), _ROWS_AT_ONCE):
-                connection.execute(
-                    insert(table), [dict(zip(columns, row, strict=True)) for row in part]
-                )
-            return
-        # Many rows a statement: what SQLite does once a statement (the list of a CHECK, the
-        # journal's savepoint) takes longer than the row itself.
-        head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "  # noqa: S608 - names from above
-        marks = f"({', '.join('?' * len(columns))})"
-        for part in _parts(iter(rows), _ROWS_AT_ONCE):
-            whole = len(part) - len(part) % _ROWS_A_STATEMENT
-            flat = [
-                tuple(chain.from_iterable(part[begin : begin + _ROWS_A_STATEMENT]))
-                for begin in range(0, whole, _ROWS_A_STATEMENT)
-            ]
-            if flat:
-                connection.exec_driver_sql(head + ", ".join([marks] * _ROWS_A_STATEMENT), flat)
-            if whole < len(part):
-                connection.exec_driver_sql(head + marks, part[whole:])
+
+def _points(number: int, values: Sequence[float], first: int) -> Iterable[tuple[Any, ...]]:
+    if _all_finite(values):
+        return zip(repeat(number), count(first), values, repeat(None), strict=False)
+    return ((number, place, *special(value)) for place, value in enumerate(values, first))
 
 
-def _parts(rows: Iterator[tuple[Any, ...]], size: int) -> Iterator[list[tuple[Any, ...]]]:
-    while part := list(islice(rows, size)):
-        yield part
+def _all_finite(values: Sequence[float]) -> bool:
+    # A sum with NaN or an infinity in it is not finite; one that only overflows is looked at again.
+    return math.isfinite(sum(values)) or all(map(math.isfinite, values))
 
 
-def _points(number: int, values: Sequence[float]) -> Iterable[tuple[Any, ...]]:
-    if all(map(math.isfinite, values)):
-        return zip(repeat(number), count(), values, repeat(None), strict=False)
-    return ((number, place, *special(value)) for place, value in enumerate(values))
+def _steps(steps: Sequence[int | None]) -> list[int | None]:
+    """Return steps as a column of 64 bits holds them."""
+    return [step if step is not None and -(2**63) <= step < 2**63 else None for step in steps]
+
+
+def _least(*values: Any) -> Any:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _greatest(*values: Any) -> Any:
+    return max((value for value in values if value is not None), default=None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import func, insert, select, update
 
 from catalog import __version__
+from catalog.ingest.bookmarks import Bookmarks
 from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, scopes
@@ -43,8 +44,11 @@ Progress: TypeAlias = Callable[[str, int, "int | None"], None]
 """Called with the stage, how much of it is done, and how much there is, if that is known."""
 
 BATCH = 200
-"""Items written in one transaction, and most items that are read in one go."""
+"""Most items that are read in one go."""
 BATCH_COST = 8 * 1024 * 1024
+WRITTEN = 1_000
+"""Most items that are written in one transaction: what a statement costs is shared by them."""
+WRITTEN_COST = 64 * 1024 * 1024
 COST_OF_A_FILE = 64 * 1024
 MOST_READ = 1024 * 1024
 """A batch is full at so many bytes; a file counts what opening it costs, and its size up to what
@@ -207,32 +211,39 @@ class _Tree:
         """Scan, read what is due and write it as it comes, then mark what is gone."""
         with self._stages.stage("known"), self._engine.connect() as connection:
             known = Known(connection, self._scope)
-        due = self._timed(self._due(known))
-        first = list(islice(due, WORTH_A_POOL))
+        self._bookmarks = Bookmarks(
+            self._engine, self._scope.root_id, usable=self._settings.history == "full"
+        )
+        due = self._due(known)
+        with self._stages.stage("scan"):
+            first = list(islice(due, WORTH_A_POOL))
         items = chain(first, due)
         self._progress("read", 0, None)
         root = self._scope.root
+        batches = map(self._bookmarks.put_into, self._timed(_batches(items)))
         if len(first) == WORTH_A_POOL and readers.possible:
-            readings = readers.read(root, _batches(items))
+            readings = readers.read(root, batches)
         else:
-            readings = ((batch, read_items(root, batch)) for batch in _batches(items))
+            readings = ((batch, read_items(root, batch)) for batch in batches)
         waiting: list[tuple[Item, Reading]] = []
+        cost = 0
         for batch, said in readings:
             waiting.extend(zip(batch, said, strict=True))
-            if len(waiting) >= BATCH:
+            cost += sum(map(_cost, batch))
+            if len(waiting) >= WRITTEN or cost >= WRITTEN_COST:
                 self._write(waiting)
-                waiting = []
+                waiting, cost = [], 0
         if waiting:
             self._write(waiting)
         self._mark_all(known)
 
-    def _timed(self, due: Iterator[Item]) -> Iterator[Item]:
+    def _timed(self, batches: Iterator[list[Item]]) -> Iterator[list[Item]]:
         while True:
             with self._stages.stage("scan"):
-                item = next(due, None)
-            if item is None:
+                batch = next(batches, None)
+            if batch is None:
                 return
-            yield item
+            yield batch
 
     def _due(self, known: Known) -> Iterator[Item]:
         counts = self._counts
@@ -258,7 +269,7 @@ class _Tree:
                 self._ingest_id,
                 memory=self._memory,
                 history=self._settings.history,
-            ).write(readings)
+            ).write(self._bookmarks.checked(connection, self._scope.root, readings))
         self._counts.read += len(readings)
         self._progress("read", self._counts.read, None)
 
@@ -279,12 +290,17 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     cost = 0
     for item in items:
         batch.append(item)
-        cost += COST_OF_A_FILE + min(item.size, MOST_READ)
+        cost += _cost(item)
         if cost >= BATCH_COST or len(batch) == BATCH:
             yield batch
             batch, cost = [], 0
     if batch:
         yield batch
+
+
+def _cost(item: Item) -> int:
+    most = getattr(registry.readers()[item.reader], "MOST_READ", MOST_READ)
+    return COST_OF_A_FILE + min(item.size, most)
 
 
 def _mark(connection: Connection, numbers: Iterable[int], **values: Any) -> None:

@@ -7,7 +7,7 @@ text: sending ten thousand small objects to another process takes longer than ma
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.schema.canonical import canonical, digest
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from catalog.sources.facts import Plain
+    from catalog.sources.facts import Plain, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,7 @@ class Document(NamedTuple):
     """Canonical JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one item says, and which version of its reader heard it."""
 
     facts: Facts
@@ -85,9 +84,7 @@ def _prepared(facts: Facts, version: int) -> Reading:
         if checkpoint.hyper_parameters:
             hyper_parameters = _document(checkpoint.hyper_parameters)
         if checkpoint.tensors:
-            architecture = _document(
-                [[one.name, one.dtype, list(one.shape), one.shares] for one in checkpoint.tensors]
-            )
+            architecture = _architecture(checkpoint.tensors)
             facts = replace(facts, checkpoint=replace(checkpoint, tensors=()))
     configs = tuple(
         tuple(_document(config.document) for config in part.configs)
@@ -100,6 +97,26 @@ def _prepared(facts: Facts, version: int) -> Reading:
         hyper_parameters=hyper_parameters,
         configs=configs,
     )
+
+
+_known: dict[int, tuple[tuple[Tensor, ...], Document]] = {}
+"""By the identity of the tensors, which are held with it: a reader gives the very same object for
+checkpoints of one model."""
+_MOST_KNOWN = 16
+_LONGEST = 2 * 1024 * 1024
+"""Characters of a text that is kept: some 20,000 tensors."""
+
+
+def _architecture(tensors: tuple[Tensor, ...]) -> Document:
+    known = _known.get(id(tensors))
+    if known is not None:
+        return known[1]
+    made = _document([[one.name, one.dtype, list(one.shape), one.shares] for one in tensors])
+    if len(made.text) <= _LONGEST:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[id(tensors)] = (tensors, made)
+    return made
 
 
 def _document(content: Plain) -> Document:

@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from catalog.errors import NotFound
 from catalog.ingest.joins import join_folders
+from catalog.ingest.repeats import store_once
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
 from catalog.schema.store import Store, table_of
 from catalog.schema.tables import File, Link, LinkEvidence, Run, RunDirectory, RunField
@@ -147,6 +148,7 @@ def gather_runs(connection: Connection) -> None:
     store.flush()
     _write_folders(connection, folders)
     _drop(connection, [int(old["id"]) for old in before.values()])
+    store_once(connection)
 
 
 def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) -> None:

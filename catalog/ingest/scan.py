@@ -29,22 +29,35 @@ MAX_IGNORE_FILE = 1024 * 1024
 """Characters of patterns that are read of one file."""
 
 
+_set = object.__setattr__  # an entry is frozen
+
+
+class _Folder(Entry):
+    """A directory, of which nothing is asked but its name."""
+
+    __slots__ = ()
+    kind = "directory"
+    size = mtime_ns = inode = 0
+    target = link = None
+
+    def __init__(self, name: str) -> None:
+        _set(self, "name", name)
+
+
 class _File(Entry):
     """A regular file whose state is asked for when a reader first looks at it."""
 
     __slots__ = ("_found",)
     _found: os.DirEntry[str]
+    kind = "file"
+    target = link = None
 
     def __init__(self, found: os.DirEntry[str]) -> None:
-        set_ = object.__setattr__  # an entry is frozen
-        set_(self, "name", found.name)
-        set_(self, "kind", "file")
-        set_(self, "_found", found)
+        _set(self, "name", found.name)
+        _set(self, "_found", found)
 
     def __getattr__(self, name: str) -> object:
         # Called for the slots that are not set yet, and for nothing else.
-        if name in {"target", "link"}:
-            return None
         if name not in {"size", "mtime_ns", "inode"}:
             raise AttributeError(name)
         try:
@@ -53,7 +66,7 @@ class _File(Entry):
         except OSError:
             state = (0, 0, 0)  # it vanished between the listing and the look; reading it will tell
         for slot, value in zip(("size", "mtime_ns", "inode"), state, strict=True):
-            object.__setattr__(self, slot, value)
+            _set(self, slot, value)
         return getattr(self, name)
 
 
@@ -146,11 +159,18 @@ class Scan:
         try:
             with os.scandir(folder) as names:
                 for found in names:
-                    if found.name.endswith(UNREAD):
+                    name = found.name
+                    if name.endswith(UNREAD):
                         continue
-                    entry = self._entry(path, found)
-                    if entry is not None:
-                        entries[entry.name] = entry
+                    # The kind stands in the directory; only links and oddities need a look.
+                    if not name.isascii() and not self._is_text(path, name):
+                        continue
+                    if found.is_file(follow_symlinks=False):
+                        entries[name] = _File(found)
+                    elif found.is_dir(follow_symlinks=False):
+                        entries[name] = _Folder(name)
+                    elif (entry := self._odd(found)) is not None:
+                        entries[name] = entry
         except OSError as error:
             self.problems.append(
                 (
@@ -165,9 +185,12 @@ class Scan:
             return None
         return entries
 
-    def _entry(self, parent: str, found: os.DirEntry[str]) -> Entry | None:
-        if not found.name.isascii() and not _is_utf8(found.name):
-            shown = os.fsencode(found.name).decode("utf-8", "backslashreplace")
+    def _is_text(self, parent: str, name: str) -> bool:
+        """Say whether a name can be kept; one that cannot becomes a problem."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
             self.problems.append(
                 (
                     shown if parent == "." else f"{parent}/{shown}",
@@ -178,12 +201,11 @@ class Scan:
                     ),
                 )
             )
-            return None
-        # The kind stands in the directory; only links and oddities need a look.
-        if found.is_file(follow_symlinks=False):
-            return _File(found)
-        if found.is_dir(follow_symlinks=False):
-            return Entry(found.name, "directory")
+            return False
+        return True
+
+    def _odd(self, found: os.DirEntry[str]) -> Entry | None:
+        """Return the entry of what is no regular file and no directory."""
         try:
             status = found.stat(follow_symlinks=False)
         except OSError:
@@ -208,11 +230,3 @@ class Scan:
         seen = aim if is_file else status
         size = aim.st_size if is_file else 0
         return Entry(found.name, "link", size, seen.st_mtime_ns, seen.st_ino, target, where)
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BARE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - `isoformat` writes no zone behind it
 HALF_HOUR = 1800
 
 
@@ -16,9 +17,10 @@ def utc_text(moment: datetime) -> str:
 def utc_of_ns(nanoseconds: int) -> str | None:
     """Return nanoseconds since 1970 as UTC text; a file system may state years beyond 9999."""
     try:
-        return utc_text(EPOCH + timedelta(microseconds=nanoseconds // 1000))
+        moment = _BARE_EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:
         return None
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def parse_utc(text: str) -> datetime:

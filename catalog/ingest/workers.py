@@ -7,6 +7,7 @@ that did it, and that one is named.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -30,6 +31,9 @@ WORTH_A_POOL = 400
 """Items that must be waiting before workers are started: below, one process is as quick."""
 OUT_PER_WORKER = 3
 """Batches that are out for each worker: enough that none waits for the writer."""
+
+_OBJECTS_BEFORE_A_LOOK = 100_000
+"""Made by a worker before Python looks for cycles among them."""
 
 Batch: TypeAlias = "list[Item]"
 
@@ -133,6 +137,9 @@ def workers(executor: Executor | None) -> Iterator[Workers]:
 def _begin() -> None:
     # Ctrl-C reaches every process of the terminal's group; the parent alone deals with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What was there before the fork is nobody's garbage, and what readers say holds no cycles.
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_A_LOOK)
 
 
 def _cores() -> int:

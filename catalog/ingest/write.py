@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, case, select, update
 from catalog.ingest.metrics import MetricWriter
 from catalog.ingest.times import utc_of_ns
 from catalog.schema.canonical import canonical, clean, flat, special
+from catalog.schema.remembered import shortened
 from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import (
     Architecture,
@@ -20,6 +21,7 @@ from catalog.schema.tables import (
     Config,
     ConfigValue,
     File,
+    FileBookmark,
     Mention,
     Problem,
     RunConfig,
@@ -31,7 +33,7 @@ from catalog.sources.checkpoint.tensors import size_of
 from catalog.sources.facts import Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from sqlalchemy import Connection
 
@@ -46,6 +48,10 @@ UNREAD = 0
 
 _REPLACED = (RunField, RunConfig, Mention)
 """Tables whose rows of a file are deleted when the file is read again."""
+
+
+_TOLD = frozenset({"checkpoint-path", "output-dir"})
+"""Mentions that a checkpoint's own row may hold as well."""
 
 
 @dataclass(slots=True)
@@ -78,6 +84,8 @@ class BatchWriter:
         self._configs: dict[str, int] = {}
         self._architectures = (memory or Memory()).architectures
         self._metrics = MetricWriter(self._store, history)
+        self._keeps_all = history == "full"
+        """Whether the points of a file can be added to later."""
         self._directories: dict[str, tuple[int, dict[str, Any]]] = {}
         """Number and row (of a known one: what may still be filled in) by path."""
         self._problems: dict[int, dict[tuple[str, str], int]] = {}
@@ -86,13 +94,12 @@ class BatchWriter:
     def write(self, readings: Sequence[tuple[Item, Reading]]) -> None:
         """Write a batch; what these files said before is replaced."""
         known = self._known([item.path for item, _reading in readings])
-        self._forget(
-            [
-                known[item.path]
-                for item, reading in readings
-                if item.path in known and not reading.failed
-            ]
-        )
+        again = {
+            known[item.path]: reading.facts
+            for item, reading in readings
+            if item.path in known and not reading.failed
+        }
+        self._forget(list(again), {number for number, said in again.items() if said.continues})
         self._look_up([reading for _item, reading in readings], list(known.values()))
         changed: list[dict[str, Any]] = []
         numbers: list[int] = []
@@ -109,6 +116,7 @@ class BatchWriter:
                 "read_ingest_id": self._ingest_id,
                 "missing_ingest_id": None,
                 "sha256": None,
+                "md5": None,
             }
             number = known.get(item.path)
             if number is None:
@@ -125,6 +133,11 @@ class BatchWriter:
             numbers.append(number)
         if changed:
             table = table_of(File)
+            same = and_(
+                table.c.size == bindparam("size"),
+                table.c.mtime_ns == bindparam("mtime_ns"),
+                table.c.inode == bindparam("inode"),
+            )
             self._connection.execute(
                 update(table)
                 .where(table.c.id == bindparam("number"))
@@ -132,22 +145,11 @@ class BatchWriter:
                     {
                         name: bindparam(name)
                         for name in changed[0]
-                        if name not in ("number", "sha256")
+                        if name not in ("number", "sha256", "md5")
                     }
                 )
-                # A newer reader reads a file again that did not change: its sum is still true.
-                .values(
-                    sha256=case(
-                        (
-                            and_(
-                                table.c.size == bindparam("size"),
-                                table.c.mtime_ns == bindparam("mtime_ns"),
-                                table.c.inode == bindparam("inode"),
-                            ),
-                            table.c.sha256,
-                        )
-                    )
-                ),
+                # A newer reader reads a file again that did not change: its sums are still true.
+                .values(sha256=case((same, table.c.sha256)), md5=case((same, table.c.md5))),
                 changed,
             )
         checkpoints = self._known_checkpoints(list(known.values()))
@@ -246,8 +248,9 @@ class BatchWriter:
             ).scalars()
         }
 
-    def _forget(self, numbers: Sequence[int]) -> None:
-        self._metrics.forget(numbers)
+    def _forget(self, numbers: Sequence[int], continued: Container[int]) -> None:
+        self._metrics.forget(numbers, but_series=continued)
+        self._store.delete(FileBookmark, "file_id", numbers)
         for model in _REPLACED:
             self._store.delete(model, "file_id", numbers)
         self._store.delete(Sidecar, "id", numbers)
@@ -268,6 +271,8 @@ class BatchWriter:
             )
         for part, documents in zip((said, *said.parts), reading.configs, strict=False):
             self._part(number, item.path, part, documents)
+        if said.bookmark is not None and self._keeps_all:
+            self._store.add(FileBookmark, {"file_id": number, "state": said.bookmark})
         self._file_problems(number, item.path, said)
 
     def _part(self, number: int, path: str, said: Facts, documents: Sequence[Document]) -> None:
@@ -279,7 +284,10 @@ class BatchWriter:
             self._run_field(number, directory, one)
         for config, document in zip(said.configs, documents, strict=True):
             self._config_of_file(number, directory, path, config, document)
+        told = _told(said.checkpoint)
         for mention in said.mentions:
+            if mention.text in told and mention.role in _TOLD:
+                continue  # it stands in the checkpoint's own row
             self._store.add(
                 Mention,
                 {
@@ -312,10 +320,10 @@ class BatchWriter:
             "monitor_mode": said.monitor_mode,
             "best_score": _finite(said.best_score),
             "own_score": _finite(said.own_score),
-            "best_path": said.best_path and clean(said.best_path),
-            "last_path": said.last_path and clean(said.last_path),
+            "best_path": said.best_path and _shortened(said.best_path, said),
+            "last_path": said.last_path and _shortened(said.last_path, said),
             "directory": said.directory and clean(said.directory),
-            "best_k": canonical([[path, score] for path, score in said.best_k])
+            "best_k": canonical([[_shortened(path, said), score] for path, score in said.best_k])
             if said.best_k
             else None,
             "architecture_id": self._architecture(reading.architecture),
@@ -519,6 +527,18 @@ class BatchWriter:
             self._connection.execute(
                 update(table).where(table.c.id.in_(part)).values(resolved_ingest_id=self._ingest_id)
             )
+
+
+def _shortened(path: str, said: facts.Checkpoint) -> str:
+    return shortened(clean(path), said.directory and clean(said.directory))
+
+
+def _told(said: facts.Checkpoint | None) -> frozenset[str | None]:
+    """Return the places that a checkpoint's row names anyway."""
+    if said is None:
+        return frozenset()
+    kept = (path for path, _score in said.best_k)
+    return frozenset((said.directory, said.best_path, said.last_path, *kept))
 
 
 def _finite(value: float | None) -> float | None:

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 
 from catalog import __version__
 from catalog.link.evidence.paths import own_project, place_of, project_tails
-from catalog.schema.store import Store, chunks, table_of
-from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary
+from catalog.link.subjects import is_run
+from catalog.schema.store import Store, chunks, fetched, table_of
+from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,16 +33,23 @@ class Bases:
     ) -> None:
         self._context = context
         self._place: Place | None = None
-        self._kept: dict[int, tuple[object, ...]] = {}
+        self._candidates: Sequence[RunFolder] = ()
+        self._kept = b""
         metrics = _metrics(connection)
-        tokens: dict[int, list[str]] = defaultdict(list)
-        self._folders: dict[int, str] = {}
+        tokens: dict[int, list[bytes]] = defaultdict(list)
+        self._folders: dict[int, bytes] = {}
         for folder in folders:
             token = _digest(folder, metrics.get(folder.id))
             self._folders[folder.id] = token
-            if folder.run_id is not None:
+            if folder.run_id is not None and is_run(folder):
                 tokens[folder.run_id].append(token)
-        self._runs = {number: _digest(parts) for number, parts in tokens.items()}
+        # What all folders of a run come to, those of other tools included, decides on its states.
+        runs = table_of(Run)
+        query = select(runs.c.id, runs.c.arguments)
+        arguments = {int(number): text for number, text in fetched(connection, query)}
+        self._runs = {
+            number: _digest(parts, arguments.get(number)) for number, parts in tokens.items()
+        }
 
     def of(
         self,
@@ -49,7 +57,7 @@ class Bases:
         candidates: Sequence[RunFolder],
         decisions: Sequence[Decision],
         copies: Sequence[int],
-    ) -> str:
+    ) -> bytes:
         """Return the digest of everything that the verdict on a checkpoint is made from.
 
         Args:
@@ -59,67 +67,78 @@ class Bases:
             copies: the files that have its weights and remember its places.
         """
         places = self._context.places
+        return _digest(
+            self._of_place(subject, candidates),
+            subject.token,
+            [(other.path, other.main_score, other.config_id) for other in places.rivals(subject)],
+            [
+                (
+                    (twin := places.twin(subject, folder)) and twin.path,
+                    places.twin_job(subject, folder),
+                )
+                for folder in candidates
+            ],
+            decisions,
+            copies,
+        )
+
+    def _of_place(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
+        """Return the digest of what checkpoints of one place share, which come one after another.
+
+        `Finder.find` gives them one and the same list.
+        """
+        place = place_of(subject)
+        if candidates is not self._candidates or place != self._place:
+            self._place, self._candidates = place, candidates
+            self._kept = self._shared(subject, candidates)
+        return self._kept
+
+    def _shared(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
+        places = self._context.places
         job = subject.job
         return _digest(
             __version__,
             self._context.settings.link_tolerance,
-            subject.token,
             [self._folders.get(folder.id) for folder in subject.folders],
-            [(self._runs[folder.run_id or 0], folder.id) for folder in candidates],
-            [(other.path, other.main_score) for other in places.rivals(subject)],
-            [self._around(subject, folder) for folder in candidates],
             own_project(subject, self._context),
             sorted(places.went_on_from(subject)),
             job is not None and places.is_shared(job),
-            list(decisions),
-            list(copies),
+            [
+                (
+                    self._runs[folder.run_id or 0],
+                    folder.id,
+                    places.between(subject, folder),
+                    places.is_project(folder),
+                    [
+                        sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
+                        for tail in project_tails(subject)
+                    ],
+                    sorted(places.folders_of(folder.run_id or 0)),
+                )
+                for folder in candidates
+            ],
         )
 
-    def _around(self, subject: Subject, folder: RunFolder) -> tuple[object, ...]:
-        places = self._context.places
-        twin = places.twin(subject, folder)
-        return (
-            twin and twin.path,
-            places.twin_job(subject, folder),
-            *self._around_place(subject, folder),
-        )
 
-    def _around_place(self, subject: Subject, folder: RunFolder) -> tuple[object, ...]:
-        """Return what checkpoints of one place have in common, which come one after another."""
-        place = place_of(subject)
-        if place != self._place:
-            self._place, self._kept = place, {}
-        if folder.id not in self._kept:
-            places = self._context.places
-            self._kept[folder.id] = (
-                places.between(subject, folder),
-                places.is_project(folder),
-                [
-                    sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
-                    for tail in project_tails(subject)
-                ],
-                sorted(places.folders_of(folder.run_id or 0)),
-            )
-        return self._kept[folder.id]
-
-
-def stored(connection: Connection) -> dict[int, str]:
+def stored(connection: Connection) -> dict[int, bytes]:
     """Return the digests of the last judging, by checkpoint."""
     table = table_of(LinkBasis)
     return {
         int(number): digest
-        for number, digest in connection.execute(select(table.c.checkpoint_id, table.c.sha256))
+        for number, digest in fetched(connection, select(table.c.checkpoint_id, table.c.digest))
     }
 
 
-def write_bases(connection: Connection, before: Mapping[int, str], now: Mapping[int, str]) -> None:
+def write_bases(
+    connection: Connection, before: Mapping[int, bytes], now: Mapping[int, bytes]
+) -> None:
     """Keep the digests that changed."""
     store = Store(connection)
     changed = [number for number, digest in now.items() if before.get(number) != digest]
     for part in chunks([number for number in changed if number in before]):
         store.delete(LinkBasis, "checkpoint_id", part)
     for number in changed:
-        store.add(LinkBasis, {"checkpoint_id": number, "sha256": now[number]})
+        store.add(LinkBasis, {"checkpoint_id": number, "digest": now[number]})
     store.flush()
 
 
@@ -129,7 +148,8 @@ def _metrics(connection: Connection) -> dict[int, list[object]]:
     found: dict[int, list[object]] = defaultdict(list)
     for model in (MetricSeries, MetricSummary):
         table = table_of(model)
-        for number, *rest in connection.execute(
+        for number, *rest in fetched(
+            connection,
             select(
                 table.c.run_directory_id,
                 func.count(),
@@ -138,11 +158,11 @@ def _metrics(connection: Connection) -> dict[int, list[object]]:
                 func.max(files.c.read_ingest_id),
             )
             .join(files, files.c.id == table.c.file_id)
-            .group_by(table.c.run_directory_id)
+            .group_by(table.c.run_directory_id),
         ):
             found[int(number)].append(tuple(rest))
     return found
 
 
-def _digest(*parts: object) -> str:
-    return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(*parts: object) -> bytes:
+    return sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()[:16]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from catalog.link.evidence.artifacts import parsed
+from catalog.link.evidence.paths import place_of
 from catalog.link.neighbours import CLOCK_SLACK
 from catalog.link.places import key_folders
 from catalog.schema.canonical import float32
-from catalog.schema.store import chunks, table_of
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import MetricSeries, MetricSummary
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 40
 """Runs of the checkpoint's own project are all weighed if there are no more than this."""
+
+
+_PLACES = 64
+"""Places whose runs are kept at a time."""
 
 
 class Finder:
@@ -45,6 +51,8 @@ class Finder:
         self._by_line: dict[str, list[RunFolder]] = defaultdict(list)
         self._by_named: dict[str, list[RunFolder]] = defaultdict(list)
         self._by_place: dict[str, list[RunFolder]] = defaultdict(list)
+        self._by_digest: dict[str, list[RunFolder]] = defaultdict(list)
+        self._of_place: dict[object, list[RunFolder]] = {}
         self.by_project: dict[str, list[RunFolder]] = defaultdict(list)
         stamped: list[tuple[datetime, int]] = []
         started: list[tuple[datetime, int]] = []
@@ -61,7 +69,11 @@ class Finder:
                 started.append((folder.started_at.replace(tzinfo=None), folder.id))
             for said in folder.mentions.get("log-line", ()):
                 self._by_line[said.text].append(folder)
-            for role in ("output-dir", "checkpoint-path", "logging-dir"):
+            for said in folder.mentions.get("artifact-checkpoint", ()):
+                logged = parsed(said.text)
+                if logged is not None:
+                    self._by_digest[logged.digest].append(folder)
+            for role in ("output-dir", "checkpoint-path", "logging-dir", "saved-file"):
                 for said in folder.mentions.get(role, ()):
                     for name in said.text.split("/"):
                         self._by_named[name].append(folder)
@@ -74,7 +86,28 @@ class Finder:
         )
 
     def find(self, subject: Subject) -> list[RunFolder]:
-        """Return the run folders to weigh, by number."""
+        """Return the run folders to weigh, in order of their paths.
+
+        It is one and the same list for all checkpoints of one place that no score of their own
+        suggests a further run for.
+        """
+        # Where it lies, what it is called by, and nothing else, decides on all but the scores.
+        place = (place_of(subject), subject.names_above, tuple(subject.stated_run_ids))
+        kept = self._of_place.get(place)
+        if kept is None:
+            if len(self._of_place) >= _PLACES:  # checkpoints come in order of their paths
+                self._of_place.clear()
+            kept = self._of_place[place] = self._find_by_place(subject)
+        scored = list(self._by_score(subject))
+        if subject.md5 is not None:
+            scored += self._by_digest.get(subject.md5, ())
+        if not scored:
+            return kept
+        known = {folder.id for folder in kept}
+        more = {folder.id: folder for folder in scored if folder.id not in known}
+        return sorted((*kept, *more.values()), key=_order) if more else kept
+
+    def _find_by_place(self, subject: Subject) -> list[RunFolder]:
         found: dict[int, RunFolder] = {}
 
         def take(folders: Iterable[RunFolder]) -> None:
@@ -82,10 +115,8 @@ class Finder:
                 found[folder.id] = folder
 
         take(above for above in subject.folders if above.id in self._by_number)
-        if not self._by_id.keys().isdisjoint(subject.names_above):
-            for path in (subject.path, *subject.remembered):
-                for name in path.split("/")[:-1]:
-                    take(self._by_id.get(name, ()))
+        for name in subject.names_above:
+            take(self._by_id.get(name, ()))
         for said in subject.stated_run_ids:
             for name in said.text.split("/"):
                 take(self._by_id.get(name, ()))
@@ -98,7 +129,6 @@ class Finder:
             for tail in key:
                 take(self._by_named.get(tail.rpartition("/")[2], ()))
         take(self._in_time(subject))
-        take(self._by_score(subject))
         for above in _above(subject.path):
             neighbours = self.by_project.get(above, ())
             if 0 < len(neighbours) <= NEIGHBOURS:
@@ -153,8 +183,9 @@ def _by_value(connection: Connection, scores: set[float]) -> dict[float, set[int
             (series.c.highest, series.c.run_directory_id),
             (summaries.c.value, summaries.c.run_directory_id),
         ):
-            for value, number in connection.execute(
-                select(column, folder).where(column.in_(part)).distinct()
+            for value, number in fetched(
+                connection,
+                select(column, folder).where(column.in_(part)).distinct(),
             ):
                 found[float(value)].add(int(number))
     return found

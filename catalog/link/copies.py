@@ -20,14 +20,19 @@ def copies_of(subjects: Iterable[Subject]) -> dict[int, list[Subject]]:
 
     It is one of them itself. Checkpoints that nothing is a copy of are left out.
     """
-    groups: dict[tuple[str, tuple[str, ...]], list[Subject]] = defaultdict(list)
+    alike: dict[str, list[Subject]] = defaultdict(list)
     for subject in subjects:
         if subject.weights is not None and subject.remembered:
-            groups[subject.weights, tuple(sorted(subject.remembered))].append(subject)
+            alike[subject.weights].append(subject)
+    groups: dict[tuple[str, tuple[str, ...]], list[Subject]] = defaultdict(list)
+    for weights, several in alike.items():
+        if len(several) > 1:
+            for subject in several:
+                groups[weights, tuple(sorted(subject.remembered))].append(subject)
     return {subject.id: group for group in groups.values() if len(group) > 1 for subject in group}
 
 
-def inherit(subjects: Iterable[Subject], verdicts: dict[int, list[Judged]]) -> None:
+def inherit(groups: Iterable[list[Subject]], verdicts: dict[int, list[Judged]]) -> None:
     """Let copies that lie away from home follow the file that they are copies of.
 
     A copy does not lie where it remembers being written: that file, or another, does, and more is
@@ -35,11 +40,10 @@ def inherit(subjects: Iterable[Subject], verdicts: dict[int, list[Judged]]) -> N
     not linked either; but a person's word on it stands.
 
     Args:
-        subjects: the checkpoints that are judged, with all their copies.
+        groups: copies of one another, each of which is judged.
         verdicts: by checkpoint; the lists of copies are replaced.
     """
-    groups = {id(group): group for group in copies_of(subjects).values()}
-    for group in groups.values():
+    for group in groups:
         home = [subject for subject in group if is_at_home(subject)]
         origins = [_linked(verdicts[subject.id]) for subject in home]
         runs = {one.folder.run_id if one is not None else None for one in origins}

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.evidence import weigh
+from catalog.link.limits import CONTENT, LEAD, THRESHOLD
 from catalog.link.moves import known_moves
-from catalog.link.verdict import CONTENT, LEAD, THRESHOLD, Judged, order_in_run
+from catalog.link.verdict import Judged, order_in_run
 from catalog.link.weighing import load, weigh_candidates
 from catalog.query.rows import Rows
 from catalog.schema.store import table_of

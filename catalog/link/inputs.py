@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import or_, select
 
-from catalog.schema.store import table_of
+from catalog.schema.store import fetched, table_of
 from catalog.schema.tables import ConfigValue
 
 if TYPE_CHECKING:
@@ -40,10 +40,11 @@ class Inputs:
         table = table_of(ConfigValue)
         wanted = [table.c.text.like(f"%.{ending}") for ending in _ENDINGS]
         self._of_config: dict[int, list[tuple[str, str]]] = defaultdict(list)
-        for number, key, text in connection.execute(
+        for number, key, text in fetched(
+            connection,
             select(table.c.config_id, table.c.key, table.c.text)
             .where(table.c.type == "str", or_(*wanted, table.c.text.like("%checkpoint-%")))
-            .order_by(table.c.config_id, table.c.key)
+            .order_by(table.c.config_id, table.c.key),
         ):
             if is_checkpoint(text):
                 self._of_config[int(number)].append((key, text))

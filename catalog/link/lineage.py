@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from catalog.link.places import own_folder
-from catalog.schema.store import Store, table_of
+from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import Lineage
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_lineage(
     known = Parents(subjects)
     table = table_of(Lineage)
     before: dict[int, dict[_Row, int]] = defaultdict(dict)
-    for row in connection.execute(select(table)):
+    for row in fetched(connection, select(table)):
         before[int(row.run_directory_id)][row.path, row.named_as, row.parent_id, row.file_id] = int(
             row.id
         )

@@ -14,7 +14,7 @@ from catalog.link.decisions import apply, load_decisions
 from catalog.link.lineage import write_lineage
 from catalog.link.moves import follow_moves
 from catalog.link.weighing import load, prepare, weigh_candidates
-from catalog.schema.store import CHUNK, Store, chunks, table_of
+from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
 
 if TYPE_CHECKING:
@@ -34,9 +34,12 @@ _Row = tuple[Any, ...]
 class Linking:
     """What one linking did."""
 
-    checkpoints: int
-    weighed: int
+    weighed: frozenset[int]
     """Checkpoints whose evidence was weighed; of the others nothing had changed."""
+    runs: frozenset[int]
+    """The runs that those had links to before."""
+    folders: frozenset[int]
+    """The run directories that checkpoints lay in before and do no more."""
 
 
 def link_checkpoints(
@@ -58,7 +61,7 @@ def link_checkpoints(
     before, now, candidates = stored(connection), {}, {}
     groups = copies_of(work.subjects)
     decisions = load_decisions(connection, moves)
-    bases = Bases(connection, work.runs, work.context)
+    bases = Bases(connection, work.folders, work.context)
     for subject in work.subjects:
         candidates[subject.id] = work.finder.find(subject)
         now[subject.id] = bases.of(
@@ -76,18 +79,19 @@ def link_checkpoints(
         judged = weigh_candidates(work, subject, candidates[subject.id], spoken)
         verdicts[subject.id] = apply(judged, spoken, work.folder_of_run)
         progress("link", done, len(due))
-    inherit(due, verdicts)
-    _write_links(connection, verdicts, ingest_id)
+    copied = (group for subject in due if (group := groups.get(subject.id)) is not None)
+    inherit({id(group): group for group in copied}.values(), verdicts)
+    runs = _write_links(connection, verdicts, ingest_id)
     write_bases(connection, before, now)
-    _write_places(connection, work.subjects)
+    left = _write_places(connection, work.subjects)
     write_lineage(connection, work.folders, work.subjects, work.context.inputs, moves)
-    return Linking(len(work.subjects), len(due))
+    return Linking(frozenset(verdicts), frozenset(runs), frozenset(left))
 
 
 def _due(
     subjects: Sequence[Subject],
-    before: Mapping[int, str],
-    now: Mapping[int, str],
+    before: Mapping[int, bytes],
+    now: Mapping[int, bytes],
     groups: Mapping[int, Sequence[Subject]],
 ) -> list[Subject]:
     """Return the checkpoints to judge: what changed, and the copies of what changed."""
@@ -96,8 +100,12 @@ def _due(
     return [subject for subject in subjects if subject.id in changed]
 
 
-def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], ingest_id: int) -> None:
+def _write_links(
+    connection: Connection, verdicts: dict[int, list[Judged]], ingest_id: int
+) -> set[int]:
+    """Write the links that differ from those before; return the runs of those before."""
     before = _links_before(connection, sorted(verdicts))
+    runs = {int(facts[0]) for old in before.values() for facts in old.values()}
     store = Store(connection)
     stale: list[int] = []
     for checkpoint_id, judged in verdicts.items():
@@ -120,12 +128,12 @@ def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], inge
                     "ingest_id": ingest_id,
                 },
             )
-            for observation in one.observations:
+            for position, observation in enumerate(one.observations):
                 store.add(
                     LinkEvidence,
                     {
-                        "id": store.number(LinkEvidence),
                         "link_id": number,
+                        "position": position,
                         "kind": observation.kind,
                         "weight": observation.weight,
                         "detail": observation.detail,
@@ -135,6 +143,7 @@ def _write_links(connection: Connection, verdicts: dict[int, list[Judged]], inge
     store.delete(LinkEvidence, "link_id", stale)
     store.delete(Link, "id", stale)
     store.flush()
+    return runs
 
 
 def _facts(one: Judged) -> _Row:
@@ -158,7 +167,8 @@ def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, d
     before: dict[int, dict[int, _Row]] = defaultdict(dict)
     for part in chunks(numbers):
         seen: dict[int, list[_Row]] = defaultdict(list)
-        for number, kind, weight, detail, file_id in connection.execute(
+        for number, kind, weight, detail, file_id in fetched(
+            connection,
             select(
                 evidence.c.link_id,
                 evidence.c.kind,
@@ -167,7 +177,7 @@ def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, d
                 evidence.c.run_file_id,
             )
             .join(links, links.c.id == evidence.c.link_id)
-            .where(links.c.checkpoint_id.in_(part))
+            .where(links.c.checkpoint_id.in_(part)),
         ):
             seen[int(number)].append((kind, weight, detail, file_id or 0))
         for row in connection.execute(
@@ -184,15 +194,18 @@ def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, d
     return before
 
 
-def _write_places(connection: Connection, subjects: Sequence[Subject]) -> None:
+def _write_places(connection: Connection, subjects: Sequence[Subject]) -> set[int]:
+    """Write the folders that checkpoints lie in; return those that they lie in no more."""
     table = table_of(CheckpointDirectory)
     before: dict[int, dict[str, int]] = defaultdict(dict)
-    for checkpoint, tracker, folder in connection.execute(
-        select(table.c.checkpoint_id, table.c.tracker, table.c.run_directory_id)
+    for checkpoint, tracker, folder in fetched(
+        connection,
+        select(table.c.checkpoint_id, table.c.tracker, table.c.run_directory_id),
     ):
         before[int(checkpoint)][tracker] = int(folder)
     store = Store(connection)
     stale: set[int] = set()
+    left: set[int] = set()
     for subject in subjects:
         nearest: dict[str, int] = {}
         for above in subject.folders:
@@ -200,6 +213,7 @@ def _write_places(connection: Connection, subjects: Sequence[Subject]) -> None:
         if before.get(subject.id, {}) == nearest:
             continue
         stale.add(subject.id)
+        left.update(before.get(subject.id, {}).values())
         for tracker, number in nearest.items():
             store.add(
                 CheckpointDirectory,
@@ -211,3 +225,4 @@ def _write_places(connection: Connection, subjects: Sequence[Subject]) -> None:
             )
     store.delete(CheckpointDirectory, "checkpoint_id", sorted(stale))
     store.flush()
+    return left

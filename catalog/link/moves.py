@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
 
-from catalog.schema.store import Store, table_of
+from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import Checkpoint, CheckpointMove, File
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def known_moves(connection: Connection) -> dict[int, int]:
     table = table_of(CheckpointMove)
     return {
         int(before): int(now)
-        for now, before in connection.execute(select(table.c.checkpoint_id, table.c.moved_from_id))
+        for now, before in fetched(connection, select(table.c.checkpoint_id, table.c.moved_from_id))
     }
 
 
@@ -85,11 +85,12 @@ def _unexplained(connection: Connection, moves: dict[int, int]) -> tuple[_Group,
     if gone:
         taken = set(moves.values())
         first = min(int(row.missing_ingest_id) for rows in gone.values() for row in rows)
-        for row in connection.execute(
+        for row in fetched(
+            connection,
             select(*columns)
             .join(files, files.c.id == table.c.id)
             .where(files.c.state == "present", files.c.first_ingest_id >= first)
-            .order_by(files.c.path, files.c.id)
+            .order_by(files.c.path, files.c.id),
         ):
             if int(row.id) not in taken:
                 new[row.weights_fingerprint, int(row.size)].append(row)

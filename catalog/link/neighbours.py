@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.inputs import texts
 from catalog.link.numbers import tells
-from catalog.link.places import HOLDERS
+from catalog.link.places import HOLDERS, folder_of
 from catalog.link.subjects import is_run
 from catalog.schema.canonical import float32
 
@@ -53,6 +53,7 @@ class Neighbours:
         self._tolerance = tolerance
         self._same_numbers: dict[_Numbers, list[Subject]] = defaultdict(list)
         self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
+        self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._of_job: dict[tuple[str, str], list[Subject]] = defaultdict(list)
         self._went_on_from: dict[int, set[int]] = {}
@@ -62,7 +63,8 @@ class Neighbours:
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
         for subject in subjects:
-            self._same_stem[_stem(subject)].append(subject)
+            stem = self._stems[subject.id] = _stem(subject)
+            self._same_stem[stem].append(subject)
             if subject.remembered:
                 self._remembered_in[subject.host, subject.directory].update(
                     subject.remembered_folders
@@ -105,11 +107,11 @@ class Neighbours:
 
     def _add_place(self, place: _Place) -> None:
         """Note a training's folder under each project around it."""
-        above = posixpath.dirname(place.path)
-        while above != posixpath.dirname(above):
+        above = folder_of(place.path)
+        while above != folder_of(above):
             if (place.host, above) in self._runs_of_project:
                 self._places_in[place.host, above].append(place)
-            above = posixpath.dirname(above)
+            above = folder_of(above)
 
     def is_shared(self, job: RunFolder) -> bool:
         """Tell whether more than one run worked, or may have worked, in a job's folder."""
@@ -224,8 +226,10 @@ class Neighbours:
             return []
         return [
             other
-            for other in self._same_stem[_stem(subject)][:_LOOKED_AT]
-            if other is not subject and _kept_one(other) and other.best_paths != subject.best_paths
+            for other in self._same_stem[self._stems[subject.id]][:_LOOKED_AT]
+            if other is not subject
+            and _kept_one(other)
+            and (other.best_paths != subject.best_paths or _two_last(subject, other))
         ]
 
     def twin(self, subject: Subject, folder: RunFolder) -> Subject | None:
@@ -258,6 +262,14 @@ def _folder_tail(folder: str) -> str:
     return "/".join(names[-2:])
 
 
+def _two_last(one: Subject, other: Subject) -> bool:
+    """Tell whether two files are `last` and `last-v1` of different best scores.
+
+    A training overwrites its own; a version is added for what lies there from another one.
+    """
+    return _stem(one)[2] == "last" and one.best_score != other.best_score
+
+
 def _kept_one(subject: Subject) -> bool:
     return len(subject.best_paths) == 1
 
@@ -283,5 +295,5 @@ def _two_trainings(one: Subject, other: Subject) -> bool:
 
 
 def _stem(subject: Subject) -> tuple[str, str, str]:
-    folder, name = posixpath.split(subject.path)
-    return (subject.host, folder, _VERSION.sub("", posixpath.splitext(name)[0]))
+    name = posixpath.splitext(posixpath.basename(subject.path))[0]
+    return (subject.host, subject.directory, _VERSION.sub("", name) if "-v" in name else name)

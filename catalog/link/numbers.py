@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+
+RATE = re.compile(r"(?:^|[/_.-])(?:lr|learning_rate)(?:$|[/_.-])")
+"""Names of learning rates: all runs with one schedule have the same."""
 
 
 @lru_cache(maxsize=65_536)

@@ -29,6 +29,11 @@ HOLDERS = frozenset({"checkpoints", "checkpoint", "ckpts", "ckpt", "weights", "m
 """The most common of these."""
 
 
+_ARTIFACT = re.compile(r"(?:model|checkpoint)-(.+)[:-](?:v\d+|latest|best)")
+"""The folder that W&B downloads an artifact to, `artifacts/NAME:VERSION` (`-` on Windows), under
+the name that Lightning and transformers give the models of a run: `model-RUN_ID`."""
+
+
 class Key(NamedTuple):
     """The folder by which a training is known, as the tail of a path."""
 
@@ -59,6 +64,12 @@ class Place(NamedTuple):
     config_id: int | None
 
 
+@lru_cache(maxsize=65_536)
+def folder_of(path: str) -> str:
+    """Return the folder of a path; the files of one training share few."""
+    return posixpath.dirname(path)
+
+
 @lru_cache(maxsize=4_096)
 def _framed(path: str) -> str:
     """Return a path with `/` around it, to look for names in."""
@@ -78,6 +89,13 @@ def key_folders(subject: Subject) -> list[Key]:
     return subject.keys
 
 
+@lru_cache(maxsize=4_096)
+def artifact_run_id(folder: str) -> str | None:
+    """Return the run's id in the name of the artifact that a folder is a download of."""
+    match = _ARTIFACT.fullmatch(posixpath.basename(folder))
+    return match[1] if match else None
+
+
 def tells_training(name: str) -> bool:
     """Tell whether a name can stand for one training: `checkpoints` and `best` cannot."""
     return _GENERIC.fullmatch(name) is None and any(sign.isdigit() or sign in "_-" for sign in name)
@@ -93,10 +111,16 @@ def own_folder(path: str) -> str | None:
     return whole[: whole.rindex(f"{key.whole}/") + len(key.whole)]
 
 
-@lru_cache(maxsize=65_536)
 def _key(path: str) -> Key | None:
+    name = path[path.rfind("/") + 1 :]
+    is_file = "." in name and name not in {".", ".."}
+    return _key_of(folder_of(path) if is_file else path, is_folder=is_file)
+
+
+@lru_cache(maxsize=65_536)
+def _key_of(path: str, *, is_folder: bool) -> Key | None:
     names = [name for name in posixpath.normpath(path).split("/") if name not in {"", "."}]
-    if names and "." in names[-1]:
+    if not is_folder and names and "." in names[-1]:
         names.pop()
     place = next(
         (

@@ -7,15 +7,16 @@ import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, or_, select
 
 from catalog.link.numbers import tells
-from catalog.link.places import HOLDERS, Key, Place
+from catalog.link.places import HOLDERS, Key, Place, artifact_run_id, folder_of
 from catalog.schema.canonical import float32
-from catalog.schema.store import chunks, table_of
+from catalog.schema.remembered import whole
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     Checkpoint,
     CheckpointScore,
@@ -28,6 +29,7 @@ from catalog.schema.tables import (
     RunDirectory,
     RunField,
 )
+from catalog.sources.plain import is_number
 from catalog.sources.stamps import stamp_of_path
 
 if TYPE_CHECKING:
@@ -96,9 +98,9 @@ class RunFolder:
     """The folder of the project: above `wandb/`, or above the run directory itself."""
 
     def __post_init__(self) -> None:
-        parent = posixpath.dirname(self.path)
+        parent = folder_of(self.path)
         while posixpath.basename(parent) in {"wandb", "logs", "results"}:
-            parent = posixpath.dirname(parent)
+            parent = folder_of(parent)
         self.project = parent
 
 
@@ -124,6 +126,13 @@ class Subject:
     """The files that its run kept as the best ones."""
     weights: str | None = None
     """Fingerprint, equal for equal weights."""
+    architecture_id: int | None = None
+    size: int | None = None
+    """Bytes of the file; None for a directory."""
+    md5: str | None = None
+    """Base64, where files were hashed."""
+    learning_rates: tuple[float, ...] = ()
+    """Of its optimizer's parameter groups, as 32-bit floats, each once."""
     scores: list[tuple[str, float]] = field(default_factory=list)
     stated_run_ids: list[Said] = field(default_factory=list)
     folders: list[RunFolder] = field(default_factory=list)
@@ -146,7 +155,7 @@ class Subject:
     @cached_property
     def remembered_folders(self) -> tuple[str, ...]:
         """The folders of the paths that it remembers, each once."""
-        return tuple(dict.fromkeys(posixpath.dirname(path) for path in self.remembered))
+        return tuple(dict.fromkeys(map(folder_of, self.remembered)))
 
     @cached_property
     def known_scores(self) -> tuple[float, ...]:
@@ -164,7 +173,9 @@ class Subject:
     def names_above(self) -> frozenset[str]:
         """The names of all folders in its path and in those that it remembers."""
         paths = (self.path, *self.remembered)
-        return frozenset(name for path in paths for name in path.split("/")[:-1])
+        names = {name for path in paths for name in path.split("/")[:-1]}
+        artifact = artifact_run_id(self.directory)
+        return frozenset(names if artifact is None else names | {artifact})
 
     @cached_property
     def job(self) -> RunFolder | None:
@@ -177,7 +188,8 @@ class Subject:
         return (
             self.path, self.host, self.written_at, self.framework, self.epoch, self.global_step,
             self.monitor, self.best_score, self.own_score, self.remembered, self.config_id,
-            self.best_paths, self.weights, self.scores, self.stated_run_ids, self.stamp,
+            self.best_paths, self.weights, self.architecture_id, self.size, self.md5,
+            self.learning_rates, self.scores, self.stated_run_ids, self.stamp,
             self.stamp_in_utc, self.stamped_folder, [folder.id for folder in self.folders],
         )  # fmt: skip
 
@@ -214,7 +226,8 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             copy_of_latest=bool(row.copy_of_latest),
             project_name=row.project_name,
         )
-        for row in connection.execute(
+        for row in fetched(
+            connection,
             select(
                 table.c.id,
                 roots.c.host,
@@ -232,7 +245,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             )
             .join(roots, roots.c.id == table.c.root_id)
             .outerjoin(runs, runs.c.id == table.c.run_id)
-            .order_by(roots.c.host, roots.c.path, table.c.path)
+            .order_by(roots.c.host, roots.c.path, table.c.path),
         )
     }
     _add_fields(connection, folders)
@@ -245,10 +258,11 @@ def load_folders(connection: Connection) -> list[RunFolder]:
 
 def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
     fields, files = table_of(RunField), table_of(File)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(fields.c.run_directory_id, func.max(files.c.modified_at))
         .join(files, files.c.id == fields.c.file_id)
-        .group_by(fields.c.run_directory_id)
+        .group_by(fields.c.run_directory_id),
     )
     for number, text in rows:
         folder, newest = folders[int(number)], _moment(text)
@@ -260,21 +274,22 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
 def _add_jobs(folders: dict[int, RunFolder]) -> None:
     jobs = {(one.host, one.path) for one in folders.values() if one.tracker == "hydra"}
     for folder in folders.values():
-        above = posixpath.dirname(folder.path)
-        while above != posixpath.dirname(above):
+        above = folder_of(folder.path)
+        while above != folder_of(above):
             if (folder.host, above) in jobs:
                 folder.job_path = above
                 break
-            above = posixpath.dirname(above)
+            above = folder_of(above)
 
 
 def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
     table, files = table_of(RunField), table_of(File)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
         .where(table.c.name.in_(("args", "overrides", "exit_code", "output_dir", "cwd")))
-        .order_by(table.c.rank, files.c.path, table.c.id)
+        .order_by(table.c.rank, files.c.path, table.c.id),
     )
     folders_said: dict[int, dict[str, str]] = defaultdict(dict)
     for number, name, value, file_id in rows:
@@ -294,11 +309,12 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
 
 def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:
     table, files = table_of(RunConfig), table_of(File)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(table.c.run_directory_id, table.c.config_id, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
         .where(table.c.kind != "hydra-overrides")
-        .order_by(table.c.rank, files.c.path)
+        .order_by(table.c.rank, files.c.path),
     )
     for number, config_id, file_id in rows:
         folders[int(number)].config.append((int(config_id), int(file_id)))
@@ -313,14 +329,15 @@ def _add_mentions(connection: Connection, folders: dict[int, RunFolder]) -> None
         .group_by(table.c.text)
         .having(func.count(table.c.run_directory_id.distinct()) > 1)
     )
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(table.c.run_directory_id, table.c.role, table.c.text, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
         .where(
             table.c.run_directory_id.is_not(None),
             or_(table.c.role != "log-line", table.c.text.in_(shared)),
         )
-        .order_by(files.c.path, table.c.id)
+        .order_by(files.c.path, table.c.id),
     )
     for number, role, text, file_id in rows:
         folders[int(number)].mentions[role].append(Said(text, int(file_id)))
@@ -329,18 +346,29 @@ def _add_mentions(connection: Connection, folders: dict[int, RunFolder]) -> None
 def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subject]:
     """Return every checkpoint that is present, with the folders that it lies in."""
     table, files, roots = table_of(Checkpoint), table_of(File), table_of(Root)
-    rows = connection.execute(
-        select(table, files.c.path, files.c.modified_at, roots.c.host, roots.c.path.label("root"))
+    rows = fetched(
+        connection,
+        select(
+            *(table.c[name] for name in _COLUMNS),
+            files.c.path,
+            files.c.modified_at,
+            files.c.size,
+            files.c.inode,
+            files.c.md5,
+            roots.c.host,
+            roots.c.path.label("root"),
+        )
         .join(files, files.c.id == table.c.id)
         .join(roots, roots.c.id == files.c.root_id)
-        .order_by(roots.c.host, roots.c.path, files.c.path)
+        .order_by(roots.c.host, roots.c.path, files.c.path),
     )
     subjects = {int(row.id): _subject(row) for row in rows}
     scores = table_of(CheckpointScore)
-    for number, name, value in connection.execute(
+    for number, name, value in fetched(
+        connection,
         select(scores.c.checkpoint_id, scores.c.name, scores.c.value)
         .where(scores.c.value.is_not(None))
-        .order_by(scores.c.id)
+        .order_by(scores.c.id),
     ):
         subjects[int(number)].scores.append((name, float(value)))
     _add_remembered(connection, subjects)
@@ -360,9 +388,18 @@ def load_subjects(connection: Connection, folders: list[RunFolder]) -> list[Subj
     return list(subjects.values())
 
 
-def _subject(row: Row[tuple[object, ...]]) -> Subject:
-    best_k = [path for path, _score in json.loads(row.best_k)] if row.best_k else []
-    remembered = (row.directory, row.best_path, row.last_path, *best_k)
+_COLUMNS = (
+    "id", "framework", "epoch", "global_step", "monitor", "best_score", "own_score", "best_path",
+    "last_path", "directory", "best_k", "config_id", "architecture_id", "weights_fingerprint",
+    "learning_rates",
+)  # fmt: skip
+
+
+def _subject(row: Row[*tuple[Any, ...]]) -> Subject:
+    folder = row.directory
+    best_k = _best_files(row.best_k, folder) if row.best_k else ()
+    files = (whole(path, folder) for path in (row.best_path, row.last_path) if path)
+    remembered = (folder, *files, *best_k)
     return Subject(
         id=int(row.id),
         host=row.host,
@@ -376,20 +413,37 @@ def _subject(row: Row[tuple[object, ...]]) -> Subject:
         own_score=row.own_score,
         remembered=tuple(dict.fromkeys(path for path in remembered if path)),
         config_id=row.config_id,
-        best_paths=tuple(best_k),
+        best_paths=best_k,
         weights=row.weights_fingerprint,
+        architecture_id=row.architecture_id,
+        size=row.size if row.inode else None,  # a directory has no inode
+        md5=row.md5,
+        learning_rates=_rates(row.learning_rates) if row.learning_rates else (),
     )
+
+
+@lru_cache(maxsize=4_096)
+def _best_files(listed: str, folder: str | None) -> tuple[str, ...]:
+    """Return the paths in a `best_k`; the checkpoints of one training share it."""
+    return tuple(whole(path, folder) for path, _score in json.loads(listed))
+
+
+@lru_cache(maxsize=4_096)
+def _rates(listed: str) -> tuple[float, ...]:
+    rates = json.loads(listed)  # NaN and infinities stand there as objects
+    return tuple(dict.fromkeys(float32(rate) for rate in rates if is_number(rate) and rate))
 
 
 def _add_remembered(connection: Connection, subjects: dict[int, Subject]) -> None:
     table = table_of(Mention)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(table.c.file_id, table.c.text)
         .where(
             table.c.run_directory_id.is_(None),
             table.c.role.in_(("output-dir", "checkpoint-path", "logging-dir")),
         )
-        .order_by(table.c.id)
+        .order_by(table.c.id),
     )
     for number, text in rows:
         subject = subjects.get(int(number))
@@ -400,12 +454,13 @@ def _add_remembered(connection: Connection, subjects: dict[int, Subject]) -> Non
 def _add_stated_ids(connection: Connection, subjects: dict[int, Subject]) -> None:
     """A `.metadata` sidecar names the run of the checkpoint that it lies beside."""
     table, files, roots = table_of(Mention), table_of(File), table_of(Root)
-    rows = connection.execute(
+    rows = fetched(
+        connection,
         select(table.c.file_id, table.c.text, files.c.path, roots.c.path.label("root"))
         .join(files, files.c.id == table.c.file_id)
         .join(roots, roots.c.id == files.c.root_id)
         .where(table.c.run_directory_id.is_(None), table.c.role == "run-id")
-        .order_by(files.c.path, table.c.id)
+        .order_by(files.c.path, table.c.id),
     )
     beside: dict[str, list[Said]] = defaultdict(list)
     for number, text, path, root in rows:
@@ -443,7 +498,7 @@ def _place(subject: Subject, places: dict[tuple[str, str], RunFolder]) -> None:
             subject.folders.append(folder)
         if stamp is not None and stamp_of_path(above) == stamp:
             subject.stamped_folder = above
-        parent = posixpath.dirname(above)
+        parent = folder_of(above)
         if parent == above:
             return
         above = parent
@@ -467,10 +522,11 @@ class Configs:
         table = table_of(ConfigValue)
         for part in chunks(sorted(set(config_ids) - self._loaded.keys())):
             self._loaded |= {number: {} for number in part}
-            for number, key, *value in self._connection.execute(
+            for number, key, *value in fetched(
+                self._connection,
                 select(table.c.config_id, table.c.key, table.c.type, table.c.text, table.c.number)
                 .where(table.c.config_id.in_(part))
-                .order_by(table.c.config_id, table.c.key)
+                .order_by(table.c.config_id, table.c.key),
             ):
                 self._loaded[number][key] = Value(*value)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from catalog.link.evidence.clocks import CLOCK_KINDS
 from catalog.link.evidence.observation import PLACE_KINDS, REPEATABLE_KINDS, STRONG
+from catalog.link.limits import CONTENT, LEAD, POSSIBLE, THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
 
 Verdict = Literal["linked", "ambiguous", "candidate", "rejected"]
 
-POSSIBLE = 4.5
-"""Log-odds from which several runs that fit equally well are named as ambiguous: 90 to 1."""
-THRESHOLD = 6.0
-"""Log-odds from which a run counts as found: 400 to 1."""
-CONTENT = 4.0
-"""How much of that must come from content. Clocks alone never decide: on trees of known truth
-"the next run after the stamp" was wrong for 1 file in 20."""
-LEAD = 3.0
-"""By how much the best must lead the next run: 20 to 1. Two that are closer are ambiguous."""
 KEPT = 6
 """Runs kept for one checkpoint: the linked or ambiguous ones and the best of the others."""
 
@@ -35,6 +27,7 @@ _CLOCKS_AND_TWINS = CLOCK_KINDS | TWIN_KINDS
 _ELSEWHERE_KINDS = frozenset({"twin-checkpoint", "twin-job", "nearer-folder"})
 _OF_THE_FOLDER = TWIN_KINDS | REPEATABLE_KINDS | PLACE_KINDS | {"stamps-fit", "went-on"}
 """Every kind that says the same of all runs that worked in a folder one after another."""
+_STAMP_KINDS = frozenset({"stamps-fit", "run-before-folder", "run-after-folder"})
 _SCORE_KINDS = frozenset({"score-recorded", "score-not-recorded", "metrics-recorded"})
 _COMMAND_KINDS = frozenset(
     f"{what}-{how}"
@@ -62,8 +55,17 @@ class Judged:
 
     @property
     def content(self) -> float:
-        """The part of the fit that does not rest on clocks."""
-        return self._without(_CLOCKS_AND_TWINS)
+        """The part of the fit that does not rest on clocks, whether others share it or not."""
+        return round(
+            sum(
+                [
+                    one.weight + one.shared
+                    for one in self.observations
+                    if one.kind not in _CLOCKS_AND_TWINS
+                ]
+            ),
+            3,
+        )
 
     @property
     def fit(self) -> float:
@@ -81,6 +83,11 @@ class Judged:
         return self._without(_OF_THE_FOLDER)
 
     @property
+    def unstamped(self) -> float:
+        """The score without what the folder's stamp says."""
+        return self._without(_STAMP_KINDS)
+
+    @property
     def command(self) -> float:
         """The part of the score that says whether the command was the same."""
         return self._only(_COMMAND_KINDS)
@@ -95,6 +102,11 @@ class Judged:
     def is_placed(self) -> bool:
         """Whether it is known to have worked in the checkpoint's folder."""
         return not self.kinds.isdisjoint(PLACE_KINDS)
+
+    @property
+    def named_folder(self) -> bool:
+        """Whether the run itself says that it worked in the checkpoint's own folder."""
+        return any(one.weight >= STRONG and one.kind in PLACE_KINDS for one in self.observations)
 
     def saw(self, kind: str) -> bool:
         """Tell whether an observation of that kind was made."""
@@ -121,14 +133,15 @@ def _counted_once(observations: list[Observation]) -> list[Observation]:
             share[id(one)] = 0.25**place
     if share:
         observations = [
-            _weighted(one, round(one.weight * share[id(one)], 2)) if id(one) in share else one
-            for one in observations
+            _weighted(one, share[id(one)]) if id(one) in share else one for one in observations
         ]
     return [one for one in observations if one.weight]
 
 
-def _weighted(one: Observation, weight: float) -> Observation:
-    return one if one.weight == weight else one._replace(weight=weight)
+def _weighted(one: Observation, share: float) -> Observation:
+    if share == 1.0:
+        return one
+    return one._replace(weight=round(one.weight * share, 2), shared=round(one.shared * share, 2))
 
 
 def judge(weighed: Iterable[tuple[RunFolder, list[Observation]]]) -> list[Judged]:
@@ -177,18 +190,20 @@ def _decide(ranked: list[Judged]) -> None:
 def _could_be(other: Judged, best: Judged) -> bool:
     """Tell whether a run fits nearly as well as the best one.
 
-    A run of the same command that left no history would have had the same score: what the best
-    one gains by its score does not tell the two apart. Nor does the score of the run so far, nor
-    the folder's stamp, where the other run went on in the folder that the best one began.
+    A run of the same command or folder that left no history may well have had the same score: what
+    the best one gains by its score does not tell the two apart. Nor does the score of the run so
+    far, nor the folder's stamp, where the other run went on in the folder that the best one began.
     """
     if other.score > best.score - LEAD:
         return True
+    if other.named_folder and best.named_folder and other.unstamped > best.unstamped - LEAD:
+        return True  # both worked in the folder, whose stamp tells only who made it
     if other.saw("went-on") or (best.saw("went-on") and other.is_placed):
         return other.lasting > best.lasting - LEAD
     return (
         best.saw("score-recorded")
         and other.kinds.isdisjoint(_SCORE_KINDS)
-        and other.command > 0
+        and (other.command > 0 or (other.command == 0 and other.named_folder))
         and best.command >= 0
         and other.fit - other.repeatable > best.fit - best.repeatable - LEAD
     )

@@ -12,6 +12,7 @@ from catalog.link.evidence.context import Context
 from catalog.link.evidence.numbers import metrics_of
 from catalog.link.inputs import Inputs
 from catalog.link.neighbours import Neighbours
+from catalog.link.rarity import with_rarity
 from catalog.link.subjects import Configs, is_run, load_folders, load_subjects
 from catalog.link.verdict import judge
 
@@ -76,7 +77,7 @@ def prepare(
     for subject in subjects:
         found = candidates[subject.id]
         runs = {folder.run_id for folder in found if folder.run_id is not None}
-        for metric in metrics_of(subject):
+        for metric in metrics_of(subject, work.context.rate_names()):
             runs_of[metric] |= runs
         for folder in (*found, *subject.folders):
             config_ids.update(config_id for config_id, _file in folder.config)
@@ -99,9 +100,13 @@ def weigh_candidates(
     """Return the verdicts of evidence on one checkpoint, without runs that a person rejected."""
     rejected = {one.run_id for one in decisions if one.decision == "rejected"}
     judged = judge(
-        (folder, weigh(subject, folder, work.context))
-        for folder in candidates
-        if folder.run_id not in rejected
+        with_rarity(
+            [
+                (folder, weigh(subject, folder, work.context))
+                for folder in candidates
+                if folder.run_id not in rejected
+            ]
+        )
     )
     for one in judged:
         one.folder = work.finder.original(one.folder)

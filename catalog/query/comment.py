@@ -9,15 +9,15 @@ indented by two more blanks goes on with the one before.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import dropwhile
+from typing import NamedTuple
 
-_PARAMETER = re.compile(r":param (?P<name>\w+)(?: \((?P<how>[^)]*)\))?: (?P<what>.*)")
-_COLUMNS = re.compile(r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*): (?P<what>.*)")
+# Texts, compiled where a line calls for it: most questions are asked without that.
+_PARAMETER = r":param (?P<name>\w+)(?: \((?P<how>[^)]*)\))?: (?P<what>.*)"
+_COLUMNS = r"(?P<names>[a-z]\w*(?:, [a-z]\w*)*): (?P<what>.*)"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One value that a query takes."""
 
     name: str
@@ -26,8 +26,7 @@ class Parameter:
     default: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(NamedTuple):
     """What an SQL file says about itself."""
 
     text: str
@@ -60,9 +59,9 @@ def read_comment(sql: str) -> Comment:
         if said.startswith("   ") and names:
             for name in names:
                 columns[name] += f" {said.strip()}"
-        elif found := _PARAMETER.fullmatch(said.strip()):
+        elif ":param " in said and (found := re.fullmatch(_PARAMETER, said.strip())):
             parameters.append(_parameter(found))
-        elif (found := _COLUMNS.fullmatch(said.strip())) and "" in prose:
+        elif "" in prose and (found := re.fullmatch(_COLUMNS, said.strip())):
             names = found["names"].split(", ")
             columns.update(dict.fromkeys(names, found["what"]))
         else:

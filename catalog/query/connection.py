@@ -44,6 +44,10 @@ class Reader(Protocol):
         """
         ...
 
+    def limit_time(self, seconds: float) -> None:
+        """Let each statement from now on take so many seconds, in place of the setting's."""
+        ...
+
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
         ...

@@ -41,8 +41,12 @@ _WAYS = (
 paths up, the last one looks at all of them, in the index alone; whole names at the end of a path
 (`loose` is 0) come before other parts of it."""
 _BY_DIGEST = tuple(
-    f"SUBSTR({column}, 1, LENGTH(CAST(:text AS TEXT))) = CAST(:text AS TEXT)"
-    for column in ("k.weights_fingerprint", "f.sha256")
+    f"SUBSTR({column}, 1, LENGTH({digits})) = {digits}"
+    for column, digits in (
+        # Half a sum is kept of weights; 0.1.0 showed all of it.
+        ("k.weights_fingerprint", "SUBSTR(CAST(:text AS TEXT), 1, 32)"),
+        ("f.sha256", "CAST(:text AS TEXT)"),
+    )
 )
 
 
@@ -84,9 +88,11 @@ def _only(found: list[dict[str, Any]], text: str) -> int:
     more = len(present) - len(shown)
     cut = len(found) == _LOOKED_AT
     count = f"{_LOOKED_AT} or more" if cut else str(len(present))
-    rest = ", and others." if cut else f", and {more} more." if more else "."
+    rest = "\n  and others" if cut else f"\n  and {more} more" if more else ""
     raise Ambiguous(
-        f"{count} checkpoints fit {text!r}; name one of them in full: {', '.join(shown)}{rest}"
+        f"{count} checkpoints fit {text!r}; name one of them in full:"
+        + "".join(f"\n  {path}" for path in shown)
+        + rest
     )
 
 

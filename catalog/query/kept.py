@@ -9,6 +9,7 @@ from catalog.query.connection import open_reader
 from catalog.settings import SETTINGS, Settings
 
 if TYPE_CHECKING:
+    from catalog.query.connection import Reader
     from catalog.schema.location import Location
     from catalog.settings import Value
 
@@ -26,7 +27,12 @@ def kept_settings(location: Location) -> dict[str, Value]:
     if location.file is not None and not location.file.exists():
         return {}
     with open_reader(location, Settings()) as reader:
-        rows = reader.run("SELECT name, value FROM setting").rows
+        return kept_in(reader)
+
+
+def kept_in(reader: Reader) -> dict[str, Value]:
+    """Return the settings that an open catalog keeps; see `kept_settings`."""
+    rows = reader.run("SELECT name, value FROM setting").rows
     return {name: _value(text) for name, text in rows if name in _NAMES}
 
 

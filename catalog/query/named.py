@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from catalog.errors import UnknownQuery, UsageError
 from catalog.query.comment import Comment, read_comment, without_comment
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).with_name("named")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """One question with a name."""
 
     name: str

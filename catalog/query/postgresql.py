@@ -55,13 +55,9 @@ class PostgresqlReader:
             ) from error
         try:
             check(self._version(), self._shown)
-            milliseconds = max(1, int(self._time_limit * 1000))
-            # Literally: SET takes no placeholders. It is an integer of ours.
-            self._connection.exec_driver_sql(
-                f"SET statement_timeout = {milliseconds}",
-                execution_options={"stream_results": False},
-            )
-            self._connection.commit()
+            # Compiling a statement takes longer than the first page of any of ours.
+            self._set("jit", "off")
+            self.limit_time(settings.sql_time_limit)
         except BaseException:
             self.close()
             raise
@@ -90,6 +86,18 @@ class PostgresqlReader:
         if row_limit is None:
             return Rows(names, rows)
         return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
+
+    def limit_time(self, seconds: float) -> None:
+        """See `catalog.query.connection.Reader.limit_time`."""
+        self._time_limit = seconds
+        self._set("statement_timeout", str(max(1, int(seconds * 1000))))
+        self._connection.commit()
+
+    def _set(self, name: str, value: str) -> None:
+        # Literally: SET takes no placeholders. Both are ours.
+        self._connection.exec_driver_sql(
+            f"SET {name} = {value}", execution_options={"stream_results": False}
+        )
 
     def close(self) -> None:
         """Close the connection."""

@@ -71,7 +71,7 @@ WHERE d.run_id IN ({numbers})
 ORDER BY d.run_id, d.started_at, d.path, v.key
 """
 _SERIES = """
-SELECT n.name AS metric, s.id AS number, s.point_count AS points
+SELECT n.name AS metric, COALESCE(s.points_of, s.id) AS number, s.point_count AS points
 FROM metric_series s
 JOIN metric_name n ON n.id = s.metric_name_id
 JOIN run_directory d ON d.id = s.run_directory_id

@@ -7,7 +7,6 @@ handler stops what takes too long.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -44,7 +43,7 @@ _LONGEST_VALUE = 64 * 1024 * 1024
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 64 * 1024
 """Memory for pages: SQLite's own 2 MB make a query over 100,000 rows read most of them twice."""
-_REFUSED = re.compile("not authorized|cannot VACUUM")
+_REFUSED = ("not authorized", "cannot VACUUM")
 """Refusals that SQLite reports with the code of a mere error."""
 _ONLY_READS = (
     "`catalog sql` only reads: give it one SELECT (or WITH ... SELECT). "
@@ -95,6 +94,10 @@ class SqliteReader:
             raise QueryError(f"This cannot be run: {error}.") from error
         finally:
             self._deadline = float("inf")
+
+    def limit_time(self, seconds: float) -> None:
+        """See `catalog.query.connection.Reader.limit_time`."""
+        self._time_limit = seconds
 
     def close(self) -> None:
         """Close the connection."""
@@ -169,7 +172,9 @@ class SqliteReader:
             return DatabaseError(
                 f"{self._shown} cannot be opened: check that you may read it and its folder."
             )
-        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or _REFUSED.match(str(error)):
+        if code in {sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY} or str(error).startswith(
+            _REFUSED
+        ):
             return QueryError(_ONLY_READS)
         return QueryError(
             f"The database did not understand the query: {str(error).rstrip('.')}. "
@@ -187,10 +192,12 @@ def _connect(uri: str) -> tuple[sqlite3.Connection, str | None]:
 
 
 def _version(connection: sqlite3.Connection) -> str | None:
-    named = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    if connection.execute(named, (VERSION_TABLE,)).fetchone() is None:
-        return None
-    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
+    try:
+        row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return None  # there is no such table
     return None if row is None else str(row[0])
 
 

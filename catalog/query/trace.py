@@ -16,7 +16,10 @@ Record: TypeAlias = dict[str, Any]
 
 _CHECKPOINT = """
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
-       f.path AS inference_config, c.monitor_mode, c.directory, c.best_path, c.safety,
+       f.path AS inference_config, c.monitor_mode, c.directory,
+       CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
+            WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
+            ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path, c.safety,
        own.sha256
 FROM checkpoint_trace t
 JOIN checkpoint c ON c.id = t.checkpoint_id
@@ -43,7 +46,7 @@ FROM link_evidence e
 JOIN link l ON l.id = e.link_id
 LEFT JOIN file f ON f.id = e.run_file_id
 WHERE l.checkpoint_id = :id
-ORDER BY ABS(e.weight) DESC, e.id
+ORDER BY ABS(e.weight) DESC, e.position
 """
 _CONFIGS = """
 SELECT f.path AS file, rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,

@@ -15,10 +15,10 @@ _SIZES = {
     "true_size",
     "bytes_read",
 }
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z")
+_TIME = r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z"
 _SINCE_2001, _SINCE_2286 = 1e9, 1e10
 """Seconds since 1970, as histories keep the time of a point."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 
 
 def shown(column: str, value: Any) -> str:
@@ -30,13 +30,21 @@ def shown(column: str, value: Any) -> str:
     """
     if value is None:
         return ""
+    if isinstance(value, str):
+        return visible(_without_fractions(value))
     if isinstance(value, int) and column in _SIZES:
         return human_size(value)
     if isinstance(value, float):
         if column == "time" and _SINCE_2001 <= value < _SINCE_2286:
             return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(value))
         return f"{value:.6g}"
-    return visible(_TIME.sub(r"\1 \2Z", str(value)))
+    return visible(str(value))
+
+
+def _without_fractions(text: str) -> str:
+    if "Z" not in text or "T" not in text:
+        return text
+    return re.sub(_TIME, r"\1 \2Z", text)
 
 
 def human_size(count: int) -> str:
@@ -56,4 +64,6 @@ def counted(count: int, noun: str) -> str:
 
 def visible(text: str) -> str:
     """Return a text with control and direction characters written out, so that none acts."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    if text.isprintable():
+        return text
+    return re.sub(_CONTROL, lambda found: found[0].encode("unicode_escape").decode(), text)

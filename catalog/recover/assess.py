@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select, true
 
-from catalog.recover.policy import missing_sections, places, sidecar_stem
+from catalog.recover.affected import CONFIG_READERS
+from catalog.recover.policy import missing_sections, own_places, shared_places, sidecar_stem
 from catalog.recover.sources import Sources
-from catalog.schema.store import Store, table_of
+from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import (
     Checkpoint,
     File,
@@ -22,8 +24,13 @@ from catalog.schema.tables import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from sqlalchemy import ColumnElement, Connection
+
+    from catalog.recover.affected import Scope
+    from catalog.recover.policy import Place
+    from catalog.schema.store import AnyRow
     from catalog.settings import Settings
 
 _DAMAGE = {
@@ -75,8 +82,9 @@ def assess(
     ingest_id: int,
     now: str,
     recovery_id: int | None = None,
-) -> None:
-    """Judge every checkpoint's state anew and write what changed, with an event each.
+    scope: Scope | None = None,
+) -> int:
+    """Judge checkpoints' states anew and write what changed, with an event each.
 
     Args:
         connection: in a transaction.
@@ -84,13 +92,25 @@ def assess(
         ingest_id: the ingest that sees the changes.
         now: UTC text of the events.
         recovery_id: the recovery that brought the changes about, if one did.
+        scope: the checkpoints to judge, where the others cannot have changed; else all.
+
+    Returns:
+        How many were judged.
     """
-    files, roots, table = table_of(File), table_of(Root), table_of(Checkpoint)
-    configs = _configs(connection)
-    sources = Sources(connection, settings)
-    written = _written_by_us(connection)
+    judge = _Judge(connection, settings, scope)
     now_states: dict[int, State] = {}
-    for row in connection.execute(
+    for rows in _checkpoints(connection, scope):
+        judge.prepare(rows)
+        for row in rows:
+            if row.status != "foreign":  # other data under a checkpoint's name: nothing to migrate
+                now_states[int(row.id)] = judge.state(row)
+    _write(connection, now_states, ingest_id, now, recovery_id, scope)
+    return len(now_states)
+
+
+def _checkpoints(connection: Connection, scope: Scope | None) -> Iterator[Sequence[AnyRow]]:
+    files, roots, table = table_of(File), table_of(Root), table_of(Checkpoint)
+    query = (
         select(
             table.c.id,
             table.c.format,
@@ -104,55 +124,76 @@ def assess(
         .join(files, files.c.id == table.c.id)
         .join(roots, roots.c.id == files.c.root_id)
         .order_by(table.c.id)
-    ):
-        if row.status == "foreign":
-            continue  # other data under a checkpoint's name: nothing to migrate
-        if row.state == "missing":
-            now_states[int(row.id)] = State(
-                "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."
-            )
-        elif row.status in _DAMAGE:
-            now_states[int(row.id)] = State(
-                "unrecoverable",
-                f"checkpoint-{row.status}",
-                _sentence(row.reason or f"The checkpoint is {row.status}"),
-                _DAMAGE[row.status],
-            )
-        else:
-            path = f"{row.root.rstrip('/')}/{row.path}"
-            now_states[int(row.id)] = _usability(
-                int(row.id), row.host, path, row.format, configs, sources, settings, written
-            )
-    _write(connection, now_states, ingest_id, now, recovery_id)
+    )
+    if scope is None:
+        yield from connection.execute(query).partitions(CHUNK)
+        return
+    for part in chunks(sorted(scope.judged)):
+        yield connection.execute(query.where(table.c.id.in_(part))).all()
 
 
-def _configs(connection: Connection) -> dict[tuple[str, str], _Config]:
-    """Return every config file that is present, by host and absolute path."""
-    files, roots = table_of(File), table_of(Root)
-    beside, of_runs = table_of(Sidecar), table_of(RunConfig)
-    found: dict[tuple[str, str], _Config] = {}
-    for number, host, root, path, reader, kind, config, job_kind, job_config in connection.execute(
-        select(
-            files.c.id,
-            roots.c.host,
-            roots.c.path,
-            files.c.path,
-            files.c.reader,
-            beside.c.kind,
-            beside.c.config_id,
-            of_runs.c.kind,
-            of_runs.c.config_id,
-        )
-        .join(roots, roots.c.id == files.c.root_id)
-        .outerjoin(beside, beside.c.id == files.c.id)
-        .outerjoin(of_runs, of_runs.c.file_id == files.c.id)
-        .where(files.c.state == "present", files.c.reader.in_(("sidecar", "hydra")))
-        .order_by(files.c.id)
-    ):
-        found[host, f"{root.rstrip('/')}/{path}"] = _Config(
-            int(number), kind or job_kind or reader, config or job_config
-        )
-    return found
+class _Configs:
+    """The config files that are present, by host and absolute path; looked up when asked for."""
+
+    def __init__(self, connection: Connection, *, whole: bool) -> None:
+        self._connection = connection
+        self._found: dict[tuple[str, str], _Config] = {}
+        self._asked: set[tuple[str, str]] | None = None if whole else set()
+        roots = table_of(Root)
+        self._roots = [
+            (int(number), host, path.rstrip("/"))
+            for number, host, path in connection.execute(
+                select(roots.c.id, roots.c.host, roots.c.path)
+            )
+        ]
+        if whole:
+            self._load(true())
+
+    def look_up(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Find which of some paths are configs, in few queries."""
+        if self._asked is None:
+            return
+        new = set(wanted) - self._asked
+        self._asked |= new
+        files = table_of(File)
+        for number, host, root in self._roots:
+            inside = [path[len(root) + 1 :] for at, path in new if at == host and _in(path, root)]
+            for part in chunks(sorted(inside)):
+                self._load(and_(files.c.root_id == number, files.c.path.in_(part)))
+
+    def get(self, host: str, path: str) -> _Config | None:
+        """Return the config at a path that was looked up."""
+        return self._found.get((host, path))
+
+    def _load(self, condition: ColumnElement[bool]) -> None:
+        files, roots = table_of(File), table_of(Root)
+        beside, of_runs = table_of(Sidecar), table_of(RunConfig)
+        for number, host, root, path, reader, kind, config, job_kind, job_config in fetched(
+            self._connection,
+            select(
+                files.c.id,
+                roots.c.host,
+                roots.c.path,
+                files.c.path,
+                files.c.reader,
+                beside.c.kind,
+                beside.c.config_id,
+                of_runs.c.kind,
+                of_runs.c.config_id,
+            )
+            .join(roots, roots.c.id == files.c.root_id)
+            .outerjoin(beside, beside.c.id == files.c.id)
+            .outerjoin(of_runs, of_runs.c.file_id == files.c.id)
+            .where(condition, files.c.state == "present", files.c.reader.in_(CONFIG_READERS))
+            .order_by(files.c.id),
+        ):
+            self._found[host, f"{root.rstrip('/')}/{path}"] = _Config(
+                int(number), kind or job_kind or reader, config or job_config
+            )
+
+
+def _in(path: str, root: str) -> bool:
+    return path.startswith(f"{root}/")
 
 
 def _written_by_us(connection: Connection) -> set[int]:
@@ -168,60 +209,111 @@ def _written_by_us(connection: Connection) -> set[int]:
     }
 
 
-def _usability(
-    checkpoint_id: int,
-    host: str,
-    path: str,
-    format_: str,
-    configs: dict[tuple[str, str], _Config],
-    sources: Sources,
-    settings: Settings,
-    written: set[int],
-) -> State:
-    near: tuple[str, str] | None = None
-    for place in places(path, format_, settings):
-        config = configs.get((host, place.path))
-        if config is None:
-            continue
-        if config.config_id is None:
-            near = near or ("config-unreadable", f"{place.path} cannot be read as a config.")
-            continue
-        document = sources.document(config.config_id)
-        lacking = missing_sections(set(document), settings) if place.needs_sections else []
-        if lacking:
-            near = near or (
-                "config-without-section",
-                f"{place.path} has no section {lacking[0]!r}.",
+class _Judge:
+    """Says of each checkpoint whether it can be used."""
+
+    def __init__(self, connection: Connection, settings: Settings, scope: Scope | None) -> None:
+        self._settings = settings
+        self._configs = _Configs(connection, whole=scope is None)
+        self._sources = Sources(connection, settings, None if scope is None else scope.known)
+        self._written = _written_by_us(connection)
+        self._shared: dict[tuple[str, str], tuple[Place, ...]] = {}
+        self._near: dict[int, list[tuple[Place, _Config]]] = {}
+
+    def prepare(self, rows: Sequence[AnyRow]) -> None:
+        """Find the configs near some checkpoints and load all documents that decide on them."""
+        places = {
+            int(row.id): (row.host, self._places(row.host, _path(row), row.format))
+            for row in rows
+            if row.state != "missing" and row.status not in _DAMAGE
+        }
+        self._configs.look_up((host, one.path) for host, some in places.values() for one in some)
+        self._near = {
+            number: [
+                (place, config)
+                for place in some
+                if (config := self._configs.get(host, place.path)) is not None
+            ]
+            for number, (host, some) in places.items()
+        }
+        found = [config.config_id for near in self._near.values() for _place, config in near]
+        self._sources.load_documents(
+            [config_id for config_id in found if config_id is not None],
+            [number for number, near in self._near.items() if not near],
+        )
+
+    def state(self, row: AnyRow) -> State:
+        """Return the state of one of the checkpoints that were prepared."""
+        if row.state == "missing":
+            return State(
+                "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."
             )
-            continue
-        contradiction = sources.contradiction(checkpoint_id, config.config_id)
-        if contradiction:
-            # Inference stops at the first config that it finds: what lies behind does not help.
-            reason = f"{place.path} contradicts the weights: {contradiction}"
-            near = ("config-contradicts-weights", reason)
-            break
+        if row.status in _DAMAGE:
+            return State(
+                "unrecoverable",
+                f"checkpoint-{row.status}",
+                _sentence(row.reason or f"The checkpoint is {row.status}"),
+                _DAMAGE[row.status],
+            )
+        return self._usability(int(row.id), row.host, _path(row))
+
+    def _places(self, host: str, path: str, format_: str) -> tuple[Place, ...]:
+        """Return where inference looks for the config of a checkpoint, in its order."""
+        folder = posixpath.dirname(path)
+        shared = self._shared.get((host, folder))
+        if shared is None:
+            shared = self._shared[host, folder] = tuple(shared_places(folder, self._settings))
+        return (*own_places(path, format_, self._settings), *shared)
+
+    def _usability(self, checkpoint_id: int, host: str, path: str) -> State:
+        settings, sources = self._settings, self._sources
+        near: tuple[str, str] | None = None
+        for place, config in self._near[checkpoint_id]:
+            if config.config_id is None:
+                near = near or ("config-unreadable", f"{place.path} cannot be read as a config.")
+                continue
+            document = sources.document(config.config_id)
+            lacking = missing_sections(document.keys(), settings) if place.needs_sections else []
+            if lacking:
+                near = near or (
+                    "config-without-section",
+                    f"{place.path} has no section {lacking[0]!r}.",
+                )
+                continue
+            contradiction = sources.contradiction(checkpoint_id, config.config_id)
+            if contradiction:
+                # Inference stops at the first config that it finds: what lies behind is no help.
+                reason = f"{place.path} contradicts the weights: {contradiction}"
+                near = ("config-contradicts-weights", reason)
+                break
+            return State(
+                "migrated" if config.file_id in self._written else "usable",
+                config_file_id=config.file_id,
+                config_kind=config.kind,
+            )
+        code, reason = near or _no_config(checkpoint_id, sources)
+        found = sources.find(checkpoint_id)
+        if found.source is not None:
+            taken = f"{sidecar_stem(path)}{settings.sidecar_suffixes[0]}"
+            remedy = "Run `catalog recover`."
+            if self._configs.get(host, taken) is not None:
+                remedy = f"Move {taken} out of the way, ingest again, then run `catalog recover`."
+            stated = found.source.stated
+            return State(
+                "recoverable",
+                code,
+                reason,
+                remedy,
+                source_file_id=stated.file_id,
+                source_kind=stated.kind,
+            )
         return State(
-            "migrated" if config.file_id in written else "usable",
-            config_file_id=config.file_id,
-            config_kind=config.kind,
+            "unrecoverable", found.code, f"{reason} {found.reason}", _NO_SOURCE[found.code]
         )
-    code, reason = near or _no_config(checkpoint_id, sources)
-    found = sources.find(checkpoint_id)
-    if found.source is not None:
-        taken = f"{sidecar_stem(path)}{settings.sidecar_suffixes[0]}"
-        remedy = "Run `catalog recover`."
-        if (host, taken) in configs:
-            remedy = f"Move {taken} out of the way, ingest again, then run `catalog recover`."
-        stated = found.source.stated
-        return State(
-            "recoverable",
-            code,
-            reason,
-            remedy,
-            source_file_id=stated.file_id,
-            source_kind=stated.kind,
-        )
-    return State("unrecoverable", found.code, f"{reason} {found.reason}", _NO_SOURCE[found.code])
+
+
+def _path(row: AnyRow) -> str:
+    return f"{row.root.rstrip('/')}/{row.path}"
 
 
 def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:
@@ -239,10 +331,19 @@ def _write(
     ingest_id: int,
     now: str,
     recovery_id: int | None,
+    scope: Scope | None,
 ) -> None:
     table = table_of(Migration)
+    query = select(table)
+    queries = (
+        [query]
+        if scope is None
+        else [query.where(table.c.checkpoint_id.in_(one)) for one in chunks(sorted(scope.judged))]
+    )
     before = {
-        int(row["checkpoint_id"]): dict(row) for row in connection.execute(select(table)).mappings()
+        int(row["checkpoint_id"]): dict(row)
+        for one in queries
+        for row in connection.execute(one).mappings()
     }
     for checkpoint_id, old in before.items():
         if checkpoint_id not in states and old["state"] != "missing":

@@ -6,12 +6,13 @@ import json
 import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from catalog.recover.policy import sidecar_stem
-from catalog.schema.store import table_of
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
     Checkpoint,
@@ -29,10 +30,11 @@ from catalog.schema.tables import (
 from catalog.sources.interpolation import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection, Select
 
+    from catalog.schema.store import AnyRow
     from catalog.settings import Settings
 
 Shapes = dict[str, tuple[int, ...]]
@@ -86,12 +88,23 @@ _Beside = dict[int, tuple[int, Stated]]
 class Evidence:
     """What the catalog knows of configs, by checkpoint."""
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, settings: Settings, only: Collection[int] | None = None
+    ) -> None:
+        """Load it all, or what is known of some checkpoints.
+
+        Args:
+            connection: the database.
+            settings: `sidecar_suffixes`.
+            only: the checkpoints, with all that share their runs, jobs or weights.
+        """
         self._connection = connection
+        self._only = only
         self._suffixes = settings.sidecar_suffixes
         self._documents: dict[int, dict[str, Any]] = {}
         self._checkpoints = self._load_checkpoints()
         self._links, self._ambiguous = self._load_links()
+        self._runs = None if only is None else {one.run_id for one in self._links.values()}
         self._identities, self._arguments = self._load_runs()
         self._of_run, self._of_folder = self._load_configs()
         self._jobs, self._runs_of_job = self._load_jobs()
@@ -103,13 +116,30 @@ class Evidence:
     def document(self, config_id: int) -> dict[str, Any]:
         """Return a config's document, references within it resolved."""
         if config_id not in self._documents:
-            table = table_of(Config)
-            text = self._connection.execute(
-                select(table.c.document).where(table.c.id == config_id)
-            ).scalar_one()
-            document = json.loads(text)
-            self._documents[config_id] = resolve(document) if "${" in text else document
+            self.load_documents((config_id,))
         return self._documents[config_id]
+
+    def load_documents(self, config_ids: Iterable[int]) -> None:
+        """Load the documents of many configs, in few queries, as far as they are not there yet."""
+        table = table_of(Config)
+        for part in chunks(sorted(set(config_ids) - self._documents.keys())):
+            for number, text in fetched(
+                self._connection, select(table.c.id, table.c.document).where(table.c.id.in_(part))
+            ):
+                document = json.loads(text)
+                self._documents[number] = resolve(document) if "${" in text else document
+
+    def stated_configs(self, checkpoint_id: int) -> Iterator[int]:
+        """Yield the configs that are stated for a checkpoint, but for those beside others."""
+        linked = self._links.get(checkpoint_id)
+        if linked is not None:
+            yield from (one.config_id for one in self._of_run.get(linked.run_id, ()))
+            job = self._jobs.get(self._runs_of_job[0].get(checkpoint_id, 0))
+            if job is not None and job.stated is not None:
+                yield job.stated.config_id
+        own = self._checkpoints[checkpoint_id].config_id
+        if own is not None:
+            yield own
 
     def architecture(self, checkpoint_id: int) -> int | None:
         """Return the number of the checkpoint's architecture."""
@@ -229,7 +259,9 @@ class Evidence:
                 row.architecture_id,
                 row.safety,
             )
-            for row in self._connection.execute(
+            for row in self._rows(
+                table.c.id,
+                self._only,
                 select(
                     table.c.id,
                     table.c.config_id,
@@ -242,18 +274,33 @@ class Evidence:
                 )
                 .join(files, files.c.id == table.c.id)
                 .join(roots, roots.c.id == files.c.root_id)
-                .order_by(table.c.id)
+                .order_by(table.c.id),
             )
         }
+
+    def _rows(
+        self,
+        column: ColumnElement[Any],
+        wanted: Collection[Any] | None,
+        query: Select[*tuple[Any, ...]],
+    ) -> Iterator[AnyRow]:
+        """Yield the rows of a query whose column is one of some values; all without any."""
+        if wanted is None:
+            yield from fetched(self._connection, query)
+            return
+        for part in chunks(sorted(wanted)):
+            yield from fetched(self._connection, query.where(column.in_(part)))
 
     def _load_links(self) -> tuple[dict[int, _Linked], dict[int, int]]:
         table = table_of(Link)
         links: dict[int, _Linked] = {}
         ambiguous: dict[int, int] = defaultdict(int)
-        for checkpoint, run, folder, verdict in self._connection.execute(
+        for checkpoint, run, folder, verdict in self._rows(
+            table.c.checkpoint_id,
+            self._only,
             select(
                 table.c.checkpoint_id, table.c.run_id, table.c.run_directory_id, table.c.verdict
-            ).where(table.c.verdict.in_(("linked", "ambiguous")))
+            ).where(table.c.verdict.in_(("linked", "ambiguous"))),
         ):
             if verdict == "linked":
                 links[int(checkpoint)] = _Linked(int(run), int(folder))
@@ -265,8 +312,8 @@ class Evidence:
         table = table_of(Run)
         identities: dict[int, str] = {}
         arguments: dict[int, tuple[str, ...]] = {}
-        for number, identity, listed in self._connection.execute(
-            select(table.c.id, table.c.identity, table.c.arguments)
+        for number, identity, listed in self._rows(
+            table.c.id, self._runs, select(table.c.id, table.c.identity, table.c.arguments)
         ):
             identities[int(number)] = identity
             if listed is not None:
@@ -277,7 +324,9 @@ class Evidence:
         stated, folders, files = table_of(RunConfig), table_of(RunDirectory), table_of(File)
         found: dict[int, list[Stated]] = defaultdict(list)
         folder_of: dict[int, int] = {}
-        for run, folder, config, file_id, path, kind in self._connection.execute(
+        for run, folder, config, file_id, path, kind in self._rows(
+            folders.c.run_id,
+            self._runs,
             select(
                 folders.c.run_id,
                 folders.c.id,
@@ -293,7 +342,7 @@ class Evidence:
                 folders.c.joined_by.is_(None),
                 stated.c.kind != "hydra-overrides",
             )
-            .order_by(folders.c.run_id, stated.c.rank, files.c.path)
+            .order_by(folders.c.run_id, stated.c.rank, files.c.path),
         ):
             found[int(run)].append(Stated(kind, int(config), int(file_id), path))
             folder_of[int(file_id)] = int(folder)
@@ -303,21 +352,40 @@ class Evidence:
         """Return jobs by folder; the job of each checkpoint, and the linked runs of each job."""
         inside, folders = table_of(CheckpointDirectory), table_of(RunDirectory)
         stated, files = table_of(RunConfig), table_of(File)
-        jobs: dict[int, _Job] = {}
-        for folder, path, kind, config, file_id, file_path in self._connection.execute(
-            select(
-                folders.c.id,
-                folders.c.path,
-                stated.c.kind,
-                stated.c.config_id,
-                stated.c.file_id,
-                files.c.path,
-            )
-            .join(stated, stated.c.run_directory_id == folders.c.id)
-            .join(files, files.c.id == stated.c.file_id)
-            .where(folders.c.tracker == "hydra")
-            .order_by(folders.c.id, stated.c.id)
+        of_checkpoint: dict[int, int] = {}
+        runs: dict[int, set[int]] = defaultdict(set)
+        for checkpoint, folder in self._rows(
+            inside.c.checkpoint_id,
+            self._only,
+            select(inside.c.checkpoint_id, inside.c.run_directory_id).where(
+                inside.c.tracker == "hydra"
+            ),
         ):
+            of_checkpoint[int(checkpoint)] = int(folder)
+            linked = self._links.get(int(checkpoint))
+            # A checkpoint of no known run may be another run's work as well.
+            runs[int(folder)].add(linked.run_id if linked else -1)
+        jobs: dict[int, _Job] = {}
+        rows = list(
+            self._rows(
+                folders.c.id,
+                None if self._only is None else runs.keys(),
+                select(
+                    folders.c.id,
+                    folders.c.path,
+                    stated.c.kind,
+                    stated.c.config_id,
+                    stated.c.file_id,
+                    files.c.path,
+                )
+                .join(stated, stated.c.run_directory_id == folders.c.id)
+                .join(files, files.c.id == stated.c.file_id)
+                .where(folders.c.tracker == "hydra")
+                .order_by(folders.c.id, stated.c.id),
+            )
+        )
+        self.load_documents(int(row[3]) for row in rows if row[2] == "hydra-overrides")
+        for folder, path, kind, config, file_id, file_path in rows:
             job = jobs.get(int(folder), _Job(path, None, None))
             if kind == "hydra-overrides":
                 listed = self.document(int(config)).get("overrides", [])
@@ -325,17 +393,6 @@ class Evidence:
             elif kind == _JOB_CONFIG:
                 job = replace(job, stated=Stated(kind, int(config), int(file_id), file_path))
             jobs[int(folder)] = job
-        of_checkpoint: dict[int, int] = {}
-        runs: dict[int, set[int]] = defaultdict(set)
-        for checkpoint, folder in self._connection.execute(
-            select(inside.c.checkpoint_id, inside.c.run_directory_id).where(
-                inside.c.tracker == "hydra"
-            )
-        ):
-            of_checkpoint[int(checkpoint)] = int(folder)
-            linked = self._links.get(int(checkpoint))
-            # A checkpoint of no known run may be another run's work as well.
-            runs[int(folder)].add(linked.run_id if linked else -1)
         return jobs, (of_checkpoint, runs)
 
     def _load_sidecars(self) -> dict[tuple[str, str], list[Stated]]:
@@ -348,8 +405,10 @@ class Evidence:
                 select(journal.c.root_id, journal.c.path).where(journal.c.state == "written")
             )
         }
-        found: dict[tuple[str, str], list[Stated]] = defaultdict(list)
-        for row in self._connection.execute(
+        folders = {posixpath.dirname(known.path) or "." for known in self._checkpoints.values()}
+        rows = self._rows(
+            table.c.directory,
+            None if self._only is None else folders,
             select(
                 table.c.id,
                 table.c.config_id,
@@ -361,9 +420,10 @@ class Evidence:
             .join(files, files.c.id == table.c.id)
             .join(roots, roots.c.id == files.c.root_id)
             .where(table.c.kind.in_(("sidecar", "sidecar-resolved", "sidecar-yaml")))
-            .where(files.c.state == "present")
-            .order_by(table.c.id)
-        ):
+            .where(files.c.state == "present"),
+        )
+        found: dict[tuple[str, str], list[Stated]] = defaultdict(list)
+        for row in sorted(rows, key=attrgetter("id")):
             if (int(row.root_id), row.path) in ours:
                 continue
             path = posixpath.join(row.root, row.path)

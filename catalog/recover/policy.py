@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from catalog.settings import Settings
 
@@ -27,13 +27,13 @@ class Place:
     needs_sections: bool = True
 
 
-def places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
-    """Yield where inference looks for the config of a checkpoint, in its order.
+def own_places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
+    """Yield where inference looks first: for a config that is the checkpoint's alone.
 
     Args:
         path: of the checkpoint, `/` between parts.
         format_: its format; model folders bring a config of their own kind.
-        settings: `sidecar_suffixes`, `sidecar_shape`, `config_names`, `hydra_levels`.
+        settings: `sidecar_suffixes`, `sidecar_shape`.
     """
     if format_ in MODEL_FOLDERS:
         for name in ("config.json", "adapter_config.json"):
@@ -43,7 +43,15 @@ def places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
     bare = settings.sidecar_shape == "bare"
     for suffix in settings.sidecar_suffixes:
         yield Place(f"{stem}{suffix}", needs_sections=not bare)
-    folder = posixpath.dirname(path)
+
+
+def shared_places(folder: str, settings: Settings) -> Iterator[Place]:
+    """Yield where inference looks then, for every checkpoint in a folder, in its order.
+
+    Args:
+        folder: of the checkpoint, `/` between parts.
+        settings: `config_names`, `hydra_levels`.
+    """
     parent = posixpath.dirname(folder)
     for above in dict.fromkeys((folder, parent)):
         for name in settings.config_names:
@@ -61,6 +69,6 @@ def sidecar_stem(path: str) -> str:
     return posixpath.splitext(path)[0]
 
 
-def missing_sections(keys: set[str], settings: Settings) -> list[str]:
+def missing_sections(keys: Collection[str], settings: Settings) -> list[str]:
     """Return the wanted sections that a config with these top-level keys lacks."""
     return [section for section in settings.config_sections if section not in keys]

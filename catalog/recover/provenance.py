@@ -76,7 +76,7 @@ class Provenance:
                 select(table.c.kind, table.c.weight, table.c.detail, files.c.path)
                 .outerjoin(files, files.c.id == table.c.run_file_id)
                 .where(table.c.link_id == row.id)
-                .order_by(table.c.weight.desc(), table.c.id)
+                .order_by(table.c.weight.desc(), table.c.position)
                 .limit(_MOST_EVIDENCE)
             )
         ]

@@ -20,10 +20,10 @@ from catalog.errors import UsageError
 from catalog.recover.compare import Difference, differences, is_mark, open_keys
 from catalog.recover.content import holder_of
 from catalog.recover.evidence import Evidence, Stated
-from catalog.recover.weights import contradiction, names_sizes
+from catalog.sources.weights import contradiction, names_sizes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
@@ -99,11 +99,13 @@ def check_prefer(prefer: str | None) -> None:
 
 
 class Sources:
-    """The sources of all checkpoints, loaded once and asked for by checkpoint."""
+    """The sources of all checkpoints, or of some, loaded once and asked for by checkpoint."""
 
-    def __init__(self, connection: Connection, settings: Settings) -> None:
+    def __init__(
+        self, connection: Connection, settings: Settings, only: Collection[int] | None = None
+    ) -> None:
         self._settings = settings
-        self._evidence = Evidence(connection, settings)
+        self._evidence = Evidence(connection, settings, only)
         self._cut: dict[Stated, Source] = {}
         self._compared: dict[tuple[Stated, Stated], Disagreement | None] = {}
         self._sized: dict[int, bool] = {}
@@ -112,6 +114,11 @@ class Sources:
     def document(self, config_id: int) -> dict[str, Any]:
         """Return a config's document."""
         return self._evidence.document(config_id)
+
+    def load_documents(self, config_ids: Iterable[int], checkpoint_ids: Iterable[int]) -> None:
+        """Load documents in few queries: some configs, and what is stated for checkpoints."""
+        stated = (one for number in checkpoint_ids for one in self._evidence.stated_configs(number))
+        self._evidence.load_documents({*config_ids, *stated})
 
     def find(self, checkpoint_id: int, prefer: str | None = None) -> Found:
         """Return the source to recover a checkpoint from, and all that were looked at.

@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
-def report(reader: Reader, *, now: str) -> str:
+ROWS = 200
+"""Rows of one table of the report, unless it is told otherwise."""
+
+
+def report(reader: Reader, *, now: str, most: int = ROWS) -> str:
     """Return the report as Markdown.
 
     Args:
         reader: an open catalog; all queries see the same state of it.
         now: when the report is made, as it shall stand there (UTC).
+        most: rows of a table; of a longer one it is said how many there are and which command
+            gives all. Numbers are of everything, whatever is shown.
     """
-    page = _Page(reader)
+    page = _Page(reader, most)
     numbers = page.rows("overview")[0]
     page.add("# Checkpoint Trace Report", "", f"**Generated:** {now}")
     page.add(f"**Checkpoints:** {numbers['checkpoints']}, of which unusable: {numbers['unusable']}")
@@ -42,12 +48,32 @@ def report(reader: Reader, *, now: str) -> str:
 class _Page:
     """Collects lines, and asks queries by name."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, most: int) -> None:
         self._reader = reader
+        self.most = most
         self._lines: list[str] = []
 
     def rows(self, name: str) -> list[Row]:
         return self._reader.run(*resolve(name)).dicts()
+
+    def first_rows(self, name: str) -> list[Row]:
+        """Return as many rows of a long list as a table may have; `cut` tells of the others."""
+        return self._reader.run(*resolve(name), row_limit=self.most).dicts()
+
+    def cut(self, name: str, shown: int, total: int | None = None) -> None:
+        """Say so, if a table shows only the first rows of a list of `total` rows."""
+        if shown < self.most:
+            return
+        if total is None:
+            sql, values = resolve(name)
+            counting = f"SELECT COUNT(*) FROM ({sql.strip()}) listed"  # noqa: S608 - a named query
+            ((total,),) = self._reader.run(counting, values).rows
+        if total > shown:
+            self.add(
+                "",
+                f"The first {shown} of {total} rows; `catalog query {name} -f csv` gives all, "
+                f"`catalog report --rows {total}` shows them here.",
+            )
 
     def add(self, *lines: str) -> None:
         self._lines += lines
@@ -129,18 +155,21 @@ def _analysis(page: _Page, numbers: Row) -> None:
         return
     page.heading("Detailed Checkpoint Analysis")
     total = numbers["unusable"]
-    if linked := page.rows("unusable-linked"):
+    if linked := page.first_rows("unusable-linked"):
         page.heading(f"Traceable Checkpoints ({numbers['unusable_linked']}/{total})", 3)
         page.table(linked, path=code, run_directory=code, config_source=_config, score=_weight)
+        page.cut("unusable-linked", len(linked), numbers["unusable_linked"])
         page.source("unusable-linked")
-    if ambiguous := page.rows("unusable-ambiguous"):
+    if ambiguous := page.first_rows("unusable-ambiguous"):
         page.heading(f"Ambiguous Checkpoints ({numbers['unusable_ambiguous']}/{total})", 3)
         page.add("A row for each run that fits; the evidence does not tell them apart.", "")
         page.table(ambiguous, path=code, run=code, run_directory=code, score=_weight)
+        page.cut("unusable-ambiguous", len(ambiguous))
         page.source("unusable-ambiguous")
-    if unlinked := page.rows("unusable-unlinked"):
+    if unlinked := page.first_rows("unusable-unlinked"):
         page.heading(f"Untraceable Checkpoints ({numbers['unusable_unlinked']}/{total})", 3)
         page.table(unlinked, path=code, size=human_size, reason=escape, remedy=escape)
+        page.cut("unusable-unlinked", len(unlinked), numbers["unusable_unlinked"])
         page.source("unusable-unlinked")
 
 
@@ -164,7 +193,7 @@ def _evidence(page: _Page, numbers: Row) -> None:
 
 
 def _recovery(page: _Page, numbers: Row) -> None:
-    recoverable, recovered = page.rows("recoverable"), page.rows("recovered")
+    recoverable, recovered = page.first_rows("recoverable"), page.first_rows("recovered")
     if not recoverable and not recovered:
         return
     page.heading("Configuration Recovery")
@@ -176,10 +205,12 @@ def _recovery(page: _Page, numbers: Row) -> None:
             "",
         )
         page.table(recoverable, path=code, source=code, source_kind=escape)
+        page.cut("recoverable", len(recoverable), numbers["recoverable"])
         page.source("recoverable")
     if recovered:
         page.add("", "What recoveries did so far:", "")
         page.table(recovered, recovery=str, state=str, sidecar=code, source=code, note=escape)
+        page.cut("recovered", len(recovered))
         page.source("recovered")
 
 
@@ -190,7 +221,12 @@ def _progress(page: _Page) -> None:
         page.table(page.rows("migration-status"), state=escape, checkpoints=str, bytes=human_size)
         page.add("", "After each ingest and each recovery:", "")
         states = ("unusable", "usable", "migrated", "recoverable", "unrecoverable", "missing")
-        page.table(rows, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(states, str))
+        latest = rows[-page.most :]
+        page.table(
+            latest, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(states, str)
+        )
+        if len(latest) < len(rows):
+            page.add("", f"The latest {len(latest)} of {len(rows)}.")
         page.source("migration-status", "migration-progress")
 
 
@@ -204,6 +240,7 @@ def _problems(page: _Page, numbers: Row) -> None:
 
 def _recommendations(page: _Page, numbers: Row) -> None:
     listed: list[str] = []
+    reasons = page.first_rows("unusable-reasons")
     if numbers["recoverable"]:
         listed.append(
             "Run `catalog recover`: it has what "
@@ -217,7 +254,7 @@ def _recommendations(page: _Page, numbers: Row) -> None:
     listed += [
         f"{counted(reason['checkpoints'], 'checkpoint')} ({escape(reason['reason_code'])}): "
         f"{escape(reason['remedy'])}"
-        for reason in page.rows("unusable-reasons")
+        for reason in reasons
         if reason["remedy"]
     ]
     if numbers["spare_bytes"]:
@@ -229,6 +266,7 @@ def _recommendations(page: _Page, numbers: Row) -> None:
     if listed:
         page.heading("Recommendations")
         page.add(*(f"{number}. {text}" for number, text in enumerate(listed, start=1)))
+        page.cut("unusable-reasons", len(reasons))
         page.source("overview", "unusable-reasons")
 
 

@@ -6,10 +6,11 @@ import hashlib
 import json
 import math
 import struct
+from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from catalog.sources.facts import Plain
 
@@ -54,6 +55,13 @@ def float32(value: float) -> float:
         return float(_FLOAT.unpack(_FLOAT.pack(value))[0])
     except OverflowError:
         return value
+
+
+def floats32(values: Sequence[float]) -> list[float]:
+    """Return the nearest 32-bit float of each value, as `float32` does."""
+    narrowed = array("f", values).tolist()
+    # What is too large for 32 bits keeps its value.
+    return list(map(float32, values)) if any(map(math.isinf, narrowed)) else narrowed
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert
 
 from catalog.schema.store import table_of
 from catalog.schema.tables import KeptSetting
-from catalog.settings import Settings, default_of
+from catalog.settings import default_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,13 +24,12 @@ def keep(connection: Connection, values: Mapping[str, Value], now: str) -> None:
 
     Args:
         connection: inside a transaction.
-        values: the settings.
+        values: the settings, checked.
         now: the present, UTC.
 
     Raises:
         UsageError: no such setting.
     """
-    Settings.of(values)
     forget(connection, values)
     rows = [
         {"name": name, "value": json.dumps(value), "kept_at": now} for name, value in values.items()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from catalog.errors import DatabaseError, DatabaseMissing, NotACatalog
 
@@ -16,8 +16,7 @@ ENVIRONMENT = "CATALOG_DB"
 DEFAULT = "catalog.db"
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A database, named by a file (SQLite) or by a URL of SQLAlchemy's form."""
 
     url: str

@@ -11,7 +11,8 @@ Times are kept in two forms: `Moment.utc` is ISO 8601 in UTC with six decimals a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from operator import attrgetter
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 """What JSON can say (with NaN and infinities as Python floats)."""
@@ -28,8 +29,26 @@ CheckpointStatus = Literal[
 ]
 
 
+class _Sent:
+    """What is sent between processes: its class and its values in order, and nothing else.
+
+    A dataclass with slots is otherwise pickled by asking for the names of its fields each time,
+    which takes longer than reading a small file.
+    """
+
+    __slots__: tuple[str, ...] = ()
+    _values: ClassVar[attrgetter[tuple[Any, ...]]]
+
+    def __init_subclass__(cls) -> None:
+        if len(cls.__slots__) > 1:  # `dataclass` makes each class twice, first without slots
+            cls._values = attrgetter(*cls.__slots__)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        return type(self), self._values(self)
+
+
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(_Sent):
     """A point in time as a file states it."""
 
     raw: str
@@ -41,7 +60,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(_Sent):
     """Something that could not be read or understood; never an exception.
 
     `code` is a short kebab-case noun that scripts can count (`truncated-stream`), `message` a
@@ -66,7 +85,7 @@ class Tensor(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Score(_Sent):
     """A named number that a checkpoint carries, and where inside it stands."""
 
     name: str
@@ -76,7 +95,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(_Sent):
     """One saved model: a file, or a directory whose parts belong together."""
 
     format: str
@@ -127,7 +146,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class RunDirectory:
+class RunDirectory(_Sent):
     """One folder on disk that tells of a run, as far as its name and place tell."""
 
     path: str
@@ -145,7 +164,7 @@ class RunDirectory:
 
 
 @dataclass(frozen=True, slots=True)
-class RunField:
+class RunField(_Sent):
     """One thing that one file says of a run, e.g. `display_name`.
 
     The same field may be said by several files; `rank` orders them, the lowest wins, and the
@@ -160,7 +179,7 @@ class RunField:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(_Sent):
     """One configuration document, unwrapped to plain data."""
 
     kind: str
@@ -174,7 +193,7 @@ class Config:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class Series(_Sent):
     """The history of one metric of a run; the three lists have the same length.
 
     Series that were logged together share the very objects `steps` and `times`: they are then
@@ -190,7 +209,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(_Sent):
     """One summary value of a run (W&B's last value unless told otherwise)."""
 
     name: str
@@ -198,7 +217,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class MetricDefinition:
+class MetricDefinition(_Sent):
     """What a tracker was told of a metric (W&B's `define_metric`)."""
 
     name: str
@@ -211,7 +230,7 @@ class MetricDefinition:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(_Sent):
     """A path, id or digest that a file names and that may tie it to another.
 
     Roles: `output-dir`, `checkpoint-path`, `restored-from`, `run-id`, `artifact-digest`,
@@ -223,7 +242,7 @@ class Mention:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(_Sent):
     """Everything that one item says."""
 
     checkpoint: Checkpoint | None = None
@@ -239,6 +258,11 @@ class Facts:
     problems: tuple[Problem, ...] = field(default=())
     parts: tuple[Facts, ...] = ()
     """Of a file that tells of several runs, such as a tracker's database: what it says of each."""
+    bookmark: str | None = None
+    """Of a file that still grows: what its reader needs to go on where it ended this time."""
+    continues: bool = False
+    """The series hold only what follows the points that were read up to `Item.bookmark`; all else
+    is told anew."""
 
 
 Kind = Literal["file", "directory", "link", "other"]
@@ -272,7 +296,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(_Sent):
     """Something that a reader knows how to read, and what tells whether it changed."""
 
     reader: str
@@ -289,3 +313,5 @@ class Item:
     """Path of the run directory that the item belongs to, if its place tells."""
     parts: tuple[str, ...] = ()
     """For a directory checkpoint: the names of the files that belong to it."""
+    bookmark: str | None = None
+    """`Facts.bookmark` of the last reading, if what it told is still kept as it was."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catalog.sources.facts import Mention
 from catalog.sources.paths import open_regular
@@ -16,13 +16,15 @@ from catalog.sources.paths import open_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from catalog.sources.facts import Plain
+
 HEAD_BYTES = 2 * 1024 * 1024
 TAIL_BYTES = 64 * 1024
 MAX_LINES = 200
 """Distinct stamped lines kept of one log: the first half and the last half of them."""
 
 _MAX_RESTORED = 20
-_MAX_LINE = 16 * 1024
+MAX_LINE = 16 * 1024
 _ENDING_LINES = 10
 
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])")
@@ -49,18 +51,50 @@ class LogScan:
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the log; a line may be spread over several."""
         if b"\n" not in piece and b"\r" not in piece:
-            self._rest = (self._rest + piece)[-_MAX_LINE:]
+            self._rest = (self._rest + piece)[-MAX_LINE:]
             return
         lines = (self._rest + piece).replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop()
         for line in lines:
             if line:
-                self._take(line[:_MAX_LINE])
+                self._take(line[:MAX_LINE])
+
+    @property
+    def open_line(self) -> int:
+        """Bytes after the last line end."""
+        return len(self._rest)
+
+    def feed_line_start(self, piece: bytes) -> None:
+        """Take only what stands after the last line end of a piece, which was fed before."""
+        begin = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+        if begin:
+            self._rest = piece[begin:]
+        else:
+            self.feed(piece)
+
+    def state(self) -> dict[str, Plain]:
+        """Return all that later pieces build on, but for the open line; no text of the log."""
+        endings = [_EXCEPTION.match(line) for line in self._tail[-_ENDING_LINES:]]
+        return {
+            "first": [*self._first],
+            "last": [*self._last],
+            "restored": [*self._restored],
+            "endings": [match[1].decode() if match else "" for match in endings],
+            "traceback": self._saw_traceback,
+        }
+
+    def go_on(self, state: Any) -> None:
+        """Take over what `state` returned, before anything is fed."""
+        self._first = dict.fromkeys(state["first"])
+        self._last = dict.fromkeys(state["last"])
+        self._restored = dict.fromkeys(state["restored"])
+        self._tail = [f"{name}:".encode() if name else b"" for name in state["endings"]]
+        self._saw_traceback = state["traceback"]
 
     def finish(self) -> None:
         """Take what stands after the last line end."""
         if self._rest:
-            self._take(self._rest[:_MAX_LINE])
+            self._take(self._rest[:MAX_LINE])
         self._rest = b""
 
     def _take(self, line: bytes) -> None:

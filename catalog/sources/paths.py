@@ -53,11 +53,7 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: the file is gone, forbidden, or no regular file.
 
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(_open(path), "rb")
 
 
 def read_at_most(path: Path, limit: int) -> bytes:
@@ -67,5 +63,29 @@ def read_at_most(path: Path, limit: int) -> bytes:
         OSError: as `open_regular`.
 
     """
-    with open_regular(path) as file:
-        return file.read(limit)
+    descriptor = _open(path)
+    try:
+        # One byte more than there is: the read that comes short is the last one.
+        size = min(limit, os.fstat(descriptor).st_size + 1)
+        data = os.read(descriptor, size)
+        if len(data) < size or len(data) == limit:
+            return data
+        parts = [data]  # it grew, or its size is not told
+        left = limit - len(data)
+        while left > 0 and (part := os.read(descriptor, min(left, _PART))):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+_PART = 1024 * 1024
+
+
+def _open(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor

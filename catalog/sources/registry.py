@@ -5,6 +5,8 @@ A reader is a module with
 - `NAME`: what `Item.reader` and the `file.reader` column say;
 - `VERSION`: an integer that grows when the reader learns more, so that files read
   by an older one are read again;
+- `MOST_READ`, where it is not its whole size: bytes that are usually read of a large file, so that
+  batches are of equal work;
 - `recognise(listing) -> list[Item]`: what it would read in that directory.
   It looks at names (and at no content), and must be quick, for it is called for every
   directory of the tree;
@@ -19,31 +21,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from catalog.sources.facts import Facts, Item, Listing
 
-READERS = (
-    "catalog.sources.wandb.config_file",
-    "catalog.sources.wandb.summary_file",
-    "catalog.sources.wandb.metadata_file",
-    "catalog.sources.wandb.stream",
-    "catalog.sources.wandb.history_file",
-    "catalog.sources.wandb.logs",
-    "catalog.sources.wandb.requirements_file",
-    "catalog.sources.hydra",
-    "catalog.sources.stores.mlflow",
-    "catalog.sources.stores.trackio",
-    "catalog.sources.dvclive",
-    "catalog.sources.ultralytics",
-    "catalog.sources.best_models",
-    "catalog.sources.sidecar",
-    "catalog.sources.metrics_csv",
-    "catalog.sources.tensorboard",
-    "catalog.sources.trainer_state",
-    "catalog.sources.checkpoint.reader",
-)
-"""In this order each item goes to the first reader that wants it."""
+READERS = {
+    "catalog.sources.wandb.config_file": ("config",),
+    "catalog.sources.wandb.summary_file": ("wandb-summary.json",),
+    "catalog.sources.wandb.metadata_file": ("wandb-metadata.json",),
+    "catalog.sources.wandb.stream": (".wandb",),
+    "catalog.sources.wandb.history_file": ("wandb-history",),
+    "catalog.sources.wandb.logs": (".log",),
+    "catalog.sources.wandb.saved_link": ("/files",),
+    "catalog.sources.wandb.requirements_file": ("requirements.txt",),
+    "catalog.sources.hydra": (".hydra", "multirun.yaml"),
+    "catalog.sources.stores.mlflow": (".db", "meta.yaml", "params", "tags", "metrics"),
+    "catalog.sources.stores.trackio": ("trackio",),
+    "catalog.sources.dvclive": (".tsv", "metrics.json", "dvclive"),
+    "catalog.sources.ultralytics": ("args.yaml", "opt.yaml"),
+    "catalog.sources.best_models": ("best_k_models",),
+    "catalog.sources.sidecar": (".yaml", ".json"),
+    "catalog.sources.metrics_csv": (".csv",),
+    "catalog.sources.tensorboard": ("tfevents",),
+    "catalog.sources.trainer_state": ("trainer_state",),
+    "catalog.sources.checkpoint.reader": (
+        ".ckpt", ".pt", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx", ".bin", ".zip", ".pb",
+        ".msgpack", ".metadata", ".data-", "manifest.ocdbt", "trainer_state", ".index.json",
+    ),
+}  # fmt: skip
+"""In this order each item goes to the first reader that wants it.
+
+Beside each reader its signs: it is asked only about directories whose path, or a name in it, holds
+one of them, in small letters. Most directories hold nothing for most readers.
+"""
 
 
 class Reader(Protocol):
@@ -62,13 +73,15 @@ class Reader(Protocol):
 
 
 _loaded: dict[str, Reader] = {}
+_asked: list[tuple[Callable[[Listing], list[Item]], tuple[str, ...]]] = []
 
 
 def readers() -> dict[str, Reader]:
     """Return all readers by name, in order of precedence; they are imported on first use."""
     if not _loaded:
-        for module in READERS:
+        for module, signs in READERS.items():
             reader: Reader = import_module(module)
+            _asked.append((reader.recognise, signs))
             _loaded[reader.NAME] = reader
     return _loaded
 
@@ -80,10 +93,16 @@ def recognise(listing: Listing) -> list[Item]:
         listing: the directory's entries, one stat each at most.
 
     """
+    readers()
+    names = [entry.name for entry in listing.entries]
+    text = "\n".join((listing.path, *names)).lower()
     taken: dict[str, Item] = {}
-    for reader in readers().values():
-        for item in reader.recognise(listing):
-            taken.setdefault(item.path, item)
+    for ask, signs in _asked:
+        for sign in signs:
+            if sign in text:
+                for item in ask(listing):
+                    taken.setdefault(item.path, item)
+                break
     return [taken[path] for path in sorted(taken)]
 
 

@@ -11,6 +11,7 @@ import itertools
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Plain, Problem
@@ -153,23 +154,34 @@ def is_secret(key: str, value: Plain) -> bool:
         return False
     if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
         return False
-    if {key.lower(), key.lower().rpartition(".")[2]} & _policy.keys:
+    if _policy.keys and {key.lower(), key.lower().rpartition(".")[2]} & _policy.keys:
         return True
-    words = [word.lower() for word in _WORDS.findall(key.rpartition(".")[2])]
+    words, sounds_secret, is_owned = _sound_of(key)
     if not words:
         return False
-    if _SECRET.intersection(words) and not _MEASURES.intersection(words):
+    if sounds_secret:
         return True
     if not isinstance(value, str):
         return False
-    pairs = set(itertools.pairwise(words))
-    if any(owner in _KEY_OWNERS and word in {"key", "keys"} for owner, word in pairs):
+    if is_owned:
         return True
     if words[-1] == "key" and _WANDB_KEY.fullmatch(value):
         return True
     if words[-1] != "token" or value.startswith("["):
         return False
     return len(words) == 1 or words[-2] in _TOKEN_OWNERS
+
+
+@lru_cache(maxsize=8_192)
+def _sound_of(key: str) -> tuple[tuple[str, ...], bool, bool]:
+    """Return the words of a key, whether they name a secret, and whether somebody's key."""
+    words = tuple(word.lower() for word in _WORDS.findall(key.rpartition(".")[2]))
+    is_secret = bool(_SECRET.intersection(words)) and not _MEASURES.intersection(words)
+    is_owned = any(
+        owner in _KEY_OWNERS and word in {"key", "keys"}
+        for owner, word in itertools.pairwise(words)
+    )
+    return words, is_secret, is_owned
 
 
 def _value(key: str, value: Plain, dotted: str, found: list[str]) -> Plain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from catalog.sources.facts import Moment
 
@@ -26,6 +27,7 @@ class Stamp:
     """True for seconds since the epoch; otherwise it is the writer's local time."""
 
 
+@lru_cache(maxsize=4_096)
 def stamp_of_path(path: str) -> Stamp | None:
     """Return the innermost stamp in a path's folder names.
 
@@ -47,6 +49,7 @@ def stamp_of_path(path: str) -> Stamp | None:
     return None
 
 
+@lru_cache(maxsize=4_096)
 def stamp_of_name(name: str) -> Stamp | None:
     """Return the last stamp in one folder's name, or None."""
     for pattern in (_COMPACT, _DASHED):

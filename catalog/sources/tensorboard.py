@@ -6,18 +6,21 @@ of the payload. A payload is one `Event` (`tensorflow/core/util/event.proto`): 1
 content}}}}. torch's and Lightning's writers use `simple_value`, tensorflow 2 a scalar `tensor`.
 The file name is `events.out.tfevents.SECONDS.HOST.PID.N`: start in UTC, and machine.
 
-Of the checksums that of the length is verified, by which records are found; one of the payload
-would cost more than everything else in Python.
+Both checksums are verified: a wrong one of a length ends the reading, since no later record can be
+found; a wrong one of a payload costs that event. Of long payloads only those that told something
+are looked at: images and graphs are not kept.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import struct
-from functools import cache
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from catalog.sources.crc32c import crc32c, crc32c_of_each
 from catalog.sources.facts import Config, Facts, Item, Listing, Plain, Problem, RunField, Series
+from catalog.sources.growth import MAX_BOOKMARK, fingerprint
 from catalog.sources.paths import is_file, item_of, open_regular, split
 from catalog.sources.places import place_of
 from catalog.sources.plain import clean
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "tensorboard"
-VERSION = 1
+VERSION = 2
 RANK = 50
 """After everything that a tracker says of its own run."""
 
@@ -38,12 +41,16 @@ MAX_RECORD = 16 * 1024 * 1024
 """Longer events are images, graphs and embeddings: they are skipped."""
 MAX_POINTS = 5_000_000
 
+_BATCH, _BATCH_BYTES = 4_096, 4 * 1024 * 1024
+"""Events that are verified together."""
+_LONG = 4_096
+
 _FILE = re.compile(
     r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+?)(?:\.(\d+)\.(\d+))?(?:\.v2)?)?"
 )
 _SESSION = re.compile(r"\d{10}(?:\.\d+)?")
 """Folder that torch's `add_hparams` makes below the run's: seconds since 1970."""
-_HEADER = struct.Struct("<QI")
+_HEADER, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
 _USUAL = re.compile(
     rb"\x09(.{8})(?:\x10([\x80-\xff]*[\x00-\x7f]))?\x2a.\x0a.\x0a(.)(.+)\x15(.{4})", re.DOTALL
 )
@@ -64,6 +71,8 @@ def recognise(listing: Listing) -> list[Item]:
 def read(root: Path, item: Item) -> Facts:
     """Read one event file, up to its end or the first damage.
 
+    With a bookmark, only what came since is read, and the few events that hold hyper-parameters.
+
     Raises:
         OSError: the file cannot be read.
 
@@ -71,9 +80,11 @@ def read(root: Path, item: Item) -> Facts:
     folder, name = split(item.path)
     above, session = split(folder)
     place = place_of(root, above if _SESSION.fullmatch(session) else folder, NAME)
-    events = _Events()
     with open_regular(root / item.path) as file:
+        events = _begin(file, item.bookmark)
         problems = events.read(file)
+        series = events.series()
+        bookmark = _bookmark(file, events, series)
     match = _FILE.fullmatch(name)
     fields: list[RunField] = []
     if match and match[1]:
@@ -86,9 +97,40 @@ def read(root: Path, item: Item) -> Facts:
         run_directory=place,
         fields=tuple(fields),
         configs=(Config("tensorboard-hparams", hparams, RANK),) if hparams else (),
-        series=events.series(),
+        series=series,
         problems=(*problems, *redaction_problem(secrets)),
+        bookmark=bookmark,
+        continues=events.continues,
     )
+
+
+def _begin(file: BinaryIO, bookmark: str | None) -> _Events:
+    """Return events that go on at a bookmark, or begin where it is of other bytes."""
+    if bookmark is not None:
+        said = json.loads(bookmark)
+        if said["version"] == VERSION and said["fingerprint"] == fingerprint(
+            file.seek, file.read, said["end"]
+        ):
+            events = _Events()
+            if events.go_on(file, said):
+                return events
+    return _Events()
+
+
+def _bookmark(file: BinaryIO, events: _Events, series: tuple[Series, ...]) -> str | None:
+    """Return what the next reading needs to go on; None where it is to begin anew.
+
+    Hyper-parameters are not kept, for they may hold secrets: their events are read again.
+    """
+    have_places = all(
+        any(place is not None for place in (*one.steps, *one.times)) for one in series
+    )
+    proof = fingerprint(file.seek, file.read, events.end)
+    if proof is None or not events.end or events.is_cut or not have_places:
+        return None
+    said = {"version": VERSION, "fingerprint": proof, **events.state()}
+    text = json.dumps(said, separators=(",", ":"))
+    return text if len(text) <= MAX_BOOKMARK else None
 
 
 class _Events:
@@ -102,40 +144,148 @@ class _Events:
         self.last_time: float | None = None
         self._points = 0
         self._malformed = 0
+        self._damaged = 0
+        self._records = 0
+        self._waiting: list[tuple[int, bytes]] = []
+        """Places of events, and payloads with the four bytes of their checksum behind them."""
+        self._waiting_bytes = 0
+        self._place = 0
+        """Where the event at hand begins."""
+        self._telling: dict[int, None] = {}
+        """Places of the events that hold hyper-parameters."""
+        self._only_told_again = False
+        self.end = 0
+        """Where the last whole event ends."""
+        self.continues = False
+        """Whether the points of an earlier reading are left out."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more points than are kept."""
+        return self._points >= MAX_POINTS
+
+    def state(self) -> dict[str, Plain]:
+        """Return, as JSON can say it, all that later events build on."""
+        return {
+            "end": self.end,
+            "records": self._records,
+            "points": self._points,
+            "malformed": self._malformed,
+            "damaged": self._damaged,
+            "last_time": self.last_time,
+            "scalar_tags": [*sorted(self._scalar_tags)],
+            "telling": [*self._telling],
+        }
+
+    def go_on(self, file: BinaryIO, said: Any) -> bool:
+        """Come to where `state` was made; False if an event that is needed is there no more."""
+        self._only_told_again = True
+        for place in said["telling"]:
+            file.seek(place)
+            head = file.read(_HEADER.size)
+            length = _HEADER.unpack(head)[0] if len(head) == _HEADER.size else MAX_RECORD + 1
+            whole = file.read(length + 4) if length <= MAX_RECORD else b""
+            if len(whole) < length + 4:
+                return False
+            payload = whole[:-4]
+            if _masked(crc32c(payload)) != _CHECKSUM.unpack(whole[-4:])[0]:
+                return False
+            self._place = place
+            self._take(payload)
+        self._only_told_again = False
+        self.end = said["end"]
+        self._records = said["records"]
+        self._points = said["points"]
+        self._malformed = said["malformed"]
+        self._damaged = said["damaged"]
+        self.last_time = said["last_time"]
+        self._scalar_tags = set(said["scalar_tags"])
+        self.continues = True
+        return True
 
     def read(self, file: BinaryIO) -> list[Problem]:
-        """Take the whole file; what was wrong with it is returned."""
-        records = 0
-        while header := file.read(_HEADER.size):
-            if len(header) < _HEADER.size:
-                return [_truncated(), *self._complaints()]
-            length, checksum = _HEADER.unpack(header)
-            if _masked_crc32c(header[:8]) != checksum:
-                return [_damaged(records), *self._complaints()]
+        """Take the file from where the last event ended; what was wrong with it is returned."""
+        problem = self._read_records(file)
+        self._settle()
+        if self.is_cut:
+            cut = f"Only the first {MAX_POINTS:,} points of the event file were read."
+            problem = Problem("history-cut", cut)
+        elif problem is None and not self._records:
+            problem = Problem("empty-file", "The event file holds no events.")
+        return [*([problem] if problem else []), *self._complaints()]
+
+    def _read_records(self, file: BinaryIO) -> Problem | None:
+        """Take the records; what ended the reading before the end is returned."""
+        file.seek(self.end)
+        lengths: dict[bytes, int] = {}  # by frame head, of which most repeat
+        while head := file.read(_HEADER.size):
+            length = lengths.get(head)
+            if length is None:
+                if len(head) < _HEADER.size:
+                    return _truncated()
+                length, checksum = _HEADER.unpack(head)
+                if _masked(crc32c(head[:8])) != checksum:
+                    return _damaged(self._records)
+                lengths[head] = length
+            place = self.end
             if length > MAX_RECORD:
-                file.seek(length + 4, 1)
+                self.end = file.seek(length + 4, 1)
                 continue
             payload = file.read(length + 4)
             if len(payload) < length + 4:
-                return [_truncated(), *self._complaints()]
-            records += 1
-            self._take(payload[:-4])
-            if self._points >= MAX_POINTS:
-                cut = f"Only the first {MAX_POINTS:,} points of the event file were read."
-                return [Problem("history-cut", cut), *self._complaints()]
-        if not records:
-            return [Problem("empty-file", "The event file holds no events.")]
-        return self._complaints()
+                return _truncated()
+            self._records += 1
+            self.end = place + _HEADER.size + length + 4
+            self._waiting.append((place, payload))
+            self._waiting_bytes += length
+            if len(self._waiting) >= _BATCH or self._waiting_bytes >= _BATCH_BYTES:
+                self._settle()
+                if self.is_cut:
+                    break
+        return None
+
+    def _settle(self) -> None:
+        """Take the waiting events whose checksum is right."""
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        payloads = [whole[:-4] for _, whole in waiting]
+        short = [one for one in payloads if len(one) <= _LONG]
+        sums = iter(crc32c_of_each(short))
+        for payload, (place, whole) in zip(payloads, waiting, strict=True):
+            stated = _CHECKSUM.unpack_from(whole, len(payload))[0]
+            if len(payload) <= _LONG:
+                intact = _masked(next(sums)) == stated
+            else:
+                intact = not self._tells(payload) or _masked(crc32c(payload)) == stated
+            if not intact:
+                self._damaged += 1
+            elif self._points < MAX_POINTS:
+                self._place = place
+                self._take(payload)
+
+    def _tells(self, payload: bytes) -> bool:
+        """Say whether anything of an event is kept."""
+        alone = _Events()
+        alone._scalar_tags |= self._scalar_tags
+        alone._take(payload)
+        return bool(alone._columns or alone.hparams)
 
     def _complaints(self) -> list[Problem]:
-        if not self._malformed:
-            return []
-        return [
-            Problem(
-                "malformed-record",
-                f"{self._malformed:,} events could not be decoded and were left out.",
+        problems = []
+        if self._damaged:
+            problems.append(
+                Problem(
+                    "damaged-record",
+                    f"The checksums of {self._damaged:,} events are wrong; they were left out.",
+                )
             )
-        ]
+        if self._malformed:
+            problems.append(
+                Problem(
+                    "malformed-record",
+                    f"{self._malformed:,} events could not be decoded and were left out.",
+                )
+            )
+        return problems
 
     def _take(self, payload: bytes) -> None:
         usual = _USUAL.fullmatch(payload)
@@ -160,7 +310,10 @@ class _Events:
         tag = value.text(1)
         plugin = value.message(9).message(1)
         if plugin.text(1) == "hparams":
+            self._telling[self._place] = None
             self._session(plugin)
+            return
+        if self._only_told_again:
             return
         if plugin.text(1) == "scalars":
             # Only the first event of a tag says that its tensor is a scalar.
@@ -232,23 +385,8 @@ def _plain(value: Message) -> Plain:
     return bool(value.integer(4)) if 4 in value else None
 
 
-@cache
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ 0x82F63B78 if byte & 1 else byte >> 1
-        table.append(byte)
-    return tuple(table)
-
-
-def _masked_crc32c(data: bytes) -> int:
-    """Return the CRC-32C (Castagnoli) of some bytes, masked as TFRecord wants it."""
-    table = _crc_table()
-    crc = 0xFFFF_FFFF
-    for byte in data:
-        crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-    crc ^= 0xFFFF_FFFF
+def _masked(crc: int) -> int:
+    """Return a sum as TFRecord keeps it."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,7 +21,7 @@ import yaml
 from catalog.sources.plain import MAX_DEPTH, DepthError, DocumentError, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from catalog.sources.facts import Plain
 
@@ -64,7 +65,7 @@ def parse_yaml(data: bytes, *, dotless_floats: bool = False) -> Plain:
     """
     text = data.rstrip(b"\0").decode("utf-8-sig", "replace")
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER), dotless_floats).document()
+        return _Builder(_LOADER(text).get_event, dotless_floats).document()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
@@ -75,20 +76,18 @@ def parse_yaml(data: bytes, *, dotless_floats: bool = False) -> Plain:
 class _Builder:
     """Builds the value of one document from parser events."""
 
-    def __init__(self, events: Iterator[Any], dotless_floats: bool) -> None:
-        self._events = events
+    def __init__(self, following: Callable[[], Any], dotless_floats: bool) -> None:
+        self._next = following
         self._dotless_floats = dotless_floats
         self._nodes = 0
         self._anchors: dict[str, tuple[Plain, int, int]] = {}
         """anchor → (value, nodes in it with aliases expanded, its height)"""
 
     def document(self) -> Plain:
-        for event in self._events:
-            if isinstance(event, yaml.StreamEndEvent):
+        while (kind := type(self._next())) is not yaml.DocumentStartEvent:
+            if kind is yaml.StreamEndEvent:
                 return None
-            if isinstance(event, yaml.DocumentStartEvent):
-                break
-        return self._node(next(self._events), 0)[0]
+        return self._node(self._next(), 0)[0]
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
@@ -99,16 +98,17 @@ class _Builder:
 
     def _node(self, event: Any, depth: int) -> tuple[Plain, int]:
         """Return (value, height) of the node that begins with `event`."""
-        if isinstance(event, yaml.AliasEvent):
+        kind = type(event)
+        if kind is yaml.AliasEvent:
             return self._alias(event.anchor, depth)
         before = self._nodes
         self._count(1)
-        if isinstance(event, yaml.ScalarEvent):
+        if kind is yaml.ScalarEvent:
             value, height = self._scalar(event), 0
         else:
             if depth >= MAX_DEPTH:
                 raise DepthError
-            build = self._mapping if isinstance(event, yaml.MappingStartEvent) else self._sequence
+            build = self._mapping if kind is yaml.MappingStartEvent else self._sequence
             value, height = build(event.tag, depth + 1)
         if event.anchor:
             self._anchors[event.anchor] = (value, self._nodes - before, height)
@@ -127,7 +127,7 @@ class _Builder:
     def _sequence(self, tag: str | None, depth: int) -> tuple[Plain, int]:
         values: list[Plain] = []
         highest = 0
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
             value, height = self._node(event, depth)
             values.append(value)
             highest = max(highest, height)
@@ -139,10 +139,10 @@ class _Builder:
         explicit: dict[str, Plain] = {}
         merged: dict[str, Plain] = {}
         highest = 0
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+        while type(event := self._next()) is not yaml.MappingEndEvent:
             is_merge = _is_merge(event)
             key, _ = self._node(event, depth)
-            value, height = self._node(next(self._events), depth)
+            value, height = self._node(self._next(), depth)
             highest = max(highest, height)
             if is_merge:
                 for source in value if isinstance(value, list) else [value]:
@@ -175,10 +175,21 @@ class _Builder:
     def _implicit(self, text: str) -> Plain:
         if self._dotless_floats and _DOTLESS_FLOAT.fullmatch(text):
             return float(text)
-        for tag, pattern in _RESOLVERS.get(text[:1], ()):
-            if pattern.match(text):
-                return _construct(tag.removeprefix(_PREFIX), text)
-        return clean(text)
+        return _implicit(text) if len(text) <= _MAX_REMEMBERED else _resolved(text)
+
+
+_MAX_REMEMBERED = 64
+"""Characters: keys and short values come again in every document."""
+
+
+def _resolved(text: str) -> Plain:
+    for tag, pattern in _RESOLVERS.get(text[:1], ()):
+        if pattern.match(text):
+            return _construct(tag.removeprefix(_PREFIX), text)
+    return clean(text)
+
+
+_implicit = lru_cache(maxsize=4_096)(_resolved)
 
 
 def _construct(kind: str, text: str) -> Plain:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from catalog.sources import registry
 from catalog.sources.checkpoint import reader
 from catalog.sources.facts import Checkpoint, Entry, Facts, Item, Listing
 
@@ -39,8 +40,11 @@ def items(root: Path) -> dict[str, Item]:
     """Return every checkpoint below a root by its path."""
     found = {}
     for folder, _, _ in os.walk(root):
-        for item in reader.recognise(listing(root, Path(folder).relative_to(root).as_posix())):
+        names = listing(root, Path(folder).relative_to(root).as_posix())
+        asked = {item.path for item in registry.recognise(names)}
+        for item in reader.recognise(names):
             assert item.path not in found
+            assert item.path in asked  # the reader's signs hide nothing from it
             found[item.path] = item
     return found
 

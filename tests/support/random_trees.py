@@ -8,6 +8,7 @@ no folder of that run is on disk.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -21,13 +22,21 @@ from typing import Any
 
 import yaml
 
+from tests.support.random_trainers import TrainerProject
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, scalar, write_torch_zip
-from tests.support.wandb_files import write_hydra_directory, write_run_directory
+from tests.support.wandb_files import (
+    artifact,
+    write_hydra_directory,
+    write_run_directory,
+    write_stream,
+)
 
 LAYOUTS = ("named", "dated", "chdir", "multirun", "by-id", "versions", "flat", "experiment")
 """Where trainings of a project put their checkpoints; see `_Project.place`."""
 WORDS = ("outputs", "default", "train", "general", "baseline", "det_r18")
 """Ids that a person gave; folders bear such names as well."""
+TRAINERS = 0.3
+"""Share of projects that are of Hugging Face's Trainer."""
 CODEPOINTS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -76,7 +85,11 @@ def write_tree(root: Path, seed: int) -> Tree:
     for number in range(count):
         folder = root / f"project{number}" if count > 1 else root
         offset = 0.0 if rng.random() < 0.3 else rng.uniform(0, 300)
-        _Project(folder, rng, start + offset, seeds, tree).write()
+        # Drawn apart, so that the trees of Lightning stay what they are for a seed.
+        if random.Random(f"trainer {seed} {number}").random() < TRAINERS:
+            TrainerProject(folder, rng, start + offset, seeds, tree).write()
+        else:
+            _Project(folder, rng, start + offset, seeds, tree).write()
     _lose_times(tree, rng)
     tree.beyond = {
         path
@@ -110,6 +123,11 @@ class _Project:
         self.word_ids = rng.random() < 0.15
         self.gap = rng.choice((0.0, 0.0, 1.0, 5.0, 40.0, 400.0))
         self.home = rng.choice((str(folder), "/home/team/project"))
+        # Drawn apart, so that the rest stays what it was for a seed.
+        self.extra = random.Random(f"extra {start}")
+        self.logs_rate = self.extra.random() < 0.4
+        self.schedule = self.extra.choice(("constant", "falling"))
+        self.gives_files = self.extra.choice((None, None, None, "artifact", "link"))
         self.done: list[_Training] = []
         self.sweep_stamp = self.now
         self.flat_count = 0
@@ -318,6 +336,7 @@ class _Project:
                     "epoch": epoch, "val/hmean": one.scores[epoch],
                     "train/loss": round(1 / (epoch + 1), 2),
                     "trainer/global_step": (epoch + 1) * 100 - 1,
+                    **({"lr-Adam": self.rate(one.lr, epoch)} if self.logs_rate else {}),
                 }
                 for epoch in range(first_epoch, len(one.scores))
             ],
@@ -367,6 +386,32 @@ class _Project:
             self.tell(
                 path, one.run_id, f"{self.layout}, {'resumed' if first_epoch else 'trained'}", one
             )
+            if self.gives_files and one.run_folder is not None:
+                self.give(one.run_folder, path, own)
+
+    def give(self, run_folder: Path, path: Path, score: float) -> None:
+        """Log a file as an artifact, as Lightning does; or link it, as `wandb.save` does."""
+        if self.gives_files == "link":
+            link = run_folder / "files" / "checkpoints" / path.name
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(f"{self.remembered(path.parent)}/{path.name}")
+            return
+        stream = next(run_folder.glob("*.wandb"))
+        if not stream.stat().st_size:
+            return
+        digest = base64.b64encode(hashlib.md5(path.read_bytes(), usedforsecurity=False).digest())
+        record = artifact(
+            {"model.ckpt": digest.decode()}, sizes={"model.ckpt": path.stat().st_size},
+            metadata={"score": score, "original_filename": path.name},
+        )  # fmt: skip
+        moment = stream.stat().st_mtime
+        write_stream(stream, [record], go_on=True)
+        os.utime(stream, (moment, moment))
+
+    def rate(self, lr: float, epoch: int) -> float:
+        """Return the learning rate in an epoch."""
+        return lr if self.schedule == "constant" else lr * (1 - epoch / 7)
 
     def file_name(self, stem: str, epoch: int) -> str:
         return (
@@ -393,6 +438,9 @@ class _Project:
             state_dict=weights, epoch=epoch, global_step=(epoch + 1) * 100, directory=place,
             best_k={path.name: best}, current=scalar(own),
             hyper_parameters=parameters if self.keeps_parameters else None,
+            optimizer_states=[
+                {"state": {}, "param_groups": [{"lr": self.rate(one.lr, epoch), "params": [0]}]}
+            ],
         )  # fmt: skip
         (state,) = content["callbacks"].values()
         state["current_score"] = content.pop("current")
@@ -484,7 +532,7 @@ def _lose_times(tree: Tree, rng: random.Random) -> None:
     for path in tree.root.rglob("*"):
         if path.is_file():
             time = checkout if how == "checked out" else checkout + rng.random() * 5
-            os.utime(path, (time, time))
+            os.utime(path, (time, time), follow_symlinks=not path.is_symlink())
 
 
 def describe(tree: Tree) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from catalog.sources.facts import Entry, Facts, Item, Kind, Listing
-from catalog.sources.registry import READERS, Reader
+from catalog.sources.registry import READERS, Reader, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,9 @@ def items(root: Path) -> Iterator[Item]:
         for reader in RUN_READERS:
             for item in reader.recognise(names):
                 taken.setdefault(item.path, item)
+        # The signs of a reader, by which most directories are passed over, hide nothing from it.
+        asked = [item for item in recognise(names) if item.reader != "checkpoint"]
+        assert asked == sorted(taken.values(), key=lambda item: item.path)
         yield from taken.values()
 
 

@@ -225,16 +225,33 @@ def story() -> list[list[SQLModel]]:
             MetricPoint(series_id=1, position=1, value=0.952),
             LinkEvidence(
                 link_id=1,
+                position=0,
                 kind="best-score-in-history",
                 weight=9.5,
                 detail="0.952 stands in the history of val/hmean.",
                 run_file_id=13,
             ),
             LinkEvidence(
-                link_id=1, kind="start-after-folder-stamp", weight=3.0, detail="0 s later."
+                link_id=1,
+                position=1,
+                kind="start-after-folder-stamp",
+                weight=3.0,
+                detail="0 s later.",
             ),
-            LinkEvidence(link_id=6, kind="score-not-in-history", weight=-8.0, detail="Not there."),
-            LinkEvidence(link_id=2, kind="start-after-folder-stamp", weight=9.0, detail="0 s."),
+            LinkEvidence(
+                link_id=6,
+                position=0,
+                kind="score-not-in-history",
+                weight=-8.0,
+                detail="Not there.",
+            ),
+            LinkEvidence(
+                link_id=2,
+                position=0,
+                kind="start-after-folder-stamp",
+                weight=9.0,
+                detail="0 s.",
+            ),
             *(
                 row
                 for number in (1, 2)

@@ -74,7 +74,9 @@ class FakeTensor:
         stride = tuple(math.prod(self.shape[n + 1 :]) for n in range(len(self.shape)))
         hooks: OrderedDict[str, Any] = OrderedDict()
         rebuild = FakeGlobal("torch._utils", "_rebuild_tensor_v2")
-        return (rebuild, (_Storage(self), 0, self.shape, stride, False, hooks))
+        # torch makes a new tuple for each tensor; one that is shared would be pickled once.
+        shape = (*self.shape,)
+        return (rebuild, (_Storage(self), 0, shape, stride, False, hooks))
 
 
 def scalar(value: float, dtype: str = "float32") -> FakeTensor:

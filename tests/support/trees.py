@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.torch_files import lightning_checkpoint, write_torch_zip
+from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
 from tests.support.wandb_files import write_hydra_directory, write_run_directory
 
 START = 1_760_722_339.0
@@ -27,6 +27,7 @@ class Training:
         begin: seconds after `START` at which the folder was made.
         hydra: write `.hydra/` (then the checkpoint is usable).
         named: the run's config names the output folder.
+        weight: the number in its model; all without one have equal weights.
     """
 
     name: str = "det_r18"
@@ -39,6 +40,7 @@ class Training:
     begin: int = 0
     hydra: bool = False
     named: bool = False
+    weight: float | None = None
     overrides: tuple[str, ...] = ("seed=1",)
     options: dict[str, Any] = field(default_factory=dict)
     """Passed on to `write_run_directory`."""
@@ -54,6 +56,7 @@ class Training:
         if self.hydra:
             write_hydra_directory(folder, self.config, overrides=self.overrides)
         content = lightning_checkpoint(
+            state_dict=None if self.weight is None else {"weight": scalar(self.weight)},
             epoch=len(self.scores) - 1,
             best_k={"best.ckpt": max(self.scores)},
             directory=f"/home/team/project/outputs/{folder.name}/checkpoints",

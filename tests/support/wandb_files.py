@@ -21,10 +21,10 @@ BLOCK = 32_768
 HEADER = b":W&B\xe1\xbe\x00"
 
 
-def write_stream(path: Path, records: Iterable[bytes]) -> Path:
-    """Write a `.wandb` file that holds these records."""
+def write_stream(path: Path, records: Iterable[bytes], *, go_on: bool = False) -> Path:
+    """Write a `.wandb` file that holds these records; or go on with one that is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    out = bytearray(HEADER)
+    out = bytearray(path.read_bytes() if go_on else HEADER)
     for record in records:
         rest, first = record, True
         while True:
@@ -133,10 +133,24 @@ def output(line: str) -> bytes:
     return field(13, field(1, 1) + field(3, line))
 
 
-def artifact(files: Mapping[str, str]) -> bytes:
-    """Encode a logged artifact: path and base64 MD5 of each of its files."""
-    entries = b"".join(field(4, field(1, path) + field(2, md5)) for path, md5 in files.items())
-    return field(8, field(4, "model") + field(5, "model-x") + field(12, entries))
+def artifact(
+    files: Mapping[str, str],
+    *,
+    sizes: Mapping[str, int] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Encode a logged artifact: path, base64 MD5 and size of each of its files."""
+    entries = b"".join(
+        field(
+            4,
+            field(1, path)
+            + field(2, md5)
+            + (field(4, sizes[path]) if sizes and path in sizes else b""),
+        )
+        for path, md5 in files.items()
+    )
+    said = field(8, json.dumps(metadata)) if metadata else b""
+    return field(8, field(4, "model") + field(5, "model-x") + said + field(12, entries))
 
 
 def finish(exit_code: int = 0, runtime: int = 12) -> bytes:

@@ -11,7 +11,7 @@ from catalog.cli.options import DbOption, SetOption, command, new_app, open_cata
 from catalog.query.values import counted
 
 if TYPE_CHECKING:
-    from catalog.api import IngestSummary
+    from catalog.results import IngestSummary
 
 app = new_app()
 

@@ -96,8 +96,11 @@ def query(
         return
     if limit is None and form is Format.TABLE:
         limit = PAGE
-    rows = catalog.query(names[0], _pairs(parameters), limit=limit)
+    values = _pairs(parameters)
+    rows = catalog.query(names[0], values, limit=limit)
     print_rows(rows, form, more="Raise --limit to see more.")
+    if not rows.rows and values and limit != 0 and (hint := catalog.why_no_rows(values)):
+        typer.echo(f"catalog: {hint}", err=True)
     if fail_if_any and rows.rows:
         raise typer.Exit(1)
 

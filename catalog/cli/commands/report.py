@@ -25,6 +25,10 @@ def report(
             show_default=False,
         ),
     ] = None,
+    rows: Annotated[
+        int,
+        typer.Option("--rows", min=1, help="Most rows of one table; the counts are of everything."),
+    ] = 200,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
@@ -32,7 +36,7 @@ def report(
 
     Every number on it is the result of a query, which stands beside it.
     """
-    text = open_catalog(db, settings).report()
+    text = open_catalog(db, settings).report(rows=rows)
     if output is None:
         sys.stdout.write(text)
         return

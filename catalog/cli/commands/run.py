@@ -6,7 +6,7 @@ import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
-from catalog.cli.output import print_json, print_rows
+from catalog.cli.output import print_page
 from catalog.errors import UsageError
 
 app = new_app()
@@ -53,11 +53,4 @@ def run(
     if folder := apart or rejoin:
         catalog.keep_apart(name, folder, apart=apart is not None)
     page = catalog.run(name)
-    if form is Format.TABLE:
-        from catalog.cli.run_page import draw
-
-        draw(page)
-    elif form is Format.JSON:
-        print_json(page.to_dict())
-    else:
-        print_rows(page.rows(), form)
+    print_page(page, page.rows, form, "run_page:draw")

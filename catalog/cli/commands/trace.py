@@ -6,7 +6,7 @@ import typer
 
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
-from catalog.cli.output import print_json, print_rows
+from catalog.cli.output import print_page
 from catalog.errors import UsageError
 
 app = new_app()
@@ -47,32 +47,10 @@ def trace(
     catalog = open_catalog(db, settings)
     if why_not is not None:
         explanation = catalog.why_not(checkpoint, why_not)
-        if form is Format.TABLE:
-            from catalog.cli.link_trees import draw_explanation
-
-            draw_explanation(explanation)
-        elif form is Format.JSON:
-            print_json(explanation.to_dict())
-        else:
-            print_rows(explanation.rows(), form)
-        return
-    if lineage:
+        print_page(explanation, explanation.rows, form, "link_trees:draw_explanation")
+    elif lineage:
         family = catalog.lineage(checkpoint)
-        if form is Format.TABLE:
-            from catalog.cli.link_trees import draw_family
-
-            draw_family(family)
-        elif form is Format.JSON:
-            print_json(family.to_dict())
-        else:
-            print_rows(family.rows(), form)
-        return
-    found = catalog.trace(checkpoint)
-    if form is Format.TABLE:
-        from catalog.cli.trace_tree import draw
-
-        draw(found)
-    elif form is Format.JSON:
-        print_json(found.to_dict())
+        print_page(family, family.rows, form, "link_trees:draw_family")
     else:
-        print_rows(found.evidence(), form)
+        found = catalog.trace(checkpoint)
+        print_page(found, found.evidence, form, "trace_tree:draw")

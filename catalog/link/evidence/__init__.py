@@ -1,15 +1,27 @@
 """Every kind of evidence, one small function each.
 
-Each takes a checkpoint, a run folder and the context, and yields what it observes. A weight
-is a log-odds: 0 says nothing, +3 speaks for the link about 20 to 1, -3 against it as much.
-An observation that is missing is never evidence against; a contradiction is.
+Each takes a checkpoint, a run folder and the context, and yields what it observes. A weight is
+meant as log-odds: 0 says nothing, +3 speaks for the link about 20 to 1, -3 against it as much. What
+sums of them are worth is measured (docs/linking.md). An observation that is missing is never
+evidence against; a contradiction is.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from catalog.link.evidence import clocks, configs, identity, logs, numbers, paths
+from catalog.link.evidence import (
+    architecture,
+    artifacts,
+    clocks,
+    configs,
+    identity,
+    logs,
+    numbers,
+    paths,
+    schedule,
+    timings,
+)
 from catalog.link.evidence.observation import Observation
 from catalog.link.evidence.paths import place_of
 
@@ -29,6 +41,8 @@ WEIGHERS: tuple[Weigher, ...] = (
     paths.folder_named,
     paths.other_job_folder,
     paths.name_stated,
+    artifacts.file_saved,
+    artifacts.artifact_logged,
     paths.sibling_named,
     paths.started_from,
     paths.other_project,
@@ -36,10 +50,13 @@ WEIGHERS: tuple[Weigher, ...] = (
     numbers.twin_file,
     numbers.own_scores,
     numbers.step_reached,
+    timings.timings,
+    schedule.learning_rate,
     configs.hyper_parameters,
     configs.arguments,
     configs.job_config,
     configs.twin_job,
+    architecture.architecture,
     logs.shared_lines,
     clocks.stamps,
     clocks.nearer_folder,

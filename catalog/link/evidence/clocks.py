@@ -68,14 +68,14 @@ def stamps(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Ob
     sweep = posixpath.dirname(subject.output) == subject.stamped_folder
     said = f"The folder is stamped {subject.stamp:%Y-%m-%d %H:%M:%S}, the run started "
     if seconds < -CLOCK_SLACK:
-        yield Observation("run-before-folder", EARLIER, f"{said}{-seconds:.0f} s earlier.")
+        yield Observation("run-before-folder", EARLIER, f"{said}{duration(-seconds)} earlier.")
     elif seconds <= tolerance:
         share = 1.0 if sweep or not tolerance else max(seconds, 0.0) / tolerance
-        after = f"{seconds:.0f} s after it" if seconds > 0 else "in the same second"
+        after = f"{duration(seconds)} after it" if seconds > 0 else "in the same second"
         yield Observation("stamps-fit", NEAR - (NEAR - WITHIN) * share, f"{said}{after}.")
     elif folder.run_id not in context.places.went_on_from(subject):
         weight = LATER_IN_SWEEP if sweep else LATER
-        yield Observation("run-after-folder", weight, f"{said}{seconds:.0f} s later.")
+        yield Observation("run-after-folder", weight, f"{said}{duration(seconds)} later.")
 
 
 def nearer_folder(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -127,9 +127,23 @@ def written_during_run(
         )
 
 
+def duration(seconds: float) -> str:
+    """Return a span of time as people say it: `45 s`, `12 min`, `2 h 5 min`, `3 days`."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{round(hours / 24):,} days"
+
+
 @lru_cache(maxsize=4_096)
 def _text(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+    return moment.isoformat(" ")[: len("YYYY-MM-DD HH:MM:SS")]
 
 
 def lived_then(subject: Subject, folder: RunFolder) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from catalog.schema.canonical import float32
-from catalog.schema.store import chunks, table_of
+from catalog.link.numbers import RATE
+from catalog.schema.canonical import floats32
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
+    ArchitectureTensor,
     File,
     MetricName,
     MetricPoint,
@@ -50,7 +53,8 @@ class Recorded:
     def __post_init__(self) -> None:
         values = self.values
         object.__setattr__(self, "reached", (min(values), max(values)) if values else None)
-        object.__setattr__(self, "folders", frozenset().union(*values.values()))
+        places = {id(where): where for where in values.values()}
+        object.__setattr__(self, "folders", frozenset().union(*places.values()))
 
 
 class _Reading:
@@ -60,10 +64,19 @@ class _Reading:
         self._values: dict[float, dict[int, int]] = {}
         self._count = self._missing = 0
 
-    def add(self, value: float | None, folder: int, file_id: int) -> None:
-        """Take one value; of several files that state it the first counts."""
-        if value is not None:
-            self._values.setdefault(float32(value), {}).setdefault(folder, file_id)
+    def add(self, values: Iterable[float | None], folder: int, file_id: int) -> None:
+        """Take the values of one file; of several files that state one the first counts."""
+        where = {folder: file_id}  # one dict serves many values and is never changed
+        told = dict.fromkeys(floats32([one for one in values if one is not None]), where)
+        if not self._values:
+            self._values = told
+            return
+        for value in told:
+            before = self._values.get(value)
+            if before is None:
+                self._values[value] = where
+            elif folder not in before:
+                self._values[value] = before | where
 
     def took(self, kept: int, in_file: int) -> None:
         """Count the points of one series: those kept, and all that its file held."""
@@ -109,6 +122,14 @@ class Context:
     _recorded: dict[_Key, Recorded] = field(default_factory=dict)
     _metrics: dict[str, int] = field(default_factory=dict)
     """Numbers of all metric names."""
+    sized: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Configs that name sizes, as documents; kept by `architecture`."""
+    contradictions: dict[tuple[int, int], str] = field(default_factory=dict)
+    """What a config and an architecture contradict each other in; kept by `architecture`."""
+    _shapes: dict[int, dict[str, tuple[int, ...]]] = field(default_factory=dict)
+    _rates: tuple[str, ...] | None = None
+    _longest: dict[int, int] | None = None
+    """Points of the longest series, by run directory."""
     _of_place: dict[object, dict[int, Kept]] = field(default_factory=dict)
 
     def of_place(self, place: object) -> dict[int, Kept]:
@@ -134,6 +155,37 @@ class Context:
     def has_whole_history(self, run_id: int, metric: str) -> bool:
         """Tell whether every folder of a run recorded a metric: none lost its stream."""
         return self.places.folders_of(run_id) <= self.recorded(run_id, metric).folders
+
+    def shapes(self, architecture_id: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of an architecture's tensors by name."""
+        if architecture_id not in self._shapes:
+            table = table_of(ArchitectureTensor)
+            rows = self.connection.execute(
+                select(table.c.name, table.c.shape).where(
+                    table.c.architecture_id == architecture_id
+                )
+            )
+            self._shapes[architecture_id] = {name: tuple(json.loads(shape)) for name, shape in rows}
+        return self._shapes[architecture_id]
+
+    def rate_names(self) -> tuple[str, ...]:
+        """Return the names of all metrics that are learning rates."""
+        if self._rates is None:
+            self._rates = tuple(sorted(filter(RATE.search, self._metric_numbers())))
+        return self._rates
+
+    def longest_history(self, run_id: int) -> int | None:
+        """Return the points of a run's longest series; None if only a part of it has a history."""
+        if self._longest is None:
+            table = table_of(MetricSeries)
+            rows = self.connection.execute(
+                select(table.c.run_directory_id, func.max(table.c.point_count)).group_by(
+                    table.c.run_directory_id
+                )
+            )
+            self._longest = {int(folder): int(points) for folder, points in rows}
+        found = [self._longest.get(folder, 0) for folder in self.places.folders_of(run_id)]
+        return None if 0 in found and any(found) else max(found, default=None)
 
     def load_recorded(self, run_ids: Iterable[int], metrics: Iterable[str]) -> None:
         """Read what runs recorded of metrics, many at once, as far as it is not there yet."""
@@ -165,7 +217,7 @@ class Context:
         own = folders.c.run_id.in_(run_ids) & folders.c.joined_by.is_(None)
         rows = self.connection.execute(
             select(
-                series.c.id,
+                func.coalesce(series.c.points_of, series.c.id),
                 series.c.metric_name_id,
                 folders.c.run_id,
                 series.c.run_directory_id,
@@ -181,11 +233,10 @@ class Context:
         ).all()
         points = self._points([row[0] for row in rows])
         for number, metric, run_id, folder, file_id, in_file, *ends in rows:
-            kept = points.get(number, [])
+            kept = points.get(number, [])[:in_file]  # of a longer series that begins alike
             reading = found[run_id, metrics[metric]]
             reading.took(len(kept), in_file)
-            for value in (*kept, *ends):
-                reading.add(value, folder, file_id)
+            reading.add((*kept, *ends), folder, file_id)
         for metric, run_id, value, folder, file_id in self.connection.execute(
             select(
                 summaries.c.metric_name_id,
@@ -199,7 +250,7 @@ class Context:
             .where(own, summaries.c.metric_name_id.in_(list(metrics)))
             .order_by(files.c.path, summaries.c.id)
         ):
-            found[run_id, metrics[metric]].add(value, folder, file_id)
+            found[run_id, metrics[metric]].add((value,), folder, file_id)
         return found
 
     def _points(self, numbers: Sequence[int]) -> dict[int, list[float | None]]:
@@ -207,10 +258,11 @@ class Context:
         table = table_of(MetricPoint)
         found: dict[int, list[float | None]] = defaultdict(list)
         for part in chunks(sorted(numbers)):
-            for number, value in self.connection.execute(
+            for number, value in fetched(
+                self.connection,
                 select(table.c.series_id, table.c.value)
                 .where(table.c.series_id.in_(part))
-                .order_by(table.c.series_id, table.c.position)
+                .order_by(table.c.series_id, table.c.position),
             ):
                 found[number].append(value)
         return found

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import CERTAIN, CONTRADICTION, Observation
+from catalog.link.places import artifact_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,22 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
     if run_id is None:
         return
     paths = (subject.path, *subject.remembered)
+    of_artifact = artifact_run_id(subject.directory)
+    if of_artifact is not None and is_random_id(of_artifact):
+        yield (
+            Observation(
+                "run-id-in-path",
+                CERTAIN,
+                f"It lies in an artifact of the run, {posixpath.basename(subject.directory)}.",
+            )
+            if of_artifact == run_id
+            else Observation(
+                "other-run-id-in-path",
+                CONTRADICTION,
+                f"It lies in an artifact of another run, {of_artifact}.",
+            )
+        )
+        return
     if run_id in subject.names_above:
         for path in paths:
             names = path.split("/")[:-1]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import ELSEWHERE, IMPOSSIBLE, STRONG, Observation
-from catalog.link.numbers import tells
+from catalog.link.numbers import RATE, tells
 from catalog.schema.canonical import float32
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from catalog.link.evidence.context import Context
+    from catalog.link.evidence.context import Context, Recorded
     from catalog.link.subjects import RunFolder, Subject
 
 PLAIN_NUMBER = 1.0
@@ -31,6 +32,10 @@ CUT_OFF = 0.3
 killed run wrote last is lost."""
 LOST = 0.05
 """The same where a whole folder of the run has no history: a life that left none."""
+_JUDGED = ("eval_", "test_")
+"""What a Trainer puts before the metrics of an evaluation."""
+TIMING = re.compile(r"_(?:runtime|(?:samples|steps|tokens)_per_second)$")
+"""Numbers that say how long something took: no second run of a command has the same."""
 STEP_COUNTERS = ("trainer/global_step", "train/global_step", "global_step")
 """Metrics in which Lightning and transformers log how many steps were done."""
 
@@ -39,7 +44,7 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
     """The file's own score, or the best of its run so far: the run logged it at that epoch."""
     if subject.monitor is None or folder.run_id is None:
         return
-    recorded = context.recorded(folder.run_id, subject.monitor)
+    metric, recorded = _monitored(subject.monitor, folder.run_id, context)
     if not recorded.values:
         return
     # A run that went on from a checkpoint keeps the best score of its life before.
@@ -51,19 +56,18 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
             yield Observation(
                 "best-score-recorded" if place else "score-recorded",
                 min(weight, BEST) if place else weight + (HERE if folder.id in found else 0.0),
-                f"The run recorded {subject.monitor} = {score!r}, "
+                f"The run recorded {metric} = {score!r}, "
                 f"the {'best ' if place else ''}score in the checkpoint.",
-                _file(found, folder),
+                file_of(found, folder),
             )
         elif recorded.points:
             yield Observation(
                 "best-score-not-recorded" if place else "score-not-recorded",
                 -BEST
                 if place or went_on
-                else NOT_RECORDED * _certainty(folder, context, subject.monitor),
-                f"The run recorded {recorded.points} values of {subject.monitor}, "
-                f"none of them {score!r}.",
-                _file(next(iter(recorded.values.values())), folder),
+                else NOT_RECORDED * certainty(folder, context, metric, subject),
+                f"The run recorded {recorded.points} values of {metric}, none of them {score!r}.",
+                file_of(next(iter(recorded.values.values())), folder),
             )
 
 
@@ -81,9 +85,13 @@ def twin_file(subject: Subject, folder: RunFolder, context: Context) -> Iterator
         )
     if subject.monitor is None:
         return
-    values = context.recorded(folder.run_id, subject.monitor).values
+    values = _monitored(subject.monitor, folder.run_id, context)[1].values
     for other in context.places.rivals(subject):
-        if other.main_score is not None and float32(other.main_score) in values:
+        if values and other.best_paths == subject.best_paths:
+            continue  # two lives of a resumed run leave two last files as well
+        # A run that left no history may have written either.
+        fits = other.config_id == subject.config_id and not values
+        if fits or (other.main_score is not None and float32(other.main_score) in values):
             yield Observation(
                 "twin-beside",
                 ELSEWHERE,
@@ -98,6 +106,8 @@ def own_scores(subject: Subject, folder: RunFolder, context: Context) -> Iterato
         return
     equal: list[tuple[str, float, dict[int, int]]] = []
     for name, value in subject.telling_scores:
+        if TIMING.search(name) or RATE.search(name):
+            continue  # these have weights of their own
         for metric in metric_names(name):
             found = context.recorded(folder.run_id, metric).values.get(value)
             if found is not None:
@@ -110,7 +120,7 @@ def own_scores(subject: Subject, folder: RunFolder, context: Context) -> Iterato
             "metrics-recorded",
             STRONG if len(equal) > 1 else STRONG / 2,
             f"The run recorded {metric} = {value!r}{more}, as the checkpoint keeps it.",
-            _file(found, folder),
+            file_of(found, folder),
         )
 
 
@@ -133,7 +143,7 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
             others_went_on = bool(context.places.went_on_from(subject) - {folder.run_id})
             yield Observation(
                 "step-never-reached",
-                IMPOSSIBLE * _certainty(folder, context, counter, others_went_on),
+                IMPOSSIBLE * certainty(folder, context, counter, others_went_on=others_went_on),
                 f"The checkpoint is of {counter} {own}, the run recorded it up to {last:g}.",
             )
             return
@@ -155,33 +165,75 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
         yield found
 
 
-def _certainty(
-    folder: RunFolder, context: Context, metric: str, others_went_on: bool = False
+def _monitored(monitor: str, run_id: int, context: Context) -> tuple[str, Recorded]:
+    """Return what a run recorded of the metric by which files are kept, and under which name."""
+    names = _names_of_monitor(monitor)
+    for name in names:
+        recorded = context.recorded(run_id, name)
+        if recorded.values:
+            return name, recorded
+    return monitor, context.recorded(run_id, monitor)
+
+
+def _names_of_monitor(monitor: str) -> tuple[str, ...]:
+    """Return the monitor's name, and W&B's for it where it is a Trainer's."""
+    return metric_names(monitor) if monitor.startswith(_JUDGED) else (monitor,)
+
+
+def certainty(
+    folder: RunFolder,
+    context: Context,
+    metric: str,
+    subject: Subject | None = None,
+    *,
+    others_went_on: bool = False,
 ) -> float:
     """Return how much weight it has that a run did not record something.
 
-    All, where it ended and no folder of it lost its stream; or where another run went on.
+    All, where it ended and no folder of it lost its stream; where another run went on; or where it
+    recorded later steps than the checkpoint's: what a killed run loses is its end.
     """
     if not context.has_whole_history(folder.run_id or 0, metric):
         return LOST
-    return 1.0 if folder.is_ended or others_went_on else CUT_OFF
+    if folder.is_ended or others_went_on:
+        return 1.0
+    return 1.0 if subject is not None and _went_past(subject, folder, context) else CUT_OFF
 
 
-def _file(found: dict[int, int], folder: RunFolder) -> int:
+def _went_past(subject: Subject, folder: RunFolder, context: Context) -> bool:
+    """Tell whether a run recorded a later epoch or step than a checkpoint's."""
+    for counter, own in (
+        ("epoch", subject.epoch),
+        *((name, subject.global_step) for name in STEP_COUNTERS),
+    ):
+        reached = None if own is None else context.reached(folder.run_id or 0, counter)
+        if own is not None and reached is not None:
+            return own < reached[1]
+    return False
+
+
+def file_of(found: dict[int, int], folder: RunFolder) -> int:
     """Return the file that a value stands in: this folder's, else another of the same run."""
     return found.get(folder.id) or next(iter(found.values()))
 
 
-def metrics_of(subject: Subject) -> Iterator[str]:
-    """Return the names of all metrics that a checkpoint is compared with."""
+def metrics_of(subject: Subject, rates: tuple[str, ...]) -> Iterator[str]:
+    """Return the names of all metrics that a checkpoint is compared with.
+
+    Args:
+        subject: the checkpoint.
+        rates: the names of all learning rates.
+    """
     if subject.monitor is not None:
-        yield subject.monitor
+        yield from _names_of_monitor(subject.monitor)
     if subject.epoch is not None:
         yield "epoch"
     if subject.global_step is not None:
         yield from STEP_COUNTERS
     for name, _value in subject.telling_scores:
         yield from metric_names(name)
+    if subject.learning_rates:
+        yield from rates
 
 
 @lru_cache(maxsize=4_096)
@@ -191,7 +243,7 @@ def metric_names(name: str) -> tuple[str, ...]:
     The Trainer's `log_history` has `loss` and `eval_loss`, its W&B callback logs `train/loss`
     and `eval/loss` (transformers' `rewrite_logs`).
     """
-    for prefix in ("eval", "test"):
-        if name.startswith(f"{prefix}_"):
-            return (name, f"{prefix}/{name.removeprefix(f'{prefix}_')}")
+    for prefix in _JUDGED:
+        if name.startswith(prefix):
+            return (name, f"{prefix[:-1]}/{name.removeprefix(prefix)}")
     return (name, f"train/{name}", f"val/{name}")

@@ -23,6 +23,8 @@ REPEATABLE_KINDS = frozenset(
         "best-score-recorded",
         "metrics-recorded",
         "step-recorded",
+        "learning-rate-recorded",
+        "artifact-logged",
         "hyper-parameters-equal",
         "arguments-equal",
         "job-config-equal",
@@ -30,7 +32,9 @@ REPEATABLE_KINDS = frozenset(
 )
 """Every kind that a run with the same command, seed and data shows as well."""
 
-PLACE_KINDS = frozenset({"same-job-folder", "folder-named", "name-stated", "log-lines-shared"})
+PLACE_KINDS = frozenset(
+    {"same-job-folder", "folder-named", "name-stated", "log-lines-shared", "file-saved"}
+)
 """Every kind that says the run worked in the folder; they follow from one another."""
 
 
@@ -43,3 +47,5 @@ class Observation(NamedTuple):
     """A sentence with the values that were compared."""
     run_file_id: int | None = None
     """The file on the run's side that it was read from."""
+    shared: float = 0.0
+    """What was taken off the weight because other runs show the same."""

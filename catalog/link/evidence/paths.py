@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.clocks import lived_then
+from catalog.link.evidence.numbers import STEP_COUNTERS
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
-from catalog.link.places import Place, key_folders, own_folder, tells_training
+from catalog.link.places import Place, folder_of, key_folders, own_folder, tells_training
 from catalog.link.subjects import Said
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ OWN_PROJECT = 2.5
 """For the folder of the run's own project, while no other run of it is known."""
 WENT_ON = 0.5
 """For a run that resumed a training: it may have written to the same folder, or to its own."""
+ONLY_READ = -12.0
+"""Against an evaluation: it has the arguments, the output folder and the clock of the training, all
+that a link takes and more."""
 NAMED = 3.0
 """For a folder under a key that may mean where checkpoints are read as well (`checkpoint_dir`)."""
 OTHER_PROJECT = -4.0
@@ -31,8 +35,16 @@ SAME_JOB = 12.0
 SHARED_JOB = 0.5
 """For one of several runs inside it, or in a folder that every job of the project works in."""
 
+NAMED_TWICE = 4.5
+"""For the name of a training that both the folder bears and the file begins with: not enough for
+a link, but where several runs bear it, each of them may have written the file."""
+
 SHORTEST_NAME = 5
 """Letters of a name that is no mere word."""
+SHORTEST_TRAINING = 3
+"""The same where its key says that it is a training's name."""
+_TRAINING = re.compile(r"(?:^|[._])(?:exp|experiment|run)_?name$", re.IGNORECASE)
+"""Keys under which nothing but a training's name stands."""
 _NAME = re.compile(r"name|experiment|exp_|exp$|_id$|version|tag", re.IGNORECASE)
 """Keys of a config under which a training's name stands."""
 _WORDS = re.compile(r"[^a-z0-9]+")
@@ -51,6 +63,8 @@ _WRITING = frozenset(
     }
 )  # fmt: skip
 """Words in a config's key that tell what its folder is for."""
+_LOADED = frozenset({"name", "or", "path"})
+"""Hugging Face's `model_name_or_path` and `_name_or_path`: what `from_pretrained` loads."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -88,12 +102,9 @@ def folder_named(subject: Subject, folder: RunFolder, context: Context) -> Itera
     checkpoint file is what a run reads (resume, evaluation), and no evidence of who wrote it;
     nor is a folder under a key that speaks of reading.
     """
-    keys = key_folders(subject)
     found: tuple[float, Said, str] | None = None
     for said, weight in _named(folder, context):
-        key = next((key.whole for key in keys if key.named_by(said.text)), None) or _at_its_place(
-            said.text, folder, subject
-        )
+        key = _key_in(said, subject, folder)
         if key is None:
             continue
         weight = min(weight, _most(said, key, subject, folder, context))
@@ -109,15 +120,38 @@ def folder_named(subject: Subject, folder: RunFolder, context: Context) -> Itera
         )
 
 
+def where_named(said: Said, subject: Subject, folder: RunFolder, context: Context) -> float:
+    """Return how much it tells that a run names a folder: 0 if it is not the checkpoint's."""
+    key = _key_in(said, subject, folder)
+    return 0.0 if key is None else _most(said, key, subject, folder, context)
+
+
+def _key_in(said: Said, subject: Subject, folder: RunFolder) -> str | None:
+    """Return the checkpoint's folder as a path names it, None if it does not."""
+    keys = key_folders(subject)
+    return next((key.whole for key in keys if key.named_by(said.text)), None) or _at_its_place(
+        said.text, folder, subject
+    )
+
+
 def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
     called = _called(folder, context)
     if not called:
         return
     stem = posixpath.splitext(posixpath.basename(subject.path))[0]
+    above = posixpath.basename(subject.directory)
     names = {key.anchor.rpartition("/")[2] for key in key_folders(subject)} | {stem}
     names = {name for name in names if len(name) >= SHORTEST_NAME and tells_training(name)}
     for name, key, file_id in called:
+        if name == above and _TRAINING.search(key) and stem.startswith((f"{name}_", f"{name}-")):
+            yield Observation(
+                "name-stated",
+                NAMED_TWICE,
+                f"The run's {key} is {name}: the folder's name, and the beginning of the file's.",
+                file_id,
+            )
+            return
         if name in names:
             yield Observation(
                 "name-stated",
@@ -137,9 +171,14 @@ def _called(folder: RunFolder, context: Context) -> list[tuple[str, str, int]]:
             for key, value in context.configs.flat(config_id).items()
             if value.type == "str"
             and value.text is not None
-            and len(value.text) >= SHORTEST_NAME
-            and tells_training(value.text)
-            and _NAME.search(key)
+            and (
+                (
+                    len(value.text) >= SHORTEST_NAME
+                    and tells_training(value.text)
+                    and _NAME.search(key)
+                )
+                or (len(value.text) >= SHORTEST_TRAINING and _TRAINING.search(key))
+            )
         ]
     return context.names[folder.id]
 
@@ -214,14 +253,21 @@ def started_from(subject: Subject, folder: RunFolder, context: Context) -> Itera
         return
     reached = context.reached(folder.run_id, "epoch")
     trained = reached is not None and reached[1] >= max(subject.epoch or 0, 1)
-    if read is None and not context.has_whole_history(folder.run_id, "epoch"):
+    if reached is None:
+        # Without epochs: a stream that came to its end with one row, or none, is an evaluation's,
+        # unless that row counts steps of a training.
+        points = context.longest_history(folder.run_id)
+        steps = [context.reached(folder.run_id, name) for name in STEP_COUNTERS]
+        trained = points is None or points > 1 or not folder.is_ended
+        trained = trained or any(step is not None and step[1] >= 1 for step in steps)
+    elif read is None and not context.has_whole_history(folder.run_id, "epoch"):
         trained = True  # for all that is known
     if trained or lived_then(subject, folder):
         yield Observation("went-on", WENT_ON, "The run started from a file of this training.")
     else:
         yield Observation(
             "read-by-run",
-            CONTRADICTION,
+            ONLY_READ,
             "The run started from a file of this training, and recorded no training up to it.",
             None if read is None else read.file_id,
         )
@@ -263,14 +309,14 @@ def _find_read(folder: RunFolder, context: Context) -> Iterator[Said]:
             text = value.text
             if value.type == "str" and text and "/" in text and not is_checkpoint(text):
                 words = set(_WORDS.split(key.lower()))
-                if words & _READING and words & _HOLDING:
+                if (words & _READING and words & _HOLDING) or words >= _LOADED:
                     yield Said(text, file_id)
 
 
 def _as_output(key: str) -> float:
     """Return how much a folder under a config's key tells of where a run wrote."""
     words = set(_WORDS.split(key.lower()))
-    if words & _READING:
+    if words & _READING or words >= _LOADED:
         return 0.0
     if words & _HOLDING and not words & _WRITING:
         return NAMED
@@ -349,10 +395,10 @@ def own_project(subject: Subject, context: Context) -> str | None:
 
 
 def _find_project(host: str, above: str, projects: Mapping[str, Sequence[RunFolder]]) -> str | None:
-    while above != posixpath.dirname(above):
+    while above != folder_of(above):
         if any(one.host == host for one in projects.get(above, ())):
             return above
-        above = posixpath.dirname(above)
+        above = folder_of(above)
     return None
 
 

@@ -21,7 +21,8 @@ FROM root r
 CROSS JOIN file f
 CROSS JOIN checkpoint c
 JOIN config_value v ON v.config_id = c.config_id
-WHERE f.root_id = r.id AND c.id = f.id AND CAST(:run AS TEXT) IS NULL
+WHERE EXISTS (SELECT 1 FROM checkpoint WHERE config_id IS NOT NULL)
+  AND f.root_id = r.id AND c.id = f.id AND CAST(:run AS TEXT) IS NULL
   AND (CAST(:key AS TEXT) IS NULL OR v.key = CAST(:key AS TEXT))
   AND (CAST(:file AS TEXT) IS NULL OR REPLACE(f.path, CAST(:file AS TEXT), '') <> f.path)
 UNION ALL
@@ -30,7 +31,8 @@ FROM root r
 CROSS JOIN file f
 CROSS JOIN sidecar s
 JOIN config_value v ON v.config_id = s.config_id
-WHERE f.root_id = r.id AND s.id = f.id AND CAST(:run AS TEXT) IS NULL
+WHERE EXISTS (SELECT 1 FROM sidecar)
+  AND f.root_id = r.id AND s.id = f.id AND CAST(:run AS TEXT) IS NULL
   AND (CAST(:key AS TEXT) IS NULL OR v.key = CAST(:key AS TEXT))
   AND (CAST(:file AS TEXT) IS NULL OR REPLACE(f.path, CAST(:file AS TEXT), '') <> f.path)
 ORDER BY host, root, file, owner, kind, key

@@ -10,4 +10,4 @@ JOIN run_directory d ON d.id = l.run_directory_id
 JOIN link_evidence e ON e.link_id = l.id
 LEFT JOIN file g ON g.id = e.run_file_id
 WHERE f.root_id = r.id AND REPLACE(f.path, CAST(:checkpoint AS TEXT), '') <> f.path
-ORDER BY r.host, r.path, f.path, l.score DESC, run, e.weight DESC, e.id
+ORDER BY r.host, r.path, f.path, l.score DESC, run, e.weight DESC, e.position

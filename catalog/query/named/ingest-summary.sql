@@ -1,24 +1,26 @@
 -- What stands in the catalog, in one row.
 -- Checkpoints that are gone count in no column but `checkpoints`.
 SELECT (SELECT COUNT(*) FROM problem WHERE resolved_ingest_id IS NULL) AS problems,
-       COALESCE(SUM(c.checkpoints), 0) AS checkpoints,
-       COALESCE(SUM(CASE WHEN c.state IN ('usable', 'migrated') THEN c.checkpoints END), 0) AS usable,
-       COALESCE(SUM(CASE WHEN c.state IN ('recoverable', 'unrecoverable') THEN c.checkpoints END), 0)
-           AS unusable,
-       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank = 1 THEN c.checkpoints END), 0)
-           AS linked,
-       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank = 2 THEN c.checkpoints END), 0)
-           AS ambiguous,
-       COALESCE(SUM(CASE WHEN c.state <> 'missing' AND c.rank IS NULL THEN c.checkpoints END), 0)
-           AS unlinked
+       s.checkpoints AS checkpoints,
+       s.usable AS usable,
+       s.unusable AS unusable,
+       s.linked AS linked,
+       s.ambiguous AS ambiguous,
+       s.checkpoints - s.missing - s.linked - s.ambiguous AS unlinked
 FROM (
-    SELECT b.state, b.rank, COUNT(*) AS checkpoints
-    FROM (
-        SELECT m.state AS state,
-               (SELECT MIN(CASE l.verdict WHEN 'linked' THEN 1 ELSE 2 END) FROM link l
-                WHERE l.checkpoint_id = m.checkpoint_id
-                  AND l.verdict IN ('linked', 'ambiguous')) AS rank
-        FROM migration m
-    ) b
-    GROUP BY b.state, b.rank
-) c
+    SELECT COUNT(*) AS checkpoints,
+           COUNT(CASE WHEN m.state IN ('usable', 'migrated') THEN 1 END) AS usable,
+           COUNT(CASE WHEN m.state IN ('recoverable', 'unrecoverable') THEN 1 END) AS unusable,
+           COUNT(CASE WHEN m.state = 'missing' THEN 1 END) AS missing,
+           -- All links less those of what is gone: both are counted in an index alone.
+           (SELECT COUNT(*) FROM link l WHERE l.verdict = 'linked')
+               - (SELECT COUNT(*) FROM migration g
+                  JOIN link l ON l.checkpoint_id = g.checkpoint_id AND l.verdict = 'linked'
+                  WHERE g.state = 'missing') AS linked,
+           (SELECT COUNT(DISTINCT a.checkpoint_id) FROM link a
+            JOIN migration p ON p.checkpoint_id = a.checkpoint_id
+            WHERE a.verdict = 'ambiguous' AND p.state <> 'missing'
+              AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = a.checkpoint_id
+                                AND l.verdict = 'linked')) AS ambiguous
+    FROM migration m
+) s

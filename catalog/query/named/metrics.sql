@@ -22,8 +22,9 @@ told AS (
            MAX(e.last_step) AS last_step, MIN(e.lowest) AS lowest, MAX(e.highest) AS highest,
            MAX(e.id) AS last_series, MIN(e.file_id) AS file_id
     FROM folder
-    JOIN metric_series e ON e.run_directory_id = folder.id
+    CROSS JOIN metric_series e  -- in this order on SQLite: the series of these folders only
     JOIN file ef ON ef.id = e.file_id
+    WHERE e.run_directory_id = folder.id
     GROUP BY e.run_directory_id, e.metric_name_id, ef.reader
 ),
 history AS (

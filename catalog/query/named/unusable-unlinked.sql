@@ -7,5 +7,7 @@ JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
 WHERE f.root_id = r.id AND m.checkpoint_id = f.id
   AND m.state IN ('recoverable', 'unrecoverable')
   AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = m.checkpoint_id
-                  AND l.verdict IN ('linked', 'ambiguous'))
+                  AND l.verdict = 'linked')
+  AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = m.checkpoint_id
+                  AND l.verdict = 'ambiguous')
 ORDER BY r.host, r.path, f.path

@@ -11,7 +11,7 @@ from catalog.schema.tables.checkpoint import (
     Checkpoint,
     CheckpointScore,
 )
-from catalog.schema.tables.disk import File, Ingest, KeptSetting, Problem, Root
+from catalog.schema.tables.disk import File, FileBookmark, Ingest, KeptSetting, Problem, Root
 from catalog.schema.tables.lineage import Lineage
 from catalog.schema.tables.link import (
     CheckpointDirectory,
@@ -47,6 +47,7 @@ TABLES = (
     KeptSetting,
     Ingest,
     File,
+    FileBookmark,
     Problem,
     Config,
     ConfigValue,
@@ -95,6 +96,7 @@ __all__ = [
     "Config",
     "ConfigValue",
     "File",
+    "FileBookmark",
     "Ingest",
     "KeptSetting",
     "Lineage",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import Index, SQLModel, UniqueConstraint
 
 from catalog.schema.tables.base import column, key, one_of
@@ -50,7 +51,12 @@ class Checkpoint(SQLModel, table=True):
         one_of("monitor_mode", "min", "max"),
         one_of("safety", "plain", "unknown", "dangerous"),
         Index("ix_checkpoint_weights_fingerprint", "weights_fingerprint"),
-        Index("ix_checkpoint_best_score", "best_score"),
+        Index(
+            "ix_checkpoint_config_id",
+            "config_id",
+            sqlite_where=text("config_id IS NOT NULL"),
+            postgresql_where=text("config_id IS NOT NULL"),
+        ),
     )
 
     id: int = column("The number of its row in `file`.", foreign_key="file.id", primary_key=True)
@@ -66,10 +72,17 @@ class Checkpoint(SQLModel, table=True):
     monitor_mode: str | None = column("Whether less (min) or more (max) of it is better.", None)
     best_score: float | None = column("Best of its run so far when it was written.", None)
     own_score: float | None = column("Its own score, where it states one.", None)
-    best_path: str | None = column("The best file of its run as it remembers it.", None)
-    last_path: str | None = column("The last file of its run as it remembers it.", None)
+    best_path: str | None = column(
+        "The best file of its run as it remembers it; `./` is `directory`.", None
+    )
+    last_path: str | None = column(
+        "The last file of its run as it remembers it; `./` is `directory`.", None
+    )
     directory: str | None = column("The folder it remembers being written to.", None)
-    best_k: str | None = column("The k best files and their scores, a JSON list.", None)
+    best_k: str | None = column(
+        "The k best files and their scores, a JSON list; `./` is `directory`.",
+        None,
+    )
     architecture_id: int | None = column(
         "Names and shapes of its tensors.", None, foreign_key="architecture.id", index=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import Index, SQLModel, UniqueConstraint
 
 from catalog.schema.tables.base import column, key, one_of
@@ -56,6 +57,13 @@ class File(SQLModel, table=True):
         one_of("state", "present", "missing"),
         # All that `data_sources` adds up: it never has to look at the rows.
         Index("ix_file_reader_state_size", "reader", "state", "size"),
+        # Only of what was hashed: most catalogs hold no sum at all.
+        Index(
+            "ix_file_sha256",
+            "sha256",
+            sqlite_where=text("sha256 IS NOT NULL"),
+            postgresql_where=text("sha256 IS NOT NULL"),
+        ),
     )
 
     id: int | None = key("Number of the file.")
@@ -69,13 +77,26 @@ class File(SQLModel, table=True):
     modified_at: str | None = column("The same as text, UTC.", None)
     inode: int = column("Inode when it was read.", big=True)
     is_link: bool = column("A symbolic link to a file inside the root.", False)
-    sha256: str | None = column(
-        "SHA-256 of its content, where `ingest --hash` took it.", None, index=True
-    )
+    sha256: str | None = column("SHA-256 of its content, where `ingest --hash` took it.", None)
     first_ingest_id: int = column("The ingest that first saw it.", foreign_key="ingest.id")
     read_ingest_id: int = column("The ingest that last opened it.", foreign_key="ingest.id")
     missing_ingest_id: int | None = column(
         "The ingest that found it gone.", None, foreign_key="ingest.id"
+    )
+    md5: str | None = column(
+        "MD5 of its content, base64, as W&B's artifacts state it; taken with the SHA-256.", None
+    )
+
+
+class FileBookmark(SQLModel, table=True):
+    """Where the last reading of a file that still grows came to: the next one goes on there."""
+
+    __tablename__ = "file_bookmark"
+
+    file_id: int = column("The file.", foreign_key="file.id", primary_key=True)
+    state: str = column(
+        "JSON of its reader: place, fingerprint of what stands before it, and what later records "
+        "build on. No text of configs and logs."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import Index, SQLModel, UniqueConstraint
 
 from catalog.schema.tables.base import column, key, one_of
@@ -15,6 +16,16 @@ class Link(SQLModel, table=True):
         one_of("verdict", "linked", "ambiguous", "candidate", "rejected"),
         one_of("decided_by", "evidence", "person"),
         Index("ix_link_run_id", "run_id"),
+        # One or few of many: what is asked of links is asked of these.
+        *(
+            Index(
+                f"ix_link_{verdict}",
+                "checkpoint_id",
+                sqlite_where=text(f"verdict = '{verdict}'"),
+                postgresql_where=text(f"verdict = '{verdict}'"),
+            )
+            for verdict in ("linked", "ambiguous")
+        ),
     )
 
     id: int | None = key("Number of the link.")
@@ -38,10 +49,11 @@ class LinkEvidence(SQLModel, table=True):
     """One observation that speaks for or against a link."""
 
     __tablename__ = "link_evidence"
-    __table_args__ = (Index("ix_link_evidence_link_id", "link_id"),)
+    # Several rows a checkpoint: the primary key is the table, no second copy of it.
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
-    id: int | None = key("Number of the row.")
-    link_id: int = column("The link.", foreign_key="link.id", ondelete="CASCADE")
+    link_id: int = column("The link.", foreign_key="link.id", ondelete="CASCADE", primary_key=True)
+    position: int = column("Its place among those of the link, from 0.", primary_key=True)
     kind: str = column("Kind of observation, e.g. `best-score-in-history`.")
     weight: float = column("Log-odds; above 0 it speaks for the link, below 0 against it.")
     detail: str = column("A sentence with the values that were compared.")
@@ -75,7 +87,7 @@ class LinkBasis(SQLModel, table=True):
     __tablename__ = "link_basis"
 
     checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id", primary_key=True)
-    sha256: str = column("SHA-256 of all that the evidence was made from.")
+    digest: bytes = column("The first half of the SHA-256 of all that the evidence was made from.")
 
 
 class CheckpointMove(SQLModel, table=True):
@@ -95,6 +107,7 @@ class CheckpointDirectory(SQLModel, table=True):
     """That a checkpoint lies inside a run's folder or a job's output folder."""
 
     __tablename__ = "checkpoint_directory"
+    __table_args__ = ({"sqlite_with_rowid": False},)
 
     checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id", primary_key=True)
     tracker: str = column("What made the folder: wandb, hydra, ...", primary_key=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import Index, SQLModel
 
 from catalog.schema.tables.base import column, key, one_of
@@ -43,11 +44,19 @@ class MetricSeries(SQLModel, table=True):
 
     __tablename__ = "metric_series"
     __table_args__ = (
-        Index("ix_metric_series_run_directory_id", "run_directory_id"),
+        Index(
+            "ix_metric_series_run_directory_id_metric_name_id", "run_directory_id", "metric_name_id"
+        ),
         Index("ix_metric_series_file_id", "file_id"),
         Index("ix_metric_series_metric_name_id", "metric_name_id"),
         Index("ix_metric_series_lowest", "lowest"),
         Index("ix_metric_series_highest", "highest"),
+        Index(
+            "ix_metric_series_points_of",
+            "points_of",
+            sqlite_where=text("points_of IS NOT NULL"),
+            postgresql_where=text("points_of IS NOT NULL"),
+        ),
     )
 
     id: int | None = key("Number of the series.")
@@ -63,6 +72,10 @@ class MetricSeries(SQLModel, table=True):
     lowest: float | None = column("Least finite value.", None)
     highest: float | None = column("Greatest finite value.", None)
     final: float | None = column("Last finite value.", None)
+    points_of: int | None = column(
+        "The longer series of the same run that its points are the first of: they stand there.",
+        None,
+    )
 
 
 class MetricPoint(SQLModel, table=True):
@@ -84,7 +97,11 @@ class MetricSummary(SQLModel, table=True):
     __tablename__ = "metric_summary"
     __table_args__ = (
         one_of("special", "nan", "inf", "-inf"),
-        Index("ix_metric_summary_run_directory_id", "run_directory_id"),
+        Index(
+            "ix_metric_summary_run_directory_id_metric_name_id",
+            "run_directory_id",
+            "metric_name_id",
+        ),
         Index("ix_metric_summary_file_id", "file_id"),
         Index("ix_metric_summary_value", "value"),
     )

@@ -14,6 +14,7 @@ class Run(SQLModel, table=True):
         one_of("state", "finished", "failed", "interrupted", "running", "unknown"),
         one_of("started_basis", "stated", "inferred", "assumed"),
         Index("ix_run_tracker_run_id", "tracker_run_id"),
+        Index("ix_run_started_at", "started_at"),
     )
 
     id: int | None = key("Number of the run.")
@@ -120,6 +121,7 @@ class ConfigValue(SQLModel, table=True):
     __table_args__ = (
         one_of("type", "null", "bool", "int", "float", "str", "list", "dict"),
         Index("ix_config_value_key", "key"),
+        {"sqlite_with_rowid": False},
     )
 
     config_id: int = column("The config.", foreign_key="config.id", primary_key=True)

@@ -3,9 +3,14 @@
 -- reader: the reader that understands them
 -- present, missing: how many files there are, and how many are gone
 -- bytes: of those present
-SELECT reader AS reader,
-       SUM(CASE WHEN state = 'present' THEN 1 ELSE 0 END) AS present,
-       SUM(CASE WHEN state = 'missing' THEN 1 ELSE 0 END) AS missing,
-       SUM(CASE WHEN state = 'present' THEN size ELSE 0 END) AS bytes
-FROM file
-GROUP BY reader
+SELECT n.reader AS reader,
+       SUM(CASE WHEN n.state = 'present' THEN n.files ELSE 0 END) AS present,
+       SUM(CASE WHEN n.state = 'missing' THEN n.files ELSE 0 END) AS missing,
+       SUM(CASE WHEN n.state = 'present' THEN n.bytes ELSE 0 END) AS bytes
+FROM (
+    SELECT reader, state, COUNT(*) AS files, SUM(size) AS bytes
+    FROM file
+    GROUP BY reader, state
+) n
+GROUP BY n.reader
+ORDER BY present DESC, reader

@@ -6,8 +6,8 @@
 -- checkpoints: how many
 -- bytes: what they take; of missing ones, what they took
 SELECT s.state AS state,
-       COUNT(m.checkpoint_id) AS checkpoints,
-       COALESCE(SUM(f.size), 0) AS bytes
+       COALESCE(n.checkpoints, 0) AS checkpoints,
+       COALESCE(n.bytes, 0) AS bytes
 FROM (
     SELECT 1 AS place, 'usable' AS state
     UNION ALL SELECT 2, 'migrated'
@@ -15,7 +15,9 @@ FROM (
     UNION ALL SELECT 4, 'unrecoverable'
     UNION ALL SELECT 5, 'missing'
 ) s
-LEFT JOIN migration m ON m.state = s.state
-LEFT JOIN file f ON f.id = m.checkpoint_id
-GROUP BY s.place, s.state
+LEFT JOIN (
+    SELECT m.state AS state, COUNT(*) AS checkpoints, SUM(f.size) AS bytes
+    FROM migration m JOIN file f ON f.id = m.checkpoint_id
+    GROUP BY m.state
+) n ON n.state = s.state
 ORDER BY s.place

@@ -21,52 +21,63 @@ SELECT COALESCE(u.tracker_run_id, u.identity) AS run,
        s.value AS summary,
        s.special AS special,
        l.final AS final,
-       h.points AS points,
-       h.first_step AS first_step,
-       h.last_step AS last_step,
-       h.lowest AS lowest,
-       h.highest AS highest,
-       CASE f.goal WHEN 'min' THEN h.lowest WHEN 'max' THEN h.highest END AS best,
+       (SELECT SUM(e.point_count) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS points,
+       (SELECT MIN(e.first_step) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS first_step,
+       (SELECT MAX(e.last_step) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS last_step,
+       (SELECT MIN(e.lowest) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS lowest,
+       (SELECT MAX(e.highest) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS highest,
+       (SELECT CASE f.goal WHEN 'min' THEN MIN(e.lowest) WHEN 'max' THEN MAX(e.highest) END
+        FROM metric_series e JOIN file ef ON ef.id = e.file_id
+        WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+          AND ef.reader = lf.reader) AS best,
        f.step_metric AS step_metric,
-       COALESCE(sf.path, hf.path) AS source
+       COALESCE(sf.path, (
+           SELECT ef.path FROM metric_series e JOIN file ef ON ef.id = e.file_id
+           WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+             AND ef.reader = lf.reader
+           ORDER BY e.file_id LIMIT 1)) AS source
 FROM (
-    SELECT run_directory_id, metric_name_id FROM metric_summary
-    UNION
-    SELECT run_directory_id, metric_name_id FROM metric_series
+    -- Each metric of each folder once: by its first summary, or else by its first series.
+    SELECT s.run_directory_id, s.metric_name_id, s.id AS summary_id
+    FROM metric_summary s
+    WHERE NOT EXISTS (SELECT 1 FROM metric_summary o
+                      WHERE o.run_directory_id = s.run_directory_id
+                        AND o.metric_name_id = s.metric_name_id AND o.id < s.id)
+    UNION ALL
+    SELECT e.run_directory_id, e.metric_name_id, NULL
+    FROM metric_series e
+    WHERE NOT EXISTS (SELECT 1 FROM metric_summary o
+                      WHERE o.run_directory_id = e.run_directory_id
+                        AND o.metric_name_id = e.metric_name_id)
+      AND NOT EXISTS (SELECT 1 FROM metric_series o
+                      WHERE o.run_directory_id = e.run_directory_id
+                        AND o.metric_name_id = e.metric_name_id AND o.id < e.id)
 ) k
-JOIN run_directory d ON d.id = k.run_directory_id
+CROSS JOIN run_directory d
 JOIN run u ON u.id = d.run_id
 JOIN metric_name n ON n.id = k.metric_name_id
-LEFT JOIN metric_summary s ON s.id = (
-    SELECT MIN(o.id) FROM metric_summary o
-    WHERE o.run_directory_id = k.run_directory_id AND o.metric_name_id = k.metric_name_id
-)
+LEFT JOIN metric_summary s ON s.id = k.summary_id
 LEFT JOIN file sf ON sf.id = s.file_id
-LEFT JOIN (
-    -- Of two kinds of files that tell one history, such as metrics.csv and event files, the one
-    -- with more points; files of one kind go on where the one before ended.
-    SELECT run_directory_id, metric_name_id, points, first_step, last_step, lowest, highest,
-           last_series, file_id,
-           ROW_NUMBER() OVER (PARTITION BY run_directory_id, metric_name_id
-                              ORDER BY points DESC, reader) AS place
-    FROM (
-        SELECT e.run_directory_id, e.metric_name_id, ef.reader AS reader,
-               SUM(e.point_count) AS points,
-               MIN(e.first_step) AS first_step,
-               MAX(e.last_step) AS last_step,
-               MIN(e.lowest) AS lowest,
-               MAX(e.highest) AS highest,
-               MAX(e.id) AS last_series,
-               MIN(e.file_id) AS file_id
-        FROM metric_series e
-        JOIN file ef ON ef.id = e.file_id
-        GROUP BY e.run_directory_id, e.metric_name_id, ef.reader
-    ) told
-) h ON h.run_directory_id = k.run_directory_id AND h.metric_name_id = k.metric_name_id
-   AND h.place = 1
-LEFT JOIN metric_series l ON l.id = h.last_series
-LEFT JOIN file hf ON hf.id = h.file_id
+-- Of two kinds of files that tell one history, such as metrics.csv and event files, the one
+-- with more points; files of one kind go on where the one before ended.
+LEFT JOIN metric_series l ON l.id = (
+    SELECT MAX(e.id) FROM metric_series e JOIN file ef ON ef.id = e.file_id
+    WHERE e.run_directory_id = k.run_directory_id AND e.metric_name_id = k.metric_name_id
+    GROUP BY ef.reader ORDER BY SUM(e.point_count) DESC, ef.reader LIMIT 1
+)
+LEFT JOIN file lf ON lf.id = l.file_id
 LEFT JOIN metric_definition f ON f.id = (
     SELECT MIN(o.id) FROM metric_definition o
     WHERE o.run_directory_id = k.run_directory_id AND o.metric_name_id = k.metric_name_id
 )
+WHERE d.id = k.run_directory_id

@@ -16,6 +16,8 @@ from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
 
@@ -94,17 +96,19 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
 
     entries, prefix = directory.entries, f"{top}data/"
 
-    def sum_of(key: str) -> tuple[int, int] | None:
-        line = entries.get(prefix + key)
-        return None if line is None else (line.crc, line.size)
+    def sums_of(keys: Sequence[str]) -> list[tuple[int, int] | None]:
+        lines = map(entries.get, map(prefix.__add__, keys))
+        return [line and (line.crc, line.size) for line in lines]
 
     trusted = entry.crc == zlib.crc32(data)
     checkpoint = with_safety(checkpoint, skeleton.found)
     if others:
         checkpoint = with_doubt(checkpoint)
     numbers = _numbers(source, directory)
-    facts = describe(checkpoint, skeleton.root, numbers, own_path, sum_of if trusted else None)
-    return _finished(facts, source, problems)
+    facts = describe(
+        checkpoint, skeleton.root, numbers, own_path, sums_of if trusted else None, source
+    )
+    return replace(facts, problems=(*facts.problems, *problems)) if problems else facts
 
 
 def _finished(facts: Facts, source: ByteSource, problems: list[Problem]) -> Facts:
@@ -123,6 +127,8 @@ def _with_error(checkpoint: Checkpoint, error: SkeletonError) -> Checkpoint:
 
 def _other_pickles(directory: ZipDirectory, own: ZipEntry) -> list[ZipEntry]:
     """Return the further `data.pkl` of an archive, since another reader may take one of them."""
+    if directory.raw.count(b"data.pkl") <= 1:
+        return []
     every = [*directory.entries.values(), *directory.repeated]
     return [each for each in every if each is not own and each.name.endswith("data.pkl")]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from catalog.sources.checkpoint import lightning, tensors
+from catalog.sources.checkpoint import lightning
 from catalog.sources.checkpoint.frameworks import Training, training_of
+from catalog.sources.checkpoint.models import model_of
 from catalog.sources.checkpoint.optimization import optimization_of
 from catalog.sources.checkpoint.plain import Unwrapper
 from catalog.sources.checkpoint.safety import VERDICTS, judge
@@ -16,8 +17,9 @@ from catalog.sources.plain import clean
 from catalog.sources.secrets import redact, redaction_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.inert import Found
     from catalog.sources.checkpoint.numbers import Numbers
     from catalog.sources.facts import Plain
@@ -31,7 +33,8 @@ def describe(
     root: object,
     number: Numbers,
     own_path: str,
-    sum_of: Callable[[str], tuple[int, int] | None] | None = None,
+    sums_of: Callable[[Sequence[str]], Sequence[tuple[int, int] | None]] | None = None,
+    source: ByteSource | None = None,
 ) -> Facts:
     """Return the facts that a checkpoint's root states.
 
@@ -40,12 +43,13 @@ def describe(
         root: the root of its pickle, in stand-ins.
         number: gives the number in a value of the checkpoint.
         own_path: where the file lies now.
-        sum_of: gives (CRC-32, size) of a storage by its key, where the container has sums.
+        sums_of: gives (CRC-32, size) of storages by their keys, where the container has sums.
+        source: the file, where its bytes are counted for this checkpoint.
     """
     top = root if isinstance(root, dict) else {}
     training = training_of(top, number) if top else Training("torch")
     callback = lightning.callback_state(top, own_path, number)
-    stubs = tensors.model_tensors(root)
+    model = model_of(root)
     hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)
     optimization = optimization_of(top, training.framework, hyper_parameters, number)
     described = replace(
@@ -64,13 +68,14 @@ def describe(
         directory=callback.directory,
         best_k=callback.best_k,
         scores=scores_of(top, number),
-        tensors=tensors.described(stubs),
-        parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
-        tensor_bytes=tensors.byte_count(stubs) if stubs else None,
-        weights_fingerprint=tensors.fingerprint(stubs, sum_of) if stubs and sum_of else None,
+        tensors=model.tensors,
+        parameter_count=model.parameter_count,
+        tensor_bytes=model.tensor_bytes,
+        weights_fingerprint=model.fingerprint(sums_of) if sums_of else None,
         optimizers=optimization.optimizers,
         schedulers=optimization.schedulers,
         learning_rates=optimization.learning_rates,
+        bytes_read=checkpoint.bytes_read if source is None else source.bytes_read,
     )
     mentions = [Mention("checkpoint-path", path) for path in callback.paths[:_MAX_MENTIONS]]
     if callback.directory:

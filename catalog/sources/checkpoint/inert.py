@@ -120,14 +120,64 @@ def _storage_of(args: tuple[Any, ...]) -> Storage | None:
     return args[0] if type(args[0]) is Storage else None
 
 
+_MOST_SHARED: Final = 20_000
+"""Stand-ins that are kept for the next checkpoint: some 5 MB."""
+_LONGEST_KEY: Final = 40
+_MOST_SIZES: Final = 8
+_storages: dict[tuple[str | None, str, int], Storage] = {}
+_stubs: dict[tuple[Any, ...], TensorStub] = {}
+
+
+def _shared_storage(dtype: str | None, key: str, length: int) -> Storage:
+    """Return the one stand-in of a storage that is described so, in whatever file."""
+    which = (dtype, key, length)
+    known = _storages.get(which)
+    if known is None and len(key) > _LONGEST_KEY:
+        return Storage(dtype, key, length)
+    if known is None:
+        if len(_storages) >= _MOST_SHARED:
+            _storages.clear()
+        known = _storages[which] = Storage(dtype, key, length)
+    return known
+
+
+def _shared_stub(
+    storage: Storage, dtype: str | None, offset: Any, shape: Any, stride: Any
+) -> TensorStub:
+    """Return the one stand-in of a tensor that is described so, in whatever file.
+
+    Two checkpoints of one model are then known by the identity of their tensors (`models`).
+    Only sizes that are plain numbers are looked up: hashing others could take for ever.
+    """
+    if (
+        type(offset) is not int
+        or type(shape) is not tuple
+        or type(stride) is not tuple
+        or len(shape) > _MOST_SIZES
+        or len(stride) > _MOST_SIZES
+        or not _INT.issuperset(map(type, shape + stride))
+    ):
+        return TensorStub(storage, dtype, offset, shape, stride)
+    which = (storage, dtype, offset, shape, stride)
+    known = _stubs.get(which)
+    if known is None:
+        if len(_stubs) >= _MOST_SHARED:
+            _stubs.clear()
+        known = _stubs[which] = TensorStub(storage, dtype, offset, shape, stride)
+    return known
+
+
+_INT: Final = frozenset({int})
+
+
 def _tensor_v2(args: tuple[Any, ...]) -> object:
     storage = _storage_of(args)
-    return storage and TensorStub(storage, storage.dtype, args[1], args[2], args[3])
+    return storage and _shared_stub(storage, storage.dtype, args[1], args[2], args[3])
 
 
 def _tensor_v3(args: tuple[Any, ...]) -> object:
     storage = _storage_of(args)
-    return storage and TensorStub(storage, dtype_name(args[6]), args[1], args[2], args[3])
+    return storage and _shared_stub(storage, dtype_name(args[6]), args[1], args[2], args[3])
 
 
 def _meta_tensor(args: tuple[Any, ...]) -> object:
@@ -204,7 +254,8 @@ def persistent(pid: object, found: Found) -> object:
         if type(key) is str and type(length) is int and 0 <= length < 1 << 62:
             storage = found.storages.get(key)
             if storage is None:
-                storage = found.storages[key] = Storage(storage_dtype(pid[1]), key, length)
+                storage = _shared_storage(storage_dtype(pid[1]), key, length)
+                found.storages[key] = storage
             return storage
     return Call(None, pid)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "checkpoint"
 VERSION: Final = 1
+MOST_READ: Final = 64 * 1024
 
 _SUFFIXES: Final = (
     ".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx",
@@ -88,5 +89,6 @@ def _not_a_file(root: Path, item: Item) -> Facts:
         message = "A directory has a checkpoint's name, and holds no kind of checkpoint known here."
         return Facts(problems=(Problem("directory-named-checkpoint", message),))
     reason = "a FIFO, socket or device stands there; it was not opened"
-    checkpoint = Checkpoint("unknown", "unreadable", reason=reason)
+    # No checkpoint, so none that waits to be mended; the problem says what stands there.
+    checkpoint = Checkpoint("unknown", "foreign", reason=reason)
     return Facts(checkpoint, problems=(Problem("not-a-file", sentence(reason)),))

@@ -92,10 +92,17 @@ def _update(target: object, items: list[Any]) -> None:
         target = target.pairs
     if type(target) is not dict:
         return
+    keys = items[::2]
+    if set(map(type, keys)) == _TEXT and len(items) % 2 == 0:
+        target.update(zip(keys, items[1::2], strict=True))
+        return
     flow = iter(items)
     for key in flow:
         value = next(flow, None)
         target[key if type(key) is str else dict_key(key)] = value
+
+
+_TEXT: Final = {str}
 
 
 def _line(data: bytes, position: int) -> tuple[bytes, int]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from catalog.sources.checkpoint.inert import (
@@ -29,6 +30,7 @@ from catalog.sources.checkpoint.inert import (
     storage_dtype,
     takes_storage,
 )
+from catalog.sources.checkpoint.tensor_runs import Runs
 
 PART: Final = object()
 """Stands in the memo for a part of a tensor that was not made."""
@@ -130,11 +132,17 @@ class TensorRecords:
         if type(function) is not Global or not takes_storage(function):
             return position
         memo = self._memo
-        base = len(memo)
-        wide = base > 0xFF
-        matchers = _WIDE if wide else _NARROW
-        found = matchers[0](self._data, position)
         data, sizes, storages = self._data, self._sizes, self._found.storages
+        known = _RUNS.find(data, position, memo)
+        if known is not None and storages.keys().isdisjoint(known.storages):
+            storages.update(known.storages)
+            memo += known.memo
+            stack[-1:] = known.pushed
+            return position + len(known.raw)
+        begin, start, before, depth = position, len(memo), len(storages), len(stack) - 1
+        wide = start > 0xFF
+        matchers = _WIDE if wide else _NARROW
+        found = matchers[0](data, position)
         checked, others, follows = self._checked, self._others, matchers[1]
         while found is not None:
             (
@@ -173,7 +181,17 @@ class TensorRecords:
                 stack[-1] = made
             position = found.end()
             found = follows(data, position)
+        if position - begin > _WORTH_KEEPING:
+            self._keep(data[begin:position], start, before, stack[depth:])
         return position
+
+    def _keep(self, raw: bytes, start: int, before: int, pushed: list[Any]) -> None:
+        """Let the rows just read be known the next time."""
+        new = dict(islice(self._found.storages.items(), before, None))
+        if all(stub.storage.key in new for stub in pushed[::2]):
+            refs = {ref for head in self._checked for ref in _REFS.findall(head)} | self._others
+            places = {int.from_bytes(ref[1:], "little") for ref in refs}
+            _RUNS.keep(raw, places, new, self._memo, start, pushed)
 
     def _are_expected(self, head: bytes, device: bytes, hooks: bytes) -> bool:
         """Say whether the memo holds what a row refers to, and remember that it does."""
@@ -194,6 +212,9 @@ class TensorRecords:
         return self._memo[index] if index < len(self._memo) else PART
 
 
+_RUNS: Final = Runs()
+_WORTH_KEEPING: Final = 400
+"""Bytes of rows: a few of them are read in no time."""
 _PARTS: Final = [(PART,) * count for count in range(9)]
 """By how many entries of the memo a row makes: the last is the tensor, the first its name."""
 _NUMBERS: Final = bytes(range(256))

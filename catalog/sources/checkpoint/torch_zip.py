@@ -13,9 +13,12 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from catalog.sources.checkpoint.byte_source import ByteSource
 
 MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
@@ -64,6 +67,8 @@ class ZipDirectory:
     """Entries whose name was there before."""
     shift: int
     """Bytes that stand before the archive's own start; torch refuses any."""
+    raw: bytes
+    """As it stands in the file."""
 
     @property
     def top(self) -> str:
@@ -84,6 +89,17 @@ def read_directory(source: ByteSource) -> ZipDirectory:
     if shift < 0 or size > MAX_DIRECTORY_BYTES:
         raise ZipError("zip-damaged", "the end record of the archive points outside the file")
     data = source.fetch(end - size, size)
+    known = _LAYOUTS.get((count, size))
+    if known is not None:
+        found = known.entries(data, shift)
+        if found is not None:
+            return ZipDirectory(found, (), shift, data)
+    directory = _line_by_line(data, count, shift)
+    _remember_layout(data, directory, count)
+    return directory
+
+
+def _line_by_line(data: bytes, count: int, shift: int) -> ZipDirectory:
     entries: dict[str, ZipEntry] = {}
     repeated: list[ZipEntry] = []
     position = 0
@@ -109,7 +125,72 @@ def read_directory(source: ByteSource) -> ZipDirectory:
         raise ZipError("zip-damaged", "the directory of the archive is damaged") from None
     if count > MAX_ENTRIES:
         raise ZipError("zip-damaged", f"the archive claims more than {MAX_ENTRIES:,} entries")
-    return ZipDirectory(entries, tuple(repeated), shift)
+    return ZipDirectory(entries, tuple(repeated), shift, data)
+
+
+class _Layout:
+    """The places of names and numbers in a central directory that was met before.
+
+    Checkpoints of one training have directories that differ in sums and offsets alone: all lines
+    are then taken in one step, and only what must be equal is looked at.
+
+    Args:
+        names: of the entries, in order.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        raw = [name.encode("latin-1") for name in names]
+        self._unpack = struct.Struct(
+            "<" + "".join(f"4s6xH4xLLL6s8xL{len(name)}s" for name in raw)
+        ).unpack_from
+        self._fixed = (
+            (0, (b"PK\x01\x02",) * len(raw)),
+            (5, tuple(struct.pack("<3H", len(name), 0, 0) for name in raw)),
+            (7, tuple(raw)),
+        )
+
+    def entries(self, data: bytes, shift: int) -> dict[str, ZipEntry] | None:
+        """Return the entries by name, None where the directory is laid out otherwise."""
+        fields = self._unpack(data)
+        if any(fields[place::_FIELDS] != wanted for place, wanted in self._fixed):
+            return None
+        packed, plain, offsets = fields[3::_FIELDS], fields[4::_FIELDS], fields[6::_FIELDS]
+        if _WIDE in packed or _WIDE in plain or _WIDE in offsets:
+            return None
+        if shift:
+            offsets = tuple(offset + shift for offset in offsets)
+        lines = zip(
+            self._names, fields[1::_FIELDS], fields[2::_FIELDS], packed, plain, offsets,
+            strict=True,
+        )  # fmt: skip
+        return dict(zip(self._names, map(_make_entry, lines), strict=True))
+
+
+_FIELDS: Final = 8
+_make_entry: Final[Callable[[Iterable[Any]], ZipEntry]] = partial(tuple.__new__, ZipEntry)
+_MAX_LAYOUTS: Final = 64
+_MAX_LAYOUT_ENTRIES: Final = 5_000
+_LAYOUTS: Final[dict[tuple[int, int], _Layout]] = {}
+"""By number of entries and bytes of the directory."""
+_MET_ONCE: Final[dict[tuple[int, int], int]] = {}
+"""Hash of the names of the last directory of that size: a layout is made when it comes again."""
+
+
+def _remember_layout(data: bytes, directory: ZipDirectory, count: int) -> None:
+    names = tuple(directory.entries)
+    if len(names) != count or count > _MAX_LAYOUT_ENTRIES:
+        return
+    if sum(map(len, names)) + 46 * count != len(data):
+        return  # extra fields or notes, which a layout has no places for
+    size, met = (count, len(data)), hash(names)
+    if _MET_ONCE.get(size) == met:
+        if len(_LAYOUTS) >= _MAX_LAYOUTS:
+            _LAYOUTS.clear()
+        _LAYOUTS[size] = _Layout(names)
+    elif len(_MET_ONCE) >= 10 * _MAX_LAYOUTS:
+        _MET_ONCE.clear()
+    _MET_ONCE[size] = met
 
 
 def _end_record(source: ByteSource) -> tuple[int, int, int, int]:

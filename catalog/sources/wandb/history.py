@@ -11,22 +11,19 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import Any
 
 from catalog.sources.facts import Plain, Series
-from catalog.sources.plain import to_plain
+from catalog.sources.plain import is_number, to_plain
 from catalog.sources.wandb.protobuf import Message, WireError, fields, varint
 from catalog.sources.wandb.summary_file import numbers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MAX_POINTS = 5_000_000
 """Points of one stream that are kept; a run has seldom a tenth of that."""
 
 _MAX_OBJECT = 256 * 1024
 _NUMBER_STARTS = frozenset(b"-0123456789NI")
-_BRACE = ord("{")
 _UNDERSCORE = "_"
 
 # A record as W&B writes most of them: `num`, then one message that is items of one short key and
@@ -51,8 +48,12 @@ _MAX_KNOWN = 200
 """Keys in one expression; runs with more summary keys are rare and only slower."""
 
 
-def _update_of(keys: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Return an expression for a summary update that sets none but these keys, to numbers."""
+@lru_cache(maxsize=64)
+def _update_of(keys: frozenset[bytes]) -> re.Pattern[bytes]:
+    """Return an expression for a summary update that sets none but these keys, to numbers.
+
+    To compile it takes longer than to look at a short stream, and many runs have the same keys.
+    """
     number = _SHORT_NUMBER.replace(b"(", b"(?:")
     known = b"|".join(re.escape(key) for key in keys)
     items = rb"(?:\n[\x00-\x7f](?:" + known + b")" + number + b")+"
@@ -165,6 +166,38 @@ class History:
         """Whether points were left out for being more than `MAX_POINTS`."""
         self.last_step: int | None = None
         self.last_timestamp: float | None = None
+        self._names_before: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Metrics with any point, also in the part of the stream that was read before."""
+        now = [name for name, column in self._columns.items() if column.rows]
+        return tuple(dict.fromkeys((*self._names_before, *now)))
+
+    @property
+    def all_have_places(self) -> bool:
+        """Whether each metric has a step or a time somewhere: without, none can be added to."""
+        return all(
+            any(self._steps[row] is not None or self._times[row] is not None for row in column.rows)
+            for column in self._columns.values()
+            if column.rows
+        )
+
+    def state(self) -> dict[str, Plain]:
+        """Return all that later rows build on; the points themselves are not needed."""
+        return {
+            "points": self.points,
+            "step": self.last_step,
+            "timestamp": self.last_timestamp,
+            "names": [*self.names],
+        }
+
+    def go_on(self, state: Any) -> None:
+        """Take over what `state` returned: only later rows are collected."""
+        self.points = state["points"]
+        self.last_step = state["step"]
+        self.last_timestamp = state["timestamp"]
+        self._names_before = tuple(state["names"])
 
     def add_usual(self, record: bytes) -> bool:
         """Take a whole record that is one row of numbers, if it is; say whether it was taken.
@@ -182,17 +215,20 @@ class History:
         row = len(self._steps)
         step: int | None = None
         timestamp: float | None = None
-        if self.points + len(pairs) > MAX_POINTS:
+        points = len(pairs)
+        if self.points + points > MAX_POINTS:
             return False
         for target, number in taken:
-            if isinstance(target, _Column):
+            if target.__class__ is _Column:
                 target.rows.append(row)
                 target.values.append(number)
-                self.points += 1
-            elif target == "_step":
+                continue
+            points -= 1
+            if target == "_step":
                 step = _whole(number)
             elif target == "_timestamp":
                 timestamp = number
+        self.points += points
         if step is None and shape[2]:
             step = Message(shape[2]).integer(1)
         self._end_row(step, timestamp)
@@ -211,6 +247,7 @@ class History:
 
         """
         row: list[tuple[str, float]] = []
+        keys: list[tuple[bytes, str]] = []
         step: int | None = None
         stated_step: int | None = None
         timestamp: float | None = None
@@ -230,7 +267,7 @@ class History:
                 if not name.startswith(_UNDERSCORE):
                     if number is not None:
                         row.append((name, number))
-                        self._by_key[key] = self._column(name)
+                        keys.append((key, name))
                     elif value[:1] == b"{":
                         row.extend(numbers(object_of(value), name))
                 elif number is not None:
@@ -243,6 +280,8 @@ class History:
                 step = Message(record[position:stop]).integer(1)
             position = stop
         self._append(row, step if stated_step is None else stated_step, timestamp)
+        for key, name in keys:
+            self._by_key[key] = self._column(name)
 
     def add_row(self, row: dict[str, Plain]) -> None:
         """Take one row of `wandb-history.jsonl`, the form of history up to wandb 0.9."""
@@ -366,7 +405,7 @@ class LatestValues:
             for key, value in _NESTED_ITEM.findall(record, shape.start(1), shape.end(1)):
                 newest.setdefault(key, value)
             if len(newest) <= _MAX_KNOWN:
-                known = _update_of(newest)
+                known = _update_of(frozenset(newest))
         self._take(newest)
         for record, newer in reversed(unusual):
             try:
@@ -381,11 +420,25 @@ class LatestValues:
         for key, value in items.items():
             self._values[self._name(key)] = value
 
+    def state(self) -> list[Plain]:
+        """Return [path, JSON] of each key, with everything but numbers left out of the JSON."""
+        self._settle()
+        found: list[Plain] = []
+        for path, value in sorted(self._values.items()):
+            kept = value if number_of(value) is not None else _numbers_only(value)
+            found.append([[*path], kept.decode()])
+        return found
+
+    def go_on(self, state: Any) -> None:
+        """Take over what `state` returned."""
+        self._values = {tuple(path): value.encode() for path, value in state}
+
     def summary(self) -> dict[str, Plain]:
         """Return the summary as `wandb-summary.json` would hold it: numbers and objects only."""
         self._settle()
         document: dict[str, Plain] = {}
-        for path, value in self._values.items():
+        # By name: the order in which keys came depends on where the waiting records were settled.
+        for path, value in sorted(self._values.items()):
             number = number_of(value)
             decoded: Plain = object_of(value) if number is None else number
             if decoded == {} or not path:
@@ -398,6 +451,18 @@ class LatestValues:
                 target = inner
             target[path[-1]] = decoded
         return document
+
+
+def _numbers_only(value: bytes) -> bytes:
+    """Return a JSON object with null for whatever is no number: text may hold what is secret."""
+
+    def bare(part: Plain) -> Plain:
+        if isinstance(part, dict):
+            return {key: bare(inner) for key, inner in part.items()}
+        return part if is_number(part) else None
+
+    decoded = object_of(value)
+    return json.dumps(bare(decoded)).encode() if decoded else b"null"
 
 
 def _whole(number: float) -> int | None:

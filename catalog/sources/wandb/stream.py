@@ -6,9 +6,12 @@ of `wandb_internal.proto` (Apache-2.0, in every wandb release), unchanged from 0
 
 from __future__ import annotations
 
+import json
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeVar
 
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import (
@@ -25,18 +28,20 @@ from catalog.sources.facts import (
     RunField,
     Summary,
 )
+from catalog.sources.growth import MAX_BOOKMARK
 from catalog.sources.interpolation import unresolved_keys
-from catalog.sources.log_lines import LogScan
+from catalog.sources.log_lines import MAX_LINE, LogScan
 from catalog.sources.paths import is_file, item_of, open_regular, split
 from catalog.sources.plain import MAX_DEPTH, DocumentError
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.secrets import redact, redact_arguments, redact_text, redaction_problem
 from catalog.sources.stamps import moment_of_epoch
 from catalog.sources.wandb import ranks, run_directory
-from catalog.sources.wandb.framing import Frames
+from catalog.sources.wandb.framing import HEADER, Frames
 from catalog.sources.wandb.history import MAX_POINTS, History, LatestValues, key_path
 from catalog.sources.wandb.metadata_file import git_fields
 from catalog.sources.wandb.protobuf import Message, WireError, varint
+from catalog.sources.wandb.saved_link import ENDINGS
 from catalog.sources.wandb.summary_file import numbers, progress_fields
 from catalog.sources.wandb.values import as_logged, prefer_resolved
 
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 2
+VERSION = 3
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
@@ -81,15 +86,17 @@ def recognise(listing: Listing) -> list[Item]:
 def read(root: Path, item: Item) -> Facts:
     """Read one stream, up to its end or to the first damage.
 
+    With a bookmark, only what came since is read, and the few records that tell of the run.
+
     Raises:
         OSError: the file cannot be read.
 
     """
-    content = _Content()
     with open_regular(root / item.path) as file:
-        frames = Frames(file)
+        content, frames = _begin(file, item.bookmark)
         for record in frames:
-            content.take(record)
+            content.take(record, frames.start)
+        bookmark = _bookmark(content, frames)
     folder, name = split(item.path)
     place = run_directory.describe(root, folder, run_id=run_directory.stream_id(name))
     problems = [frames.problem] if frames.problem else []
@@ -97,7 +104,41 @@ def read(root: Path, item: Item) -> Facts:
         problems.append(
             Problem("oversized-record", f"{frames.skipped} very long records were skipped.")
         )
-    return content.facts(place, problems)
+    facts = content.facts(place, problems)
+    return replace(facts, bookmark=bookmark, continues=content.continues)
+
+
+def _begin(file: BinaryIO, bookmark: str | None) -> tuple[_Content, Frames]:
+    """Return content and frames that go on at a bookmark, or begin where it is of other bytes."""
+    if bookmark is not None:
+        said = json.loads(bookmark)
+        frames = Frames(file, said["end"])
+        if said["version"] == VERSION and frames.fingerprint(said["end"]) == said["fingerprint"]:
+            content = _Content()
+            with suppress(WireError):
+                if content.go_on(said, frames):
+                    frames.skipped = said["skipped"]
+                    return content, frames
+    return _Content(), Frames(file)
+
+
+def _bookmark(content: _Content, frames: Frames) -> str | None:
+    """Return what the next reading needs to go on here; None where there will be none.
+
+    Of a run that ended nothing is kept. Neither is the text of records that may hold secrets:
+    those records are read again, and what is redacted then follows the settings of then.
+    """
+    if content.is_final or frames.end <= len(HEADER):
+        return None
+    said = {
+        "version": VERSION,
+        "end": frames.end,
+        "fingerprint": frames.fingerprint(frames.end),
+        "skipped": frames.skipped,
+        **content.state(),
+    }
+    text = json.dumps(said, separators=(",", ":"))
+    return text if len(text) <= MAX_BOOKMARK else None
 
 
 class _Content:
@@ -114,14 +155,72 @@ class _Content:
         self._globs: dict[str, MetricDefinition] = {}
         self._malformed = 0
         self._redacted: dict[str, None] = {}
+        self._has_ended = False
+        self._place = 0
+        """Where the record at hand begins."""
+        self._telling: dict[int, None] = {}
+        """Places of the records that neither a row, a summary update nor output are: few."""
+        self._open_line: deque[tuple[int, int]] = deque()
+        """(place, bytes) of the records that the last, unfinished line of the log stands in."""
+        self._open_bytes = 0
+        self._only_told_again = False
+        self.continues = False
+        """Whether the points of an earlier reading are left out."""
 
-    def take(self, record: bytes) -> None:
-        """Take one record; one that cannot be decoded is counted and left out."""
+    def take(self, record: bytes, place: int) -> None:
+        """Take one record, which begins at `place`; one that cannot be decoded is counted."""
+        self._place = place
         try:
-            if not (self._history.add_usual(record) or self._summary.add_usual(record)):
+            # Two of three records are summary updates.
+            if not (self._summary.add_usual(record) or self._history.add_usual(record)):
                 self._take(record)
         except WireError:
             self._malformed += 1
+
+    def go_on(self, said: Any, frames: Frames) -> bool:
+        """Come to where `state` was made; False if a record that is needed is there no more."""
+        self._only_told_again = True
+        for place in said["telling"]:
+            record = frames.record_at(place)
+            if record is None:
+                return False
+            self._place = place
+            with suppress(WireError):
+                self._take(record)
+        self._only_told_again = False
+        self._history.go_on(said["history"])
+        self._summary.go_on(said["summary"])
+        self._log.go_on(said["log"])
+        for place, size in said["open_line"]:
+            record = frames.record_at(place)
+            if record is None:
+                return False
+            for part in Message(record).messages(_OUTPUT):
+                self._log.feed_line_start(b"".join(part.all_bytes(3)))
+            self._open_line.append((place, size))
+            self._open_bytes += size
+        self._malformed = said["malformed"]
+        self.continues = True
+        return True
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no later reading can go on from here."""
+        return self._has_ended or self._history.is_cut or not self._history.all_have_places
+
+    def state(self) -> dict[str, Plain]:
+        """Return, as JSON can say it, all that later records build on."""
+        summary = self._summary.state()  # which may find more that is malformed
+        self._malformed += self._summary.malformed
+        self._summary.malformed = 0
+        return {
+            "malformed": self._malformed,
+            "telling": [*self._telling],
+            "open_line": [[*one] for one in self._open_line],
+            "history": self._history.state(),
+            "summary": summary,
+            "log": self._log.state(),
+        }
 
     def _take(self, record: bytes) -> None:
         position = 0
@@ -142,15 +241,35 @@ class _Content:
             position = stop
 
     def _part(self, kind: int, record: bytes, begin: int, end: int) -> None:
-        if kind == _HISTORY:
+        if handler := self._handlers.get(kind):
+            self._telling[self._place] = None
+            handler(self, Message(record[begin:end]))
+        elif self._only_told_again:
+            return
+        elif kind == _HISTORY:
             self._history.add(record, begin, end)
         elif kind == _SUMMARY:
             self._summary.add(record[begin:end])
         elif kind == _OUTPUT:
-            for line in Message(record[begin:end]).all_bytes(3):
-                self._log.feed(line)
-        elif handler := self._handlers.get(kind):
-            handler(self, Message(record[begin:end]))
+            for piece in Message(record[begin:end]).all_bytes(3):
+                self._output(piece)
+
+    def _output(self, piece: bytes) -> None:
+        """Take a piece of the log, and note where its open line is to be found again."""
+        before = self._log.open_line
+        self._log.feed(piece)
+        if b"\n" in piece or b"\r" in piece:
+            self._open_line.clear()
+            before = self._open_bytes = 0
+        size = min(len(piece), self._log.open_line - before) or len(piece)
+        if not self._log.open_line:
+            return
+        self._open_bytes += size
+        if self._open_line and self._open_line[-1][0] == self._place:
+            size += self._open_line.pop()[1]
+        self._open_line.append((self._place, size))
+        while self._open_bytes - self._open_line[0][1] >= MAX_LINE:
+            self._open_bytes -= self._open_line.popleft()[1]
 
     def _set(self, fields: Iterator[RunField]) -> None:
         for field in fields:
@@ -197,29 +316,61 @@ class _Content:
         self._set(field_of("cli_version", telemetry.text(5), ranks.STREAM))
 
     def _exit(self, message: Message) -> None:
+        self._has_ended = True
         self._set(field_of("exit_code", message.integer(1), ranks.STREAM))
         if 2 in message:
             self._set(field_of("runtime", message.integer(2), ranks.STREAM))
 
     def _artifact(self, artifact: Message) -> None:
+        """Take an artifact's manifest: path, digest (base64 MD5) and size of each file.
+
+        Lightning adds every checkpoint as `model.ckpt`, and states its own name and its score in
+        the metadata (`WandbLogger._scan_and_log_checkpoints`).
+        """
+        said: Any = None
+        with suppress(DocumentError):
+            said = parse_json(artifact.text(8).encode())
+        said = said if isinstance(said, dict) else {}
         for entry in artifact.message(12).messages(4):
-            self._mention("artifact-file", entry.text(1))
-            self._mention("artifact-digest", entry.text(2))
+            path, digest = entry.text(1), entry.text(2)
+            self._mention("artifact-file", path)
+            self._mention("artifact-digest", digest)
+            if path.endswith(ENDINGS):
+                name = said.get("original_filename")
+                score = said.get("score")
+                logged = [
+                    name if isinstance(name, str) else split(path)[1],
+                    entry.integer(4) or None,
+                    digest,
+                    score if isinstance(score, float) else None,
+                ]
+                self._mention("artifact-checkpoint", json.dumps(logged))
 
     def _metric(self, metric: Message) -> None:
-        """Take a metric definition: of one name, or of all that begin as a glob does (`val/*`)."""
+        """Take a metric definition: of one name, or of all that begin as a glob does (`val/*`).
+
+        A later one adds to an earlier one of the same name, unless it says `overwrite`
+        (https://docs.wandb.ai, `Run.define_metric`).
+        """
         name, glob = metric.text(1), metric.text(2)
+        into = self._definitions if name else self._globs
         wanted = metric.message(7)
+        before = into.get(name or glob)
+        if before is None or metric.message(9).integer(1):
+            before = MetricDefinition(name or glob)
+        kept = (before.summary or "").split(",")
         definition = MetricDefinition(
-            name=name or glob,
-            step_metric=metric.text(4) or None,
-            goal=_GOALS.get(metric.integer(8)),
-            summary=",".join(text for number, text in _SUMMARIES.items() if number in wanted)
+            name=before.name,
+            step_metric=metric.text(4) or before.step_metric,
+            goal=_GOALS.get(metric.integer(8), before.goal),
+            summary=",".join(
+                text for number, text in _SUMMARIES.items() if number in wanted or text in kept
+            )
             or None,
         )
-        into = self._definitions if name else self._globs
-        says_nothing = definition == MetricDefinition(definition.name)
-        if definition.name and not says_nothing and len(into) < _MAX_DEFINITIONS:
+        if definition == MetricDefinition(definition.name):
+            into.pop(definition.name, None)
+        elif definition.name and (definition.name in into or len(into) < _MAX_DEFINITIONS):
             into[definition.name] = definition
 
     def _defined(self, names: Iterable[str]) -> Iterator[MetricDefinition]:
@@ -302,9 +453,10 @@ class _Content:
                 )
             )
         unresolved = unresolved_keys(config)
+        points = self._history.names
         series = self._history.series()
         summaries = tuple(Summary(*pair) for pair in numbers(summary))
-        names = dict.fromkeys([one.name for one in series] + [one.name for one in summaries])
+        names = dict.fromkeys((*points, *(one.name for one in summaries)))
         return Facts(
             run_directory=place,
             fields=tuple(self._fields.values()),

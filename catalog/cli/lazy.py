@@ -1,0 +1,76 @@
+"""Modules of the standard library that are loaded when something in them is first used.
+
+typer imports at its top what it needs for completion, prompts and suggestions; a command that
+reads needs next to none of it, and loading it took a third of the time to start. The recipe
+is that of `importlib.util.LazyLoader`, which on Python 3.11 is of no use here: there the second
+`import` of a module already loads it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec, module_from_spec
+from threading import RLock
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODULES = (
+    "bz2", "csv", "difflib", "fnmatch", "heapq", "ipaddress", "json", "linecache", "locale", "lzma",
+    "ntpath", "numbers", "random", "selectors", "shlex", "shutil", "signal", "subprocess",
+    "tempfile", "textwrap", "tokenize",
+)  # fmt: skip
+"""Modules written in Python; one that is loaded already stays so."""
+_FUNCTIONS = {("difflib", "get_close_matches"), ("shutil", "get_terminal_size")}
+"""What typer takes out of its module by name: a function that loads it when it is called."""
+
+_lock = RLock()
+_begun: set[str] = set()
+
+
+class _Waiting(ModuleType):
+    """A module whose text has not run yet; it becomes an ordinary one when it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__path__":  # what `from MODULE import` asks first; a package has it already
+            raise AttributeError(name)
+        if (self.__name__, name) in _FUNCTIONS and self.__name__ not in _begun:
+            return _deferred(self, name)
+        _load(self)
+        if type(self) is _Waiting:  # it asks for a name of its own while its text runs
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        return getattr(self, name)
+
+
+def _deferred(module: ModuleType, name: str) -> Callable[..., Any]:
+    def call(*given: Any, **named: Any) -> Any:
+        _load(module)
+        return getattr(module, name)(*given, **named)
+
+    return call
+
+
+def _load(module: ModuleType) -> None:
+    with _lock:  # other threads wait here until all of the module is there
+        if module.__name__ in _begun:
+            return
+        _begun.add(module.__name__)
+        spec = module.__spec__
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{module.__name__} has no loader")
+        spec.loader.exec_module(module)
+        module.__class__ = ModuleType
+
+
+def wait_for_use(names: tuple[str, ...] = MODULES) -> None:
+    """Put modules in place that load themselves when they are first used."""
+    for name in names:
+        if name in sys.modules:
+            continue
+        spec = find_spec(name)
+        if spec is not None:
+            module = module_from_spec(spec)
+            module.__class__ = _Waiting
+            sys.modules[name] = module
