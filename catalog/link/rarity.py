@@ -31,12 +31,17 @@ def with_rarity(weighed: Sequence[Weighed]) -> list[Weighed]:
     Args:
         weighed: the run folders and what was observed of each.
     """
-    shares: dict[str, tuple[float, str]] = {}
     if len(weighed) < 2:
         return list(weighed)
+    runs: dict[str, set[int]] = {kind: set() for pair in _COMPARED for kind in pair}
+    for folder, seen in weighed:
+        for one in seen:
+            if one.kind in runs:
+                runs[one.kind].add(folder.run_id or 0)
+    shares: dict[str, tuple[float, str]] = {}
     for equal, differ in _COMPARED:
-        agreeing = {_run(folder) for folder, seen in weighed if _saw(seen, equal)}
-        compared = agreeing | {_run(folder) for folder, seen in weighed if _saw(seen, differ)}
+        agreeing = runs[equal]
+        compared = agreeing | runs[differ]
         if len(agreeing) > 1:
             rare = 1 - math.log(len(agreeing)) / math.log(len(compared))
             share = SHARED_BY_ALL + (1 - SHARED_BY_ALL) * rare
@@ -44,14 +49,6 @@ def with_rarity(weighed: Sequence[Weighed]) -> list[Weighed]:
     if not shares:
         return list(weighed)
     return [(folder, [_shared(one, shares) for one in seen]) for folder, seen in weighed]
-
-
-def _run(folder: RunFolder) -> int:
-    return folder.run_id or 0
-
-
-def _saw(seen: Sequence[Observation], kind: str) -> bool:
-    return any(one.kind == kind for one in seen)
 
 
 def _shared(one: Observation, shares: dict[str, tuple[float, str]]) -> Observation:
