@@ -96,7 +96,7 @@ def parse_values(pairs: Iterable[str]) -> dict[str, Value]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            raise UsageError(f"--set {pair}: write it as NAME=VALUE.")
+            raise UsageError(f"{pair}: write it as NAME=VALUE.")
         values[name.strip()] = _parse(name.strip(), text)
     return values
 
@@ -139,14 +139,14 @@ def _parse(name: str, text: str) -> Value:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if isinstance(default, str):
         if _CHOICES[name] and text not in _CHOICES[name]:
-            raise UsageError(f"--set {name}={text}: it takes {' or '.join(_CHOICES[name])}.")
+            raise UsageError(f"{name}={text}: it takes {' or '.join(_CHOICES[name])}.")
         return text
     kind = type(default)
     try:
         number = kind(text)
     except ValueError as error:
         wanted = "a whole number" if kind is int else "a number"
-        raise UsageError(f"--set {name}={text}: it takes {wanted}.") from error
+        raise UsageError(f"{name}={text}: it takes {wanted}.") from error
     if not number >= 0:  # NaN too
-        raise UsageError(f"--set {name}={text}: it cannot be negative.")
+        raise UsageError(f"{name}={text}: it cannot be negative.")
     return number

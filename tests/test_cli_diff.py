@@ -145,3 +145,11 @@ def test_a_run_is_not_compared_with_what_is_none(
         assert result.exit_code == 2
         assert f"{RUN!r} is a run and" in result.stderr
     assert "No checkpoint fits 'nosuch'" in call("nosuch", BEST).stderr
+
+
+def test_what_cannot_be_read_is_not_called_equal(tmp_path: Path) -> None:
+    for name in ("a.ckpt", "b.ckpt"):
+        (tmp_path / name).write_text(name)
+    result = CliRunner().invoke(app, ["diff", str(tmp_path / "a.ckpt"), str(tmp_path / "b.ckpt")])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "a.ckpt is foreign" in result.stderr

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from catalog.cli.main import app
 from catalog.cli.options import Format
 from catalog.cli.output import print_rows
 from catalog.query.rows import Rows
@@ -190,3 +192,11 @@ def test_a_terminal_shows_a_bar_while_an_ingest_reads(tmp_path: Path) -> None:
     shown = on_terminal("ingest", str(tmp_path / "tree"), env=env)
     assert "━" in shown
     assert "1 checkpoint: 0 usable, 1 not" in shown
+
+
+def test_a_report_never_overwrites_a_database(ocr_db: Path) -> None:
+    before = ocr_db.read_bytes()
+    result = CliRunner().invoke(app, ["report", "--db", str(ocr_db), "-o", str(ocr_db)])
+    assert result.exit_code == 1
+    assert "is a database" in result.stderr
+    assert ocr_db.read_bytes() == before

@@ -280,3 +280,16 @@ def test_one_folder_may_be_named_without_a_list(tree: Path, empty_db: Path) -> N
     assert catalog.ingest(str(tree)).seen == catalog.ingest(tree).seen > 0
     with pytest.raises(SourceError, match="at least one"):
         catalog.ingest([])
+
+
+def test_the_problem_of_a_file_that_is_gone_stands_no_more(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "b.ckpt").write_bytes(bytes(range(50)))
+    catalog = Catalog(tmp_path / "c.db")
+    assert catalog.ingest([tree]).problems == 1
+    (tree / "b.ckpt").rename(tmp_path / "b.ckpt")
+    assert catalog.ingest([tree]).problems == 0
+    assert catalog.query("problems").rows == []
+    (tmp_path / "b.ckpt").rename(tree / "b.ckpt")
+    assert catalog.ingest([tree]).problems == 1

@@ -44,7 +44,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Change a setting for this call; `catalog settings` lists them, and keeps them.",
+        help="Change a setting for this call; `catalog settings` lists and keeps them. States and "
+        "links are as the last ingest judged them.",
         show_default=False,
     ),
 ]

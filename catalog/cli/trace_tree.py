@@ -160,7 +160,7 @@ def _add_git(tree: Tree, candidates: list[Record]) -> None:
 
 def _add_files(tree: Tree, label: str, files: list[Record]) -> None:
     if files:
-        names = (f"{file['path']} ({file['state']})" for file in files)
+        names = (f"{file['path']} ({file['state'] or 'no checkpoint'})" for file in files)
         branch = _line(tree, label, str(len(files)))
         for name, _ in zip(names, range(_FEW), strict=False):
             branch.add(Text(visible(name)))

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_CLASSES = re.compile(r"\\.|\[[!^]?\]?[^\]]*\]")
+"""What may hold an opening bracket in a pattern: an escaped sign, or a whole class."""
+
+
 def checked(patterns: Iterable[str]) -> None:
     """Refuse what is no pattern in a setting: whoever wrote it wants something left out.
 
@@ -28,6 +32,8 @@ def checked(patterns: Iterable[str]) -> None:
 
 
 def _is_pattern(line: str) -> bool:
+    if "[" in _CLASSES.sub("", line) and not line.startswith("#"):
+        return False  # older versions of pathspec take it for the sign itself
     try:
         spec = GitIgnoreSpec.from_lines([line])
     except (ValueError, re.error):

@@ -99,9 +99,13 @@ def finish(
     connection: Connection, ingest_id: int, counts: Counts, now: str, status: str = "finished"
 ) -> None:
     """Close the row of an ingest."""
-    problems = table_of(Problem)
+    problems, files = table_of(Problem), table_of(File)
+    # As the view `open_problems` has it: what is gone stands no more, and would again if it came.
+    gone = select(files.c.id).where(files.c.id == problems.c.file_id, files.c.state == "missing")
     standing = connection.execute(
-        select(func.count()).select_from(problems).where(problems.c.resolved_ingest_id.is_(None))
+        select(func.count())
+        .select_from(problems)
+        .where(problems.c.resolved_ingest_id.is_(None), ~gone.exists())
     ).scalar_one()
     table = table_of(Ingest)
     connection.execute(

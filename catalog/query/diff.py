@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from catalog.errors import SourceError
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
@@ -83,9 +84,11 @@ def checkpoint_on_disk(path: Path) -> Subject:
     """Return a checkpoint as it lies on disk.
 
     Raises:
-        SourceError: it is a folder that is no checkpoint itself.
+        SourceError: it is no checkpoint, or one that cannot be read: nothing would seem to differ.
     """
     found = inspect(path)
+    if found.verdict is not None:
+        raise SourceError(found.verdict)
     plain = found.to_dict()
     return Subject(
         str(path),

@@ -41,6 +41,8 @@ def report(
         sys.stdout.write(text)
         return
     try:
+        if output.is_file() and _begins(output, b"SQLite format 3\0"):
+            raise SourceError(f"{output} is a database; name another file with --output.")
         output.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         said = error.strerror or error
@@ -48,3 +50,8 @@ def report(
             f"{output} cannot be written ({said}); name another file with --output."
         ) from error
     sys.stderr.write(f"{output} is written.\n")
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic

@@ -43,7 +43,8 @@ def settings(
     if keep or forget:
         catalog.keep_settings(parse_values(keep or ()), forget=forget or ())
         sys.stderr.write(
-            "Kept. What an ingest reads and leaves out follows with the next `catalog ingest`.\n"
+            "Links and states are judged by it; what an ingest reads and leaves out follows with "
+            "the next `catalog ingest`.\n"
         )
     kept = catalog.kept_settings()
     rows = [

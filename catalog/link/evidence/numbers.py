@@ -66,7 +66,7 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
                 -BEST
                 if place or went_on
                 else NOT_RECORDED * certainty(folder, context, metric, subject),
-                f"The run recorded {recorded.points} values of {metric}, none of them {score!r}.",
+                f"Of the {metric} that the run recorded ({recorded.points}) none is {score!r}.",
                 file_of(next(iter(recorded.values.values())), folder),
             )
 

@@ -1,6 +1,6 @@
 -- What stands in the catalog, in one row.
 -- Checkpoints that are gone count in no column but `checkpoints`.
-SELECT (SELECT COUNT(*) FROM problem WHERE resolved_ingest_id IS NULL) AS problems,
+SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
        s.checkpoints AS checkpoints,
        s.usable AS usable,
        s.unusable AS unusable,

@@ -14,3 +14,4 @@ SELECT p.id AS problem,
 FROM problem p
 JOIN root r ON r.id = p.root_id
 WHERE p.resolved_ingest_id IS NULL
+  AND NOT EXISTS (SELECT 1 FROM file f WHERE f.id = p.file_id AND f.state = 'missing')
