@@ -5,25 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from catalog import Catalog
-from catalog.settings import Settings
+from tests.support.linking import traced
 from tests.support.torch_files import lightning_checkpoint, write_torch_zip
 from tests.support.trees import START, Training
 from tests.support.wandb_files import write_run_directory
-
-
-def traced(tmp_path: Path, part: str, **settings: Any) -> tuple[str, str | None, dict[str, float]]:
-    """Return verdict and run of a checkpoint, and the evidence of the first candidate."""
-    catalog = Catalog(tmp_path / "catalog.db", Settings.of(settings), host="here")
-    catalog.ingest([tmp_path / "tree"])
-    found = catalog.trace(part)
-    first = found.candidates[0]["evidence"] if found.candidates else []
-    kinds = {piece["kind"]: piece["weight"] for piece in first}
-    return found.checkpoint["verdict"], found.checkpoint["run"], kinds
 
 
 def run_folder(tree: Path, run_id: str) -> Path:

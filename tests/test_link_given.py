@@ -14,18 +14,10 @@ from catalog.link.evidence import Observation
 from catalog.link.evidence.clocks import duration
 from catalog.link.rarity import with_rarity
 from catalog.link.subjects import RunFolder
+from tests.support.linking import traced
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
 from tests.support.trees import Training
 from tests.support.wandb_files import artifact, write_run_directory, write_stream
-
-
-def traced(tmp_path: Path, part: str) -> tuple[str, str | None, dict[str, float]]:
-    catalog = Catalog(tmp_path / "catalog.db", host="here")
-    catalog.ingest([tmp_path / "tree"])
-    found = catalog.trace(part)
-    first = found.candidates[0]["evidence"] if found.candidates else []
-    kinds = {piece["kind"]: piece["weight"] for piece in first}
-    return found.checkpoint["verdict"], found.checkpoint["run"], kinds
 
 
 def weights_only(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from catalog import Catalog
+from tests.support.linking import traced
 from tests.support.trainer_files import (
     rewritten,
     write_safetensors,
@@ -44,15 +45,6 @@ def write_run(tree: Path, run_id: str, rows: list[dict[str, Any]], **config: Any
     )
 
 
-def traced(tmp_path: Path, part: str = "checkpoint-50") -> tuple[str, str | None, dict[str, float]]:
-    catalog = Catalog(tmp_path / "catalog.db", host="here")
-    catalog.ingest([tmp_path / "tree"])
-    found = catalog.trace(part)
-    first = found.candidates[0]["evidence"] if found.candidates else []
-    kinds = {piece["kind"]: piece["weight"] for piece in first}
-    return found.checkpoint["verdict"], found.checkpoint["run"], kinds
-
-
 def test_a_repeated_command_is_told_by_how_long_it_took(tmp_path: Path) -> None:
     """One output folder, one seed, equal losses: only the seconds of the evaluation differ."""
     tree = tmp_path / "tree"
@@ -61,7 +53,7 @@ def test_a_repeated_command_is_told_by_how_long_it_took(tmp_path: Path) -> None:
     )
     write_run(tree, "a1a1a1a1", history(3.1234))
     write_run(tree, "b2b2b2b2", history(4.5678))
-    verdict, run, kinds = traced(tmp_path)
+    verdict, run, kinds = traced(tmp_path, "checkpoint-50")
     assert (verdict, run) == ("linked", "b2b2b2b2")
     assert kinds["timing-recorded"] == 10.0
 
@@ -73,7 +65,7 @@ def test_other_seconds_speak_against_a_run(tmp_path: Path) -> None:
         tree / "results/bert/checkpoint-50", ARGUMENTS, history=history(4.5678)
     )
     write_run(tree, "a1a1a1a1", history(3.1234))
-    verdict, _, kinds = traced(tmp_path)
+    verdict, _, kinds = traced(tmp_path, "checkpoint-50")
     assert kinds["timing-not-recorded"] == -20.0
     assert verdict == "unlinked"
 
@@ -82,7 +74,7 @@ def test_the_monitored_loss_is_known_by_its_name_in_wandb(tmp_path: Path) -> Non
     tree = tmp_path / "tree"
     write_trainer_checkpoint(tree / "moved/checkpoint-50", ARGUMENTS, history=history())
     write_run(tree, "a1a1a1a1", history())
-    _, _, kinds = traced(tmp_path)
+    _, _, kinds = traced(tmp_path, "checkpoint-50")
     assert kinds["score-recorded"] == 8.5
 
 
@@ -93,7 +85,7 @@ def test_a_learning_rate_alone_is_no_proof(tmp_path: Path) -> None:
     other = {**ARGUMENTS, "seed": 2}
     write_trainer_checkpoint(tree / "elsewhere/checkpoint-50", other, history=rows)
     write_run(tree, "a1a1a1a1", history()[:1])
-    verdict, _, kinds = traced(tmp_path)
+    verdict, _, kinds = traced(tmp_path, "checkpoint-50")
     assert kinds["learning-rate-recorded"] == 0.5
     assert "metrics-recorded" not in kinds
     assert verdict == "unlinked"
@@ -112,7 +104,7 @@ def test_an_evaluation_with_the_arguments_of_the_training_wrote_nothing(
         config={**ARGUMENTS, key: "/home/team/results/bert/checkpoint-50"},
         rows=[{"eval/loss": 0.3333333}],
     )
-    verdict, _, kinds = traced(tmp_path)
+    verdict, _, kinds = traced(tmp_path, "checkpoint-50")
     assert kinds["read-by-run"] == -12.0
     assert verdict == "unlinked"
 
@@ -144,7 +136,7 @@ def test_a_run_of_another_model_size_is_ruled_out(tmp_path: Path) -> None:
     )
     for run_id, width in (("a1a1a1a1", 8), ("b2b2b2b2", 16)):
         write_run(tree, run_id, history()[:1], model_type="bert", vocab_size=30, hidden_size=width)
-    verdict, run, kinds = traced(tmp_path)
+    verdict, run, kinds = traced(tmp_path, "checkpoint-50")
     assert (verdict, run) == ("linked", "a1a1a1a1")
     explanation = Catalog(tmp_path / "catalog.db", host="here").why_not("checkpoint-50", "b2b2b2b2")
     assert {piece["kind"]: piece["weight"] for piece in explanation.evidence}[
