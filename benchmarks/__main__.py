@@ -9,7 +9,6 @@ The work folder keeps trees and catalogs, so that a second run finds them.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import math
 import os
@@ -22,23 +21,20 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import catalog
-from benchmarks.make_catalog import know, make_catalog
-from benchmarks.make_tree import Size, make_tree
+from benchmarks.make_catalog import make_catalog
+from benchmarks.make_tree import Size, tree_of
+from benchmarks.many_files import many_files
 from benchmarks.measure import process, quickest, script
+from benchmarks.page import Figure, Page
 from benchmarks.peers import INGEST, MLFLOW_SEARCH, TORCH_LOOP
 from catalog.query.connection import open_reader
 from catalog.query.named import list_queries, resolve
 from catalog.schema.location import locate
 from catalog.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 PAGE_FILE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 COMMAND = Path(sys.executable).with_name("catalog")
@@ -47,37 +43,6 @@ LIGHT = (  # what is taken out to weigh the rest
     "metric_point", "metric_axis_point", "metric_axis", "metric_series", "metric_summary",
     "architecture_tensor",
 )  # fmt: skip
-
-
-@dataclass(slots=True)
-class Page:
-    """The lines of the document."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def text(self, *lines: str) -> None:
-        """Add a paragraph."""
-        self.lines += [*lines, ""]
-
-    def table(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-        """Add a table, its first column of words and the others of numbers."""
-        marks = ["---", *["---:"] * (len(head) - 1)]
-        self.text(*(f"| {' | '.join(row)} |" for row in (head, tuple(marks), *rows)))
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number that was wanted, and what it came to."""
-
-    name: str
-    wanted: str
-    found: str
-    met: bool
-
-    @property
-    def row(self) -> tuple[str, ...]:
-        """Return its line in the table."""
-        return self.name, self.wanted, self.found, "met" if self.met else "**not met**"
 
 
 def main() -> None:
@@ -97,7 +62,7 @@ def main() -> None:
         _start(page, figures, _large(work, given.copies), work)
         _queries(page, figures, _large(work, given.copies), given.peers, work)
         _ingest(page, figures, work, given.experiments, given.peers)
-        _wide(page, figures, work, given.files)
+        many_files(page, figures, work, given.files)
         head = Page()
         _head(head, figures)
         PAGE_FILE.write_text("\n".join([*head.lines, *page.lines]).rstrip() + "\n")
@@ -166,8 +131,8 @@ def _start(page: Page, figures: list[Figure], db: Path, work: Path) -> None:
         f"`import typer` takes {typer[1] / bare[1]:.1f} times a bare Python, nearly all of it "
         "modules of the standard library. `catalog` imports it with those that a command does not "
         "use waiting (`catalog/cli/lazy.py`), and without looking for garbage. What a query adds "
-        "is sqlite3, reading the schema and the rows, and printing; what a trace adds is rich, "
-        "which draws it."
+        "is sqlite3, reading the schema and the rows, and printing; a trace asks more, and on a "
+        "terminal loads rich to draw it, which is not measured here."
     )
 
 
@@ -265,7 +230,7 @@ def _ingest(page: Page, figures: list[Figure], work: Path, experiments: int, pee
     sizes = sorted({max(25, experiments // 25), max(50, experiments // 5), experiments})
     rows, points = [], []
     for size in sizes:
-        tree = _tree(work, size)
+        tree = tree_of(work, Size(size))
         db = work / "ingest.db"
         db.unlink(missing_ok=True)
         taken = script(INGEST, db, tree)
@@ -418,69 +383,6 @@ def _by_table(page: Page, light: Path, checkpoints: int) -> None:
             if (table + indexes) / checkpoints >= 1
         ],
     )
-
-
-def _wide(page: Page, figures: list[Figure], work: Path, files: int) -> None:
-    """Scan a tree of very many files of which nothing changed."""
-    page.text("## Nothing changed")
-    experiments = max(1, files // 80)
-    tree = _tree(work, experiments, Size(experiments, checkpoints=1, points=2, noise=64))
-    db = work / f"wide-{experiments}.db"
-    if not db.exists():
-        know(db, tree)
-    theirs, theirs_cpu = process(["find", tree, "-printf", r"%p %s %T@\n"], times=3)
-    taken = min((script(INGEST, db, tree) for _ in range(2)), key=lambda one: one.cpu)
-    told = json.loads(taken.output)
-    number = sum(1 for _ in tree.rglob("*"))
-    ratio = taken.cpu / theirs_cpu
-    page.table(
-        ("", "seconds", "CPU seconds", "opened", "MB"),
-        [
-            ("`find -printf '%p %s %T@'`", f"{theirs:.2f}", f"{theirs_cpu:.2f}", "", ""),
-            (
-                "`catalog ingest`, whole process",
-                f"{taken.seconds:.2f}",
-                f"{taken.cpu:.2f}",
-                str(told["read"]),
-                f"{taken.megabytes:.0f}",
-            ),
-        ],
-    )
-    page.text(
-        f"{number:,} files and folders, {told['seen']:,} of them known. By stage, in seconds:"
-    )
-    page.table(
-        ("stage", "seconds"), [(name, f"{seconds:.2f}") for name, seconds in told["stages"].items()]
-    )
-    page.text(
-        "`find` asks for the state of every file; we ask only for that of files that a reader "
-        "wants, and spend the time on listing directories and on asking the readers whose "
-        "signs a directory holds; importing SQLAlchemy takes a good half second of it."
-    )
-    figures += [
-        Figure(
-            f"nothing changed in {number:,} files, against `find` (CPU)",
-            "≤ 2 times",
-            f"{ratio:.1f} times",
-            ratio <= 2,
-        ),
-        Figure("files opened where nothing changed", "0", str(told["read"]), told["read"] == 0),
-        Figure(
-            f"memory at {number:,} files",
-            "≤ 300 MB",
-            f"{taken.megabytes:.0f} MB",
-            taken.megabytes <= 300,
-        ),
-    ]
-
-
-def _tree(work: Path, experiments: int, size: Size | None = None) -> Path:
-    tree = work / f"tree-{experiments}{'-wide' if size else ''}"
-    if not tree.exists():
-        truth = make_tree(tree, size or Size(experiments))
-        with Path(f"{tree}.truth.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("path", "run"), *truth])
-    return tree
 
 
 def _has(python: Path, module: str) -> bool:

@@ -10,7 +10,6 @@ points, in the proportions of real ones, whatever tables the schema has.
 from __future__ import annotations
 
 import argparse
-import os
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -19,16 +18,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.make_tree import Size, make_tree
 from catalog import Catalog
-from catalog.ingest.pipeline import Counts, begin, finish
-from catalog.ingest.roots import scopes
-from catalog.ingest.scan import Scan
-from catalog.schema.engine import writing
-from catalog.schema.location import locate
-from catalog.schema.store import Store
-from catalog.schema.tables import TABLES, File, metadata
-from catalog.schema.upgrade import open_for_writing
-from catalog.settings import Settings
-from catalog.sources import registry
+from catalog.schema.tables import TABLES, metadata
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Table
@@ -63,46 +53,6 @@ def make_catalog(db: Path, copies: int, seed: int = 7) -> None:
         make_tree(tree, Size(100, points=POINTS), seed)
         Catalog(db).ingest([tree])
     multiply(db, copies)
-
-
-def know(db: Path, tree: Path) -> int:
-    """Write a catalog that knows the files of a tree, as if an ingest had read them; count them.
-
-    Nothing is read: for measuring what an ingest does where nothing changed, in a minute.
-    """
-    location = locate(db)
-    engine = open_for_writing(location)
-    now = "2026-01-01T00:00:00.000000Z"
-    versions = {name: reader.VERSION for name, reader in registry.readers().items()}
-    known = 0
-    with writing(engine, location) as connection:
-        (scope,) = scopes(connection, [tree.resolve()], os.uname().nodename, now)
-        ingest = begin(connection, [tree], Settings(), now, "ingest")
-        finish(connection, ingest, Counts(), now)
-        store = Store(connection)
-        for listing in Scan(scope.root).listings():
-            for item in registry.recognise(listing):
-                known += 1
-                store.add(
-                    File,
-                    {
-                        "id": known,
-                        "root_id": scope.root_id,
-                        "path": item.path,
-                        "reader": item.reader,
-                        "reader_version": versions[item.reader],
-                        "state": "present",
-                        "size": item.size,
-                        "mtime_ns": item.mtime_ns,
-                        "inode": item.inode,
-                        "is_link": item.is_link,
-                        "first_ingest_id": ingest,
-                        "read_ingest_id": ingest,
-                    },
-                )
-        store.flush()
-    engine.dispose()
-    return known
 
 
 def multiply(db: Path, copies: int) -> None:

@@ -13,6 +13,7 @@ import argparse
 import csv
 import os
 import random
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,6 +57,29 @@ def make_tree(target: Path, size: Size, seed: int = 7) -> list[tuple[str, str]]:
     for number in range(size.experiments):
         _experiment(target, number, size, chance, chance.choice(templates), truth)
     return truth
+
+
+def tree_of(work: Path, size: Size, kind: str = "") -> Path:
+    """Return a tree of a size, made in the work folder if it is not there yet.
+
+    Args:
+        work: where trees are kept, each with its truth beside it in `TREE.truth.csv`.
+        size: how large.
+        kind: what tells it from another tree of as many experiments.
+    """
+    tree = work / f"tree-{size.experiments}{kind}"
+    if not tree.exists():
+        unfinished = tree.with_name(f"{tree.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        write_truth(tree, make_tree(unfinished, size))
+        unfinished.rename(tree)
+    return tree
+
+
+def write_truth(tree: Path, truth: list[tuple[str, str]]) -> None:
+    """Write what `make_tree` returned beside a tree."""
+    with Path(f"{tree}.truth.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "run"), *truth])
 
 
 def _experiment(
@@ -162,8 +186,7 @@ def main() -> None:
     given = parser.parse_args()
     size = Size(given.experiments, given.checkpoints, given.points, given.noise)
     truth = make_tree(given.target, size, given.seed)
-    with Path(f"{given.target}.truth.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("path", "run"), *truth])
+    write_truth(given.target, truth)
     print(f"{len(truth)} checkpoints below {given.target}")
 
 

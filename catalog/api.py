@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import NotFound, SourceError, UsageError
+from catalog.errors import SourceError, UsageError
 from catalog.query.connection import open_reader
 from catalog.schema.location import locate
 from catalog.settings import Settings
@@ -142,6 +142,7 @@ class Catalog:
         progress: Progress | None = None,
         hashes: bool = False,
         executor: Executor | None = None,
+        jobs: int | None = None,
     ) -> IngestSummary:
         """Read trees, or what changed in them, and judge all checkpoints anew.
 
@@ -151,6 +152,8 @@ class Catalog:
             hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
             executor: reads the files, such as that of a cluster whose machines see the same
                 paths; by default worker processes do, where there are enough files for it.
+            jobs: how many worker processes; by default one for each core. Where each file takes
+                a while to open, as on a network disk, more are quicker.
 
         Raises:
             SourceError: a path does not exist, is no folder, or cannot be listed.
@@ -168,7 +171,7 @@ class Catalog:
         engine = open_for_writing(self.location)
         try:
             operation = self._operation(engine)
-            done = operation.ingest(folders, progress=progress, executor=executor)
+            done = operation.ingest(folders, progress=progress, executor=executor, jobs=jobs)
             if hashes:
                 operation.hash(folders, progress)
             (standing,) = self.query("ingest-summary").dicts()
@@ -214,9 +217,9 @@ class Catalog:
             return reader.run(sql, values, row_limit=limit)
 
     def why_no_rows(self, params: Mapping[str, str]) -> str | None:
-        """Return which run or checkpoint that `params` name is not there; None if all are.
+        """Return what of the runs, checkpoints, metrics and config keys in `params` is not there.
 
-        For a query that has no rows: a name that is misspelt gives none, either.
+        For a query without rows: a misspelt name gives none, either. None if all are there.
         """
         from catalog.query.hints import why_no_rows
 
@@ -269,37 +272,9 @@ class Catalog:
             UsageError: one is a run, and the other none.
             Ambiguous: several in the catalog fit.
         """
-        names = (left, right, *more)
-        from catalog.query.compare_runs import are_runs, compare_runs
+        from catalog.query.diff import compare
 
-        if more or not any(Path(name).exists() for name in names):
-            with self._reader() as reader:
-                if more or are_runs(reader, names):
-                    return compare_runs(reader, names)
-        from catalog.query.diff import (
-            as_rows,
-            checkpoint_in_catalog,
-            checkpoint_on_disk,
-            differences,
-        )
-
-        sides = []
-        for text in (left, right):
-            if Path(text).exists():
-                sides.append(checkpoint_on_disk(Path(text)))
-            else:
-                with self._reader() as reader:
-                    try:
-                        sides.append(checkpoint_in_catalog(reader, text))
-                    except NotFound as error:
-                        for run, other in ((left, right), (right, left)):
-                            if not Path(run).exists() and are_runs(reader, (run,)):
-                                raise UsageError(
-                                    f"{run!r} is a run and {other!r} is none; compare checkpoints "
-                                    "with checkpoints, and runs with runs."
-                                ) from error
-                        raise
-        return as_rows(differences(*sides))
+        return compare(self._reader, left, right, *more)
 
     def run(self, name: str) -> RunPage:
         """Return everything that is known of one run.
@@ -431,7 +406,6 @@ class Catalog:
         Raises:
             UsageError: it is none of these.
         """
-        from catalog.errors import UsageError
         from catalog.query.status import GROUPS, status_by
 
         if group not in GROUPS:

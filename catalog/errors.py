@@ -10,7 +10,7 @@ CatalogError
 │   ├── SchemaNewer         made by a newer catalog
 │   └── DatabaseBusy        somebody else is writing
 ├── QueryError            a query cannot be answered
-│   ├── UnknownQuery        no query or view of that name
+│   ├── UnknownQuery        no query or view of that name (exit code 2)
 │   ├── NotFound            no checkpoint or run like that
 │   ├── Ambiguous           several checkpoints or runs like that
 │   └── QueryLimit          out of time or rows
@@ -67,7 +67,9 @@ class QueryError(CatalogError):
 
 
 class UnknownQuery(QueryError):
-    """No query or view has that name."""
+    """No query or view has that name: like an option that does not exist, it is wrong usage."""
+
+    exit_code = 2
 
 
 class NotFound(QueryError):

@@ -61,6 +61,7 @@ class Operation:
         cause: str = "ingest",
         progress: Progress | None = None,
         executor: Executor | None = None,
+        jobs: int | None = None,
         recovery_id: int | None = None,
     ) -> Outcome:
         """Read trees and judge anew what that changes; where nothing did, nothing is judged.
@@ -70,6 +71,7 @@ class Operation:
             cause: why, for the row of the ingest.
             progress: called with (stage, done, total).
             executor: reads the files; worker processes by default.
+            jobs: how many worker processes; by default one for each core.
             recovery_id: the recovery whose work is looked at.
 
         Raises:
@@ -97,6 +99,7 @@ class Operation:
                     progress=told,
                     stages=stages,
                     executor=executor,
+                    jobs=jobs,
                 )
             with writing(self.engine, self.location) as connection:
                 now = self.clock()

@@ -25,6 +25,8 @@ class IngestSummary:
     checkpoints: int
     usable: int
     unusable: int
+    missing_checkpoints: int
+    """Known checkpoints that are gone now; `missing` counts files that were newly found gone."""
     linked: int
     ambiguous: int
     unlinked: int

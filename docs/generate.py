@@ -44,7 +44,9 @@ def _cli_lines() -> Iterator[str]:
     for name, line in COMMANDS.items():
         yield f"| [`catalog {name}`](#catalog-{name}) | {line} |"
     yield from ("", "Exit codes: 0 all is well; 1 something that the message on stderr tells how")
-    yield "to mend, or rows where `--fail-if-any` wanted none; 2 wrong usage; 130 interrupted."
+    yield "to mend, such as a path, checkpoint or run that is not there, or rows where"
+    yield "`--fail-if-any` wanted none; 2 wrong usage, such as a command, option, format, setting,"
+    yield "query, view or parameter of a name that catalog does not know; 130 interrupted."
     for name in COMMANDS:
         command = load(name)
         yield from _command(f"catalog {name}", command, "##")

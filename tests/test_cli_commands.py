@@ -86,7 +86,20 @@ def test_query_takes_parameters_and_a_limit(db: Path) -> None:
     ]
     result = call("query", "--unusable", "--limit", "1", "-f", "ndjson")
     assert json.loads(result.stdout)["path"] == TWINS
-    assert result.stderr == "catalog: only the first 1 rows are shown. Raise --limit to see more.\n"
+    assert result.stderr == "catalog: only the first row is shown. Raise --limit to see more.\n"
+    result = call("query", "--unusable", "--limit", "2", "-f", "ndjson")
+    assert result.stderr == "catalog: only the first 2 rows are shown. Raise --limit to see more.\n"
+
+
+def test_a_limit_of_nothing_does_not_say_that_there_is_nothing(db: Path) -> None:
+    for form in ("table", "csv"):
+        result = call("query", "--unusable", "--limit", "0", "-f", form, "--fail-if-any")
+        assert result.stderr == (
+            "catalog: there are rows, but the limit is 0. Raise --limit to see more.\n"
+        )
+        assert result.exit_code == 1
+    none = call("query", "unusable", "-p", "path=nosuch", "--limit", "0", "--fail-if-any")
+    assert (none.exit_code, none.stderr) == (0, "No rows.\n")
 
 
 def test_fail_if_any_tells_a_script(db: Path) -> None:
@@ -102,6 +115,15 @@ def test_fail_if_any_tells_a_script(db: Path) -> None:
         (["metrics", "-p", f"run={RUN[:-1]}x"], f"No run fits '{RUN[:-1]}x'. Near it: {RUN}."),
         (["config", "--run", "nosuch"], "No run fits 'nosuch'. `catalog query runs` lists"),
         (["evidence", "-p", "checkpoint=nosuch"], "No checkpoint fits 'nosuch'."),
+        (
+            ["metrics", "-p", f"run={RUN}", "-p", "metric=val/hmaen"],
+            "No run recorded a metric 'val/hmaen'. Near it: val/hmean.",
+        ),
+        (
+            ["history", "--run", RUN, "-p", "metric=nosuch"],
+            "No run recorded a metric 'nosuch'. `catalog query metrics -p run=RUN` lists",
+        ),
+        (["config", "-p", "key=model.nmae"], "No config states a key 'model.nmae'. Near it: model"),
     ],
 )
 def test_a_name_that_is_not_there_is_told_where_no_rows_are(
@@ -110,7 +132,7 @@ def test_a_name_that_is_not_there_is_told_where_no_rows_are(
     result = call("query", *arguments, "-f", "csv")
     assert result.exit_code == 0
     assert said in result.stderr
-    there = call("query", "metrics", "-p", f"run={RUN}", "-p", "metric=nosuch")
+    there = call("query", "config", "-p", f"run={RUN}", "-p", "file=nosuch")
     assert there.stderr == "No rows.\n"
 
 
@@ -133,7 +155,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(db: Path, arguments: list[str],
 
 
 def test_an_unknown_query_is_met_with_near_ones(db: Path) -> None:
-    assert "did you mean unusable" in refused("query", "unusabel")
+    assert "did you mean unusable" in refused("query", "unusabel", code=2)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +348,7 @@ class FakeCatalog:
         checkpoints=9,
         usable=5,
         unusable=4,
+        missing_checkpoints=0,
         linked=7,
         ambiguous=1,
         unlinked=1,
@@ -356,6 +379,13 @@ def test_recover_shows_each_file_and_sums_up(fake: FakeCatalog) -> None:
     assert [row["action"] for row in json.loads(result.stdout)] == ["write", "skipped"]
     assert result.stderr.startswith("1 to be written, 1 skipped. Nothing was written;")
     assert result.exit_code == 0
+
+
+def test_a_dry_run_that_would_write_nothing_says_so(fake: FakeCatalog) -> None:
+    fake.files = (recovered("skipped"),)
+    result = call("recover", "--dry-run")
+    assert result.stderr == "1 skipped. Nothing was written, and nothing would be.\n"
+    assert call("recover").stderr == "1 skipped.\n"
 
 
 def test_recover_fails_if_a_file_failed(fake: FakeCatalog) -> None:

@@ -185,6 +185,19 @@ def test_a_terminal_shows_the_tree_and_the_bar(empty_db: Path) -> None:
     assert "█" in on_terminal("status", columns=80, env=env)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["trace", BEST], ["trace", BEST, "--lineage"], ["run", "tit2247i"]],
+    ids=lambda arguments: " ".join(arguments).replace(BEST, "PATH"),
+)
+def test_a_tree_is_the_same_in_a_pipe(empty_db: Path, arguments: list[str]) -> None:
+    env = {"CATALOG_DB": str(fill(empty_db))}
+    piped = CliRunner().invoke(app, arguments, env=env)
+    drawn = on_terminal(*arguments, columns=1000, env=env)
+    assert [line.rstrip() for line in drawn.splitlines()] == piped.output.splitlines()
+    assert "├── " in drawn
+
+
 def test_a_terminal_shows_a_bar_while_an_ingest_reads(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "last.ckpt").touch()

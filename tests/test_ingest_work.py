@@ -164,6 +164,25 @@ def test_an_executor_of_ones_own(tree: Path, tmp_path: Path) -> None:
     assert facts(alone) == facts(together)
 
 
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("asked", [1, 3])
+def test_as_many_processes_read_as_were_asked_for(
+    tree: Path, empty_db: Path, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    started = []
+    real = ProcessPoolExecutor
+
+    def counted(count: int, *rest: Any, **options: Any) -> ProcessPoolExecutor:
+        started.append(count)
+        return real(count, *rest, **options)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", counted)
+    monkeypatch.setattr("threading.active_count", lambda: 1)  # those of the test runner are idle
+    summary = Catalog(empty_db).ingest([tree], jobs=asked)
+    assert summary.linked == 6
+    assert started == ([asked] if asked > 1 and sys.platform == "linux" else [])
+
+
 def test_a_small_tree_starts_no_process(
     tree: Path, empty_db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,9 +56,8 @@ WALKED = {
     "migration_progress": {"ix_migration_event_ingest_id", "ingest"},
     "migration-status": {"ix_migration_state"},
     "migration_status": {"ix_migration_state"},
-    "overview": {"ix_migration_state", "ix_run_started_at", "ingest"},
-    # Which files are checkpoints is asked of each file; the roots have no other count.
-    "roots": {"sqlite_autoindex_file_1"},
+    "overview": {"ix_migration_state", "ix_link_ambiguous", "ix_run_started_at", "ingest"},
+    "roots": {"ix_migration_state"},
     # A list of tensors stands for all checkpoints that have the same.
     "checkpoint_dtypes": {"sqlite_autoindex_architecture_tensor_1"},
     # Ambiguous links have an index of their own, which holds nothing else.

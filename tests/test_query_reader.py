@@ -233,7 +233,7 @@ def test_a_locked_catalog_is_told(empty_db: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    "name", ["a b.db", "what?.db", "50%41.db", "#1.db", "한글.db", "a&mode=rw.db"]
+    "name", ["a b.db", "what?.db", "50%41.db", "#1.db", "한글.db", "a&mode=rw.db", "caf\udce9.db"]
 )
 def test_any_file_name_can_be_opened(readable: Path, tmp_path: Path, name: str) -> None:
     path = Path(shutil.copy(readable, tmp_path / name))

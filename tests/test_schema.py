@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from catalog import Catalog
+from catalog import Catalog, __version__
 from catalog.errors import (
     CatalogError,
     DatabaseError,
@@ -99,6 +99,20 @@ def test_views_are_made_again_by_an_upgrade(empty_db: Path) -> None:
     with closing(sqlite3.connect(empty_db)) as connection:
         views = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
         assert {name for (name,) in views} == set(ORDER)
+
+
+@pytest.mark.parametrize(("wrote_last", "renewed"), [("0.0.9", True), (__version__, False)])
+def test_views_are_made_again_where_another_version_wrote_last(
+    ocr_db: Path, tmp_path: Path, wrote_last: str, renewed: bool
+) -> None:
+    with closing(sqlite3.connect(ocr_db)) as connection:
+        connection.execute("UPDATE ingest SET catalog_version = ?", (wrote_last,))
+        connection.execute("DROP VIEW data_sources")
+        connection.execute("CREATE VIEW data_sources AS SELECT 1 AS old")
+        connection.commit()
+    (tmp_path / "empty").mkdir()
+    Catalog(ocr_db).ingest([tmp_path / "empty"])
+    assert (Catalog(ocr_db).sql("SELECT * FROM data_sources").columns == ("old",)) is not renewed
 
 
 def test_an_older_schema_says_which_command_to_run_and_is_copied_before(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,9 +16,6 @@ from catalog.query.status import experiment_of
 from tests.support.recovery import catalog_of, project
 from tests.support.terminal import on_terminal
 from tests.support.trees import Training
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def shown(catalog: Catalog, *arguments: str) -> str:
@@ -68,6 +66,29 @@ def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
 )
 def test_the_name_of_an_experiment(path: str, name: str) -> None:
     assert experiment_of(path) == name
+
+
+def test_the_roots_count_what_the_states_count(catalog: Catalog) -> None:
+    (root,) = catalog.query("roots").dicts()
+    folder = Path(root["path"])
+    next(folder.rglob("*.ckpt")).unlink()
+    (folder / "page.ckpt").write_text("<!DOCTYPE html><html>")  # no checkpoint, for all its name
+    summary = catalog.ingest([folder])
+    (root,) = catalog.query("roots").dicts()
+    states = {row["state"]: row["checkpoints"] for row in catalog.status().dicts()}
+    assert root["checkpoints"] == sum(states.values()) == summary.checkpoints
+    assert states["missing"] == summary.missing_checkpoints == 1
+    assert len(catalog.query("checkpoints").rows) == root["checkpoints"] + 1
+
+
+def test_an_ingest_tells_of_known_checkpoints_that_are_gone(catalog: Catalog) -> None:
+    (root,) = catalog.query("roots").dicts()
+    folder = Path(root["path"])
+    arguments = ["ingest", str(folder), "--db", str(catalog.location.file)]
+    assert "missing; " not in CliRunner().invoke(app, arguments).stdout
+    next(folder.rglob("*.ckpt")).unlink()
+    for _ in range(2):  # as long as they are gone, not only when that is met
+        assert ", 1 missing; " in CliRunner().invoke(app, arguments).stdout
 
 
 def test_ages_are_counted_to_the_catalog_s_clock(catalog: Catalog) -> None:

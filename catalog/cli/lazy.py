@@ -1,9 +1,9 @@
 """Modules of the standard library that are loaded when something in them is first used.
 
-typer imports at its top what it needs for completion, prompts and suggestions; a command that
-reads needs next to none of it, and loading it took a third of the time to start. The recipe
-is that of `importlib.util.LazyLoader`, which on Python 3.11 is of no use here: there the second
-`import` of a module already loads it.
+typer imports at its top what it needs for completion, prompts and suggestions, and pathlib what it
+needs for URLs; a command that reads needs next to none of it, and loading it took a third of the
+time to start. The recipe is that of `importlib.util.LazyLoader`, which on Python 3.11 is of no use
+here: there the second `import` of a module already loads it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODULES = (
-    "bz2", "csv", "difflib", "fnmatch", "heapq", "ipaddress", "json", "linecache", "locale", "lzma",
-    "ntpath", "numbers", "random", "selectors", "shlex", "shutil", "signal", "subprocess",
-    "tempfile", "textwrap", "tokenize",
+    "bz2", "csv", "difflib", "fnmatch", "gettext", "heapq", "ipaddress", "json", "linecache",
+    "locale", "lzma", "ntpath", "numbers", "platform", "random", "selectors", "shlex", "shutil",
+    "signal", "subprocess", "tempfile", "textwrap", "tokenize", "urllib.parse",
 )  # fmt: skip
 """Modules written in Python; one that is loaded already stays so."""
-_FUNCTIONS = {("difflib", "get_close_matches"), ("shutil", "get_terminal_size")}
-"""What typer takes out of its module by name: a function that loads it when it is called."""
+_FUNCTIONS = {
+    ("difflib", "get_close_matches"),
+    ("gettext", "gettext"),
+    ("shutil", "get_terminal_size"),
+    ("urllib.parse", "quote_from_bytes"),
+}
+"""What is taken out of its module by name: a function that loads it when it is called."""
 
 _lock = RLock()
 _begun: set[str] = set()
@@ -74,3 +79,6 @@ def wait_for_use(names: tuple[str, ...] = MODULES) -> None:
             module = module_from_spec(spec)
             module.__class__ = _Waiting
             sys.modules[name] = module
+            package, _, own_name = name.rpartition(".")
+            if package:
+                setattr(sys.modules[package], own_name, module)

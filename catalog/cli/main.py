@@ -1,8 +1,10 @@
 """The entry point: it knows the commands by name and imports the one that is chosen.
 
-Exit codes: 0 all is well; 1 a `CatalogError` (its text stands on stderr), or rows where
-`--fail-if-any` wanted none; 2 wrong usage; 130 interrupted; ended by SIGPIPE (a shell says 141)
-where the reader of a pipe went away, as git and cat do.
+Exit codes: 0 all is well; 1 a `CatalogError` (its text stands on stderr), such as a checkpoint or
+run that is not in the catalog, or rows where `--fail-if-any` wanted none; 2 wrong usage, such as a
+name that the program itself does not know (a command, option, format, setting, query, view or
+parameter); 130 interrupted; ended by SIGPIPE (a shell says 141) where the reader of a pipe went
+away, as git and cat do.
 """
 
 import gc

@@ -51,7 +51,13 @@ def print_rows(rows: Rows, form: Format, *, more: str = "") -> None:
         writer.writerows([_cell(value) for value in row] for row in rows.rows)
     if rows.truncated:
         sys.stdout.flush()
-        sys.stderr.write(f"catalog: only the first {len(rows.rows)} rows are shown. {more}\n")
+        sys.stderr.write(f"catalog: {_cut(len(rows.rows))}. {more}\n")
+
+
+def _cut(shown: int) -> str:
+    if shown == 0:
+        return "there are rows, but the limit is 0"
+    return f"only the first {'row is' if shown == 1 else f'{shown} rows are'} shown"
 
 
 def print_page(page: Page, rows: Callable[[], Rows], form: Format, draw: str) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
-
+from catalog.cli.tree import Branch, print_tree
 from catalog.query.values import counted, shown, visible
 
 if TYPE_CHECKING:
@@ -18,7 +14,6 @@ if TYPE_CHECKING:
 
     from catalog.query.run import Record, RunPage
 
-_UNCUT = 100_000
 _FEW = 12
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -27,7 +22,7 @@ def draw(page: RunPage) -> None:
     """Print a run to stdout; lines are cut nowhere, and folded only on a terminal."""
     run = page.run
     name = "/".join(filter(None, (run["entity"], run["project"], run["run"])))
-    tree = Tree(Text(visible(f"{name}  {run['display_name'] or ''}".strip()), style="bold"))
+    tree = Branch(visible(f"{name}  {run['display_name'] or ''}".strip()), style="bold")
     _line(tree, "state", run["state"], run["state_basis"])
     _line(tree, "start", shown("at", run["started_at"]), _zone(run))
     _line(tree, "end", shown("at", run["ended_at"]), run["ended_basis"])
@@ -47,8 +42,7 @@ def draw(page: RunPage) -> None:
     _add_differences(tree, page)
     _add_curves(tree, page)
     _add_checkpoints(tree, page.checkpoints)
-    terminal = sys.stdout.isatty()
-    Console(highlight=False, width=None if terminal else _UNCUT).print(tree)
+    print_tree(tree)
 
 
 def _zone(run: Record) -> str | None:
@@ -57,26 +51,26 @@ def _zone(run: Record) -> str | None:
     return f"local time {run['started_zone']}"
 
 
-def _add_differences(tree: Tree, page: RunPage) -> None:
+def _add_differences(tree: Branch, page: RunPage) -> None:
     if not page.siblings:
         return
     title = f"differs from {counted(page.siblings, 'run')} beside it"
     if not page.differences:
         _line(tree, title, "in nothing", None)
         return
-    branch = tree.add(Text(title))
+    branch = tree.add(Branch(title))
     for row in page.differences[:_FEW]:
         mine = "absent" if row["value"] is None else row["value"]
         usual = "absent" if row["others"] is None else row["others"]
         _line(branch, row["key"], mine, f"{row['share']} of {page.siblings} have {usual}")
     if len(page.differences) > _FEW:
-        branch.add(Text(f"and {len(page.differences) - _FEW} more (--format json)", style="dim"))
+        branch.add(Branch(f"and {len(page.differences) - _FEW} more (--format json)", style="dim"))
 
 
-def _add_curves(tree: Tree, page: RunPage) -> None:
+def _add_curves(tree: Branch, page: RunPage) -> None:
     if not page.metrics:
         return
-    branch = tree.add(Text("metrics"))
+    branch = tree.add(Branch("metrics"))
     drawn = {curve["metric"]: sparkline(curve["values"]) for curve in page.curves}
     seen: set[str] = set()
     for row in sorted(page.metrics, key=lambda row: row["metric"] not in drawn):
@@ -92,20 +86,20 @@ def _add_curves(tree: Tree, page: RunPage) -> None:
         _line(branch, row["metric"], f"{said}  {drawn.get(row['metric'], '')}".strip(), extremes)
     left = len({row["metric"] for row in page.metrics} - seen)
     if left:
-        branch.add(Text(f"and {left} more (catalog query metrics)", style="dim"))
+        branch.add(Branch(f"and {left} more (catalog query metrics)", style="dim"))
 
 
-def _add_checkpoints(tree: Tree, checkpoints: list[Record]) -> None:
+def _add_checkpoints(tree: Branch, checkpoints: list[Record]) -> None:
     if not checkpoints:
         return
-    branch = tree.add(Text(counted(len(checkpoints), "checkpoint")))
+    branch = tree.add(Branch(counted(len(checkpoints), "checkpoint")))
     for row in checkpoints[:_FEW]:
         said = [f"epoch {row['epoch']}"] if row["epoch"] is not None else []
         if row["own_score"] is not None:
             said.append(f"score {shown('score', row['own_score'])}")
         _line(branch, row["state"] or "", row["path"], ", ".join(said))
     if len(checkpoints) > _FEW:
-        branch.add(Text(f"and {len(checkpoints) - _FEW} more", style="dim"))
+        branch.add(Branch(f"and {len(checkpoints) - _FEW} more", style="dim"))
 
 
 def sparkline(values: Sequence[float | None]) -> str:
@@ -126,10 +120,10 @@ def sparkline(values: Sequence[float | None]) -> str:
     return "".join(bars)
 
 
-def _line(tree: Tree, label: str, text: Any, dim: str | None) -> None:
+def _line(tree: Branch, label: str, text: Any, dim: str | None) -> None:
     if not text and not dim:
         return
-    line = Text()
+    line = Branch()
     line.append(f"{visible(label)}  ", style="dim")
     line.append(visible(str(text or "")))
     if dim:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catalog.query.values import shown
 
@@ -20,26 +20,31 @@ _FRAME = 3
 def print_table(rows: Rows) -> None:
     """Print rows to stdout; without rows one line on stderr says so."""
     if not rows.rows:
-        sys.stderr.write("No rows.\n")
+        if not rows.truncated:
+            sys.stderr.write("No rows.\n")
         return
-    cells = [
-        [shown(column, value) for column, value in zip(rows.columns, row, strict=True)]
-        for row in rows.rows
-    ]
+    columns = list(zip(*rows.rows, strict=True))
+    cells = list(map(_shown, rows.columns, columns))
     numeric = [
         all(value is None or isinstance(value, int | float) for value in column)
-        for column in zip(*rows.rows, strict=True)
+        for column in columns
     ]
     if sys.stdout.isatty():
-        _draw(rows.columns, cells, numeric)
+        _draw(rows.columns, list(zip(*cells, strict=True)), numeric)
     else:
         _write(rows.columns, cells, numeric)
 
 
+def _shown(name: str, values: tuple[Any, ...]) -> list[str]:
+    """Return the values of a column as they are shown; each text, and many repeat, is made once."""
+    texts = {value: shown(name, value) for value in set(values) if isinstance(value, str)}
+    return [texts[value] if value in texts else shown(name, value) for value in values]
+
+
 def _write(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool]) -> None:
     padded = []
-    for column, right in zip(zip(columns, *cells, strict=True), numeric, strict=True):
-        name, *texts = column
+    for name, texts, right in zip(columns, cells, numeric, strict=True):
+        column = [name, *texts]
         plain = all(map(str.isascii, column))
         width = max(map(len if plain else _width, column))
         lines = [name, "-" * width, *texts]
@@ -68,7 +73,7 @@ def _width(text: str) -> int:
     )
 
 
-def _draw(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool]) -> None:
+def _draw(columns: tuple[str, ...], cells: list[tuple[str, ...]], numeric: list[bool]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -93,7 +98,7 @@ def _draw(columns: tuple[str, ...], cells: list[list[str]], numeric: list[bool])
     console.print(table)
 
 
-def _draw_records(columns: tuple[str, ...], cells: list[list[str]]) -> None:
+def _draw_records(columns: tuple[str, ...], cells: list[tuple[str, ...]]) -> None:
     """Write the columns under one another, where they do not fit beside one another."""
     from rich.console import Console
     from rich.table import Table

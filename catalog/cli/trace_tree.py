@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
-
+from catalog.cli.tree import Branch, print_tree
 from catalog.link.limits import CONTENT, LEAD, THRESHOLD
 from catalog.query.values import shown, visible
 
@@ -17,7 +13,6 @@ if TYPE_CHECKING:
 
     from catalog.query.trace import Record, Trace
 
-_UNCUT = 100_000
 _FEW = 6
 _FULL = 6
 """Runs that are shown with all their evidence."""
@@ -28,7 +23,7 @@ _STYLES = {**_GOOD, **_POOR}
 
 def draw(trace: Trace) -> None:
     """Print a trace to stdout; lines are cut nowhere, and folded only on a terminal."""
-    tree = Tree(_heading(trace.checkpoint), guide_style="dim")
+    tree = _heading(trace.checkpoint)
     _add_use(tree, trace.checkpoint)
     _add_runs(tree, trace)
     _add_configs(tree, trace.configs)
@@ -44,16 +39,14 @@ def draw(trace: Trace) -> None:
         _line(tree, "state", said, dim=event["reason"])
     for problem in trace.problems:
         _line(tree, "problem", problem["code"], style="red", dim=problem["message"])
-    terminal = sys.stdout.isatty()
-    console = Console(highlight=False, width=None if terminal else _UNCUT)
-    console.print(tree)
+    print_tree(tree, guide_style="dim")
 
 
 def _linked(trace: Trace) -> bool:
     return bool(trace.checkpoint["verdict"] == "linked")
 
 
-def _heading(row: Record) -> Text:
+def _heading(row: Record) -> Branch:
     facts = [
         shown("size", row["size"]),
         f"written {shown('modified_at', row['modified_at'])}",
@@ -63,12 +56,12 @@ def _heading(row: Record) -> Text:
         row["global_step"] is not None and f"step {row['global_step']}",
         row["presence"] == "missing" and "MISSING",
     ]
-    text = Text(visible(row["path"]), style="bold")
+    text = Branch(visible(row["path"]), style="bold")
     text.append("\n" + ", ".join(visible(str(fact)) for fact in facts if fact), style="not bold")
     return text
 
 
-def _add_use(tree: Tree, row: Record) -> None:
+def _add_use(tree: Branch, row: Record) -> None:
     state = row["state"] or row["status"]
     branch = _line(tree, "use", state, style=_STYLES.get(state, "red"), dim=row["reason"])
     if row["inference_config"]:
@@ -77,7 +70,7 @@ def _add_use(tree: Tree, row: Record) -> None:
         _line(branch, "try", row["remedy"])
 
 
-def _add_runs(tree: Tree, trace: Trace) -> None:
+def _add_runs(tree: Branch, trace: Trace) -> None:
     verdict = trace.checkpoint["verdict"]
     said = "pinned" if trace.checkpoint["decided_by"] == "person" else verdict
     branch = _line(tree, "run", said, style=_STYLES.get(verdict, "red"), dim=_why(trace))
@@ -128,7 +121,7 @@ def _why(trace: Trace) -> str | None:
     return None
 
 
-def _add_configs(tree: Tree, configs: list[Record]) -> None:
+def _add_configs(tree: Branch, configs: list[Record]) -> None:
     for config in configs:
         if config["chosen"]:
             _line(tree, "config", config["file"], style="green", dim=config["kind"])
@@ -139,7 +132,7 @@ def _add_configs(tree: Tree, configs: list[Record]) -> None:
         _line(tree, "config also", f"and {len(others) - _FEW} more (-f json shows all)")
 
 
-def _add_numbers(tree: Tree, trace: Trace) -> None:
+def _add_numbers(tree: Branch, trace: Trace) -> None:
     row = trace.checkpoint
     own = [(row["monitor"], row["own_score"]), ("best so far", row["best_score"])]
     inside = [f"{name} {value:.6g}" for name, value in own if name and value is not None]
@@ -152,24 +145,26 @@ def _add_numbers(tree: Tree, trace: Trace) -> None:
         _line(tree, "its run", _few((f"{name} {said[name]}" for name in names), len(names)))
 
 
-def _add_git(tree: Tree, candidates: list[Record]) -> None:
+def _add_git(tree: Branch, candidates: list[Record]) -> None:
     for candidate in candidates[:1]:
         if candidate["verdict"] == "linked" and candidate["git_commit"]:
             _line(tree, "git", candidate["git_commit"], dim=candidate["git_remote"])
 
 
-def _add_files(tree: Tree, label: str, files: list[Record]) -> None:
+def _add_files(tree: Branch, label: str, files: list[Record]) -> None:
     if files:
         names = (f"{file['path']} ({file['state'] or 'no checkpoint'})" for file in files)
         branch = _line(tree, label, str(len(files)))
         for name, _ in zip(names, range(_FEW), strict=False):
-            branch.add(Text(visible(name)))
+            branch.add(Branch(visible(name)))
         if len(files) > _FEW:
-            branch.add(Text(f"and {len(files) - _FEW} more"))
+            branch.add(Branch(f"and {len(files) - _FEW} more"))
 
 
-def _line(tree: Tree, label: str, text: str, *, style: str = "", dim: str | None = None) -> Tree:
-    line = Text(f"{label}  ", style="dim")
+def _line(
+    tree: Branch, label: str, text: str, *, style: str = "", dim: str | None = None
+) -> Branch:
+    line = Branch(f"{label}  ", style="dim")
     line.append(visible(text), style=f"not dim {style}")
     if dim:
         line.append(f"  {visible(dim)}", style="dim")

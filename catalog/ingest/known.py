@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from catalog.schema.store import table_of
+from catalog.schema.store import fetched_bare, table_of
 from catalog.schema.tables import File
 from catalog.sources import registry
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from catalog.ingest.roots import Scope
     from catalog.sources.facts import Item
-
-_ROWS_AT_ONCE = 10_000
 
 
 class Known:
@@ -84,9 +82,8 @@ class Known:
         prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
         if prefix:
             query = query.where(table.c.path.startswith(prefix, autoescape=True))
-        found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
-        for part in found.partitions():
-            for path, reader, version, size, mtime_ns, inode, number, state in part:
-                # LIKE does not tell a from A on SQLite.
-                if not prefix or path.startswith(prefix):
-                    yield hash((path, reader, version, size, mtime_ns, inode)), number, state
+        rows = fetched_bare(connection, query)
+        for path, reader, version, size, mtime_ns, inode, number, state in rows:
+            # LIKE does not tell a from A on SQLite.
+            if not prefix or path.startswith(prefix):
+                yield hash((path, reader, version, size, mtime_ns, inode)), number, state

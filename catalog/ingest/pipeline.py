@@ -147,6 +147,7 @@ def read_trees(
     progress: Progress,
     stages: Stages,
     executor: Executor | None = None,
+    jobs: int | None = None,
 ) -> Counts:
     """Bring the rows of files and facts in line with the trees at `paths`.
 
@@ -161,11 +162,12 @@ def read_trees(
         progress: called as work goes on.
         stages: is told where the time goes.
         executor: reads the files; without one, processes of our own if there is enough to read.
+        jobs: how many of our own; by default one for each core.
     """
     counts = Counts()
     with writing(engine, location) as connection:
         wanted = scopes(connection, paths, host, now)
-    with workers(executor) as readers:
+    with workers(executor, jobs) as readers:
         for scope in wanted:
             tree = _Tree(engine, location, scope, ingest_id, settings, counts, progress, stages)
             with stages.stage("read"):

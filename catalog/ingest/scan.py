@@ -65,9 +65,11 @@ class _File(Entry):
             state = (status.st_size, status.st_mtime_ns, status.st_ino)
         except OSError:
             state = (0, 0, 0)  # it vanished between the listing and the look; reading it will tell
-        for slot, value in zip(("size", "mtime_ns", "inode"), state, strict=True):
-            _set(self, slot, value)
-        return getattr(self, name)
+        size, mtime_ns, inode = state
+        _set(self, "size", size)
+        _set(self, "mtime_ns", mtime_ns)
+        _set(self, "inode", inode)
+        return size if name == "size" else mtime_ns if name == "mtime_ns" else inode
 
 
 @dataclass(slots=True)

@@ -45,13 +45,14 @@ class Workers:
 
     Args:
         executor: of whoever called; None for processes of our own, started when first used.
+        count: how many processes of our own; one for each core, if it is not said.
     """
 
-    def __init__(self, executor: Executor | None = None) -> None:
+    def __init__(self, executor: Executor | None = None, count: int | None = None) -> None:
         self._given = executor
         self._pool: ProcessPoolExecutor | None = None
         self._lone: ProcessPoolExecutor | None = None
-        self.count = getattr(executor, "_max_workers", None) or _cores()
+        self.count = getattr(executor, "_max_workers", None) or count or _cores()
 
     @property
     def possible(self) -> bool:
@@ -125,9 +126,9 @@ def _processes(count: int) -> ProcessPoolExecutor:
 
 
 @contextmanager
-def workers(executor: Executor | None) -> Iterator[Workers]:
+def workers(executor: Executor | None, count: int | None = None) -> Iterator[Workers]:
     """Give workers and stop those that are ours at the end, whatever happened."""
-    made = Workers(executor)
+    made = Workers(executor, count)
     try:
         yield made
     finally:

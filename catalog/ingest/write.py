@@ -500,6 +500,8 @@ class BatchWriter:
 
     def _file_problems(self, number: int, path: str, said: Facts) -> None:
         open_before = self._problems.pop(number, {})
+        if not (open_before or said.problems or said.parts):
+            return
         found = (*said.problems, *(one for part in said.parts for one in part.problems))
         for problem in dict.fromkeys(found):
             if open_before.pop((problem.code, clean(problem.message)), None) is None:

@@ -1,7 +1,7 @@
 """What differs between two things that the catalog knows: only the keys that do.
 
 `Subject` is one side, a few sections of flat values. Whatever can be put into that form can be
-compared; here it is done for checkpoints, on disk or in the catalog.
+compared; here it is done for checkpoints, on disk or in the catalog (`compare_runs` does runs).
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from catalog.errors import SourceError
+from catalog.errors import NotFound, SourceError, UsageError
+from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from catalog.query.connection import Reader
 
@@ -43,6 +44,39 @@ class Difference:
     change: Literal["changed", "only left", "only right"]
     left: Any
     right: Any
+
+
+def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> Rows:
+    """Return what differs between two checkpoints or several runs, as `Catalog.diff` has it.
+
+    Args:
+        opened: opens the catalog; it is not called for two checkpoints on disk.
+        left: a path on disk, or what names a checkpoint or a run in the catalog.
+        right: the same.
+        more: further runs.
+    """
+    names = (left, right, *more)
+    if more or not any(Path(name).exists() for name in names):
+        with opened() as reader:
+            if more or are_runs(reader, names):
+                return compare_runs(reader, names)
+    return as_rows(differences(_side(opened, left, right), _side(opened, right, left)))
+
+
+def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
+    if Path(name).exists():
+        return checkpoint_on_disk(Path(name))
+    with opened() as reader:
+        try:
+            return checkpoint_in_catalog(reader, name)
+        except NotFound as error:
+            for run, checkpoint in ((name, other), (other, name)):
+                if not Path(run).exists() and are_runs(reader, (run,)):
+                    raise UsageError(
+                        f"{run!r} is a run and {checkpoint!r} is none; compare checkpoints "
+                        "with checkpoints, and runs with runs."
+                    ) from error
+            raise
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

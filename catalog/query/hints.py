@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import difflib
+from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.errors import Ambiguous, NotFound
 from catalog.query.find import find_checkpoint
@@ -13,16 +14,45 @@ if TYPE_CHECKING:
 
     from catalog.query.connection import Reader
 
+_COMPARED = 2_000
+"""Names that are compared when a near one is looked for; it takes some milliseconds."""
+
+
+class _Names(NamedTuple):
+    """Names that a parameter is one of, whatever run or file it is asked of."""
+
+    column: str
+    table: str
+    none: str
+    elsewhere: str
+
+
+_NAMES = {
+    "metric": _Names(
+        "name",
+        "metric_name",
+        "No run recorded a metric",
+        "`catalog query metrics -p run=RUN` lists those of a run.",
+    ),
+    "key": _Names(
+        "key",
+        "config_value",
+        "No config states a key",
+        "`catalog query config -p run=RUN` lists those of a run.",
+    ),
+}
+
 
 def why_no_rows(reader: Reader, params: Mapping[str, str]) -> str | None:
-    """Return a sentence that names a run or checkpoint which is not there, and near ones.
+    """Return a sentence that names what is not there of what was asked for, and near ones.
 
     Args:
         reader: an open catalog.
         params: what a question was given that has no rows.
 
     Returns:
-        None where all that they name is there: then the question has no rows for other reasons.
+        None where every run, checkpoint, metric and config key that they name is there: then the
+        question has no rows for other reasons.
     """
     for name, text in params.items():
         try:
@@ -30,8 +60,22 @@ def why_no_rows(reader: Reader, params: Mapping[str, str]) -> str | None:
                 find_run(reader, text, exact=True)
             elif name == "checkpoint":
                 find_checkpoint(reader, text)
+            elif name in _NAMES:
+                _find_name(reader, _NAMES[name], text)
         except NotFound as error:
             return str(error)
         except Ambiguous:
             continue
     return None
+
+
+def _find_name(reader: Reader, names: _Names, text: str) -> None:
+    column, table = names.column, names.table
+    there = f"SELECT 1 FROM {table} WHERE {column} = CAST(:text AS TEXT)"  # noqa: S608 - from _NAMES
+    if reader.run(there, {"text": text}, row_limit=1).rows:
+        return
+    some = f"SELECT DISTINCT {column} FROM {table} ORDER BY {column}"  # noqa: S608 - from _NAMES
+    known = [str(known) for (known,) in reader.run(some, row_limit=_COMPARED).rows]
+    near = difflib.get_close_matches(text, known, n=3)
+    hint = f"Near it: {', '.join(near)}." if near else names.elsewhere
+    raise NotFound(f"{names.none} {text!r}. {hint}")

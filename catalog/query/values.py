@@ -30,8 +30,10 @@ def shown(column: str, value: Any) -> str:
     """
     if value is None:
         return ""
-    if isinstance(value, str):
-        return visible(_without_fractions(value))
+    if isinstance(value, str):  # most values; one call less for each
+        if "Z" in value and "T" in value:
+            value = re.sub(_TIME, r"\1 \2Z", value)
+        return value if value.isprintable() else visible(value)
     if isinstance(value, int) and column in _SIZES:
         return human_size(value)
     if isinstance(value, float):
@@ -39,12 +41,6 @@ def shown(column: str, value: Any) -> str:
             return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(value))
         return f"{value:.6g}"
     return visible(str(value))
-
-
-def _without_fractions(text: str) -> str:
-    if "Z" not in text or "T" not in text:
-        return text
-    return re.sub(_TIME, r"\1 \2Z", text)
 
 
 def human_size(count: int) -> str:

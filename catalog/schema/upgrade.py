@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
+from catalog import __version__
 from catalog.errors import DatabaseError
 from catalog.schema.engine import explained, open_engine
 from catalog.schema.location import must_be_a_file
@@ -83,6 +83,7 @@ def open_for_writing(location: Location) -> Engine:
                 _run_revisions(engine)
             else:
                 check(found, location.shown)
+                _renew_views(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -106,8 +107,11 @@ def open_existing(location: Location, *, durable: bool = False, reading: bool = 
     _must_exist(location)
     engine = open_engine(location, durable=durable, reading=reading)
     try:
-        with explained(location), engine.connect() as connection:
-            check(_found(connection), location.shown)
+        with explained(location):
+            with engine.connect() as connection:
+                check(_found(connection), location.shown)
+            if not reading:
+                _renew_views(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -190,6 +194,24 @@ def _found(connection: Connection) -> str | None:
     return None if version is None else str(version)
 
 
+def _renew_views(engine: Engine) -> None:
+    """Make the views anew where another version of catalog did the last ingest.
+
+    Views hold no data and a release may change them without a revision of the tables.
+    """
+    last = text("SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1")
+    with engine.connect() as connection:
+        if connection.execute(last).scalar() in (None, __version__):
+            return
+    try:
+        with engine.begin() as connection:
+            make_views(connection)
+    except DBAPIError:
+        if engine.dialect.name == "sqlite":
+            raise
+        # Somebody's own views are built on ours, which stay; `catalog db upgrade` tells it.
+
+
 def _keep_write_ahead_log(engine: Engine) -> None:
     """Let readers go on while an ingest writes; SQLite keeps this in the file."""
     if engine.dialect.name == "sqlite":
@@ -201,6 +223,10 @@ def _keep_write_ahead_log(engine: Engine) -> None:
 
 
 def _run_revisions(engine: Engine) -> None:
+    # Imported here, for an ingest into a catalog that is up to date needs none of it.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(migrations_directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

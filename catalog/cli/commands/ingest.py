@@ -51,6 +51,17 @@ def ingest(
             show_default=False,
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            help="Processes that read files [default: one a core]; more for a network disk.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no summary.")
     ] = False,
@@ -68,7 +79,7 @@ def ingest(
     pairs = [*(settings or []), *([f"history={history}"] if history else [])]
     catalog = open_catalog(db, pairs)
     with showing(quiet=quiet) as progress:
-        summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes)
+        summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes, jobs=jobs)
     if not quiet:
         sys.stdout.write(_summary(summary, db))
     if profile:
@@ -94,6 +105,8 @@ def _profile(done: "IngestSummary") -> str:
 def _summary(done: "IngestSummary", db: str | None) -> str:
     files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing)"
     usable = f"{done.usable} usable, {done.unusable} not"
+    if done.missing_checkpoints:
+        usable += f", {done.missing_checkpoints} missing"
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
     lines = [
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",

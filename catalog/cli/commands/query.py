@@ -99,9 +99,9 @@ def query(
     values = _pairs(parameters)
     rows = catalog.query(names[0], values, limit=limit)
     print_rows(rows, form, more="Raise --limit to see more.")
-    if not rows.rows and values and limit != 0 and (hint := catalog.why_no_rows(values)):
+    if not rows.rows and not rows.truncated and values and (hint := catalog.why_no_rows(values)):
         typer.echo(f"catalog: {hint}", err=True)
-    if fail_if_any and rows.rows:
+    if fail_if_any and (rows.rows or rows.truncated):
         raise typer.Exit(1)
 
 

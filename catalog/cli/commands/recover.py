@@ -130,7 +130,8 @@ def _recover(
         counts[file.action] += 1
     said = ", ".join(f"{count} {_SAID[action]}" for action, count in counts.items() if count)
     batch = f"Recovery {result.batch}: " if result.batch is not None else ""
-    sys.stderr.write(f"{batch}{said or _nothing(only)}.{_next(result.batch, counts, db)}\n")
+    following = _next(result.batch, counts, db, dry_run=dry_run)
+    sys.stderr.write(f"{batch}{said or _nothing(only)}.{following}\n")
     if counts["failed"]:
         raise typer.Exit(1)
 
@@ -149,9 +150,11 @@ def _nothing(only: str | None) -> str:
     return f"Nothing to recover: no unusable checkpoint has {visible(only)!r} in its path"
 
 
-def _next(batch: int | None, counts: dict[str, int], db: str | None) -> str:
+def _next(batch: int | None, counts: dict[str, int], db: str | None, *, dry_run: bool) -> str:
     if counts["write"]:
         return " Nothing was written; leave out --dry-run to write."
+    if dry_run and any(counts.values()):
+        return " Nothing was written, and nothing would be."
     if counts["written"]:
         back = command(f"recover --undo {batch}", db)
         return f" {back} takes it back, {command('status', db)} shows where things stand now."

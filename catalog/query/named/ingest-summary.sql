@@ -1,9 +1,10 @@
 -- What stands in the catalog, in one row.
--- Checkpoints that are gone count in no column but `checkpoints`.
+-- Checkpoints that are gone count in no column but `checkpoints` and `missing_checkpoints`.
 SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
        s.checkpoints AS checkpoints,
        s.usable AS usable,
        s.unusable AS unusable,
+       s.missing AS missing_checkpoints,
        s.linked AS linked,
        s.ambiguous AS ambiguous,
        s.checkpoints - s.missing - s.linked - s.ambiguous AS unlinked

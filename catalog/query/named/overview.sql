@@ -34,23 +34,27 @@ FROM (
     FROM migration_status s
 ) c
 CROSS JOIN (
-    SELECT COUNT(b.linked) AS linked,
-           COUNT(CASE WHEN b.linked IS NULL THEN b.ambiguous END) AS ambiguous,
-           COUNT(b.stated) AS stated
+    SELECT COALESCE(SUM(b.checkpoints), 0) AS linked,
+           -- Checkpoints of one folder share its configs: each folder is looked at once.
+           COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM run_config o
+                                          WHERE o.run_directory_id = b.run_directory_id
+                                            AND o.kind <> 'hydra-overrides')
+                             THEN b.checkpoints END), 0) AS stated,
+           (SELECT COUNT(DISTINCT a.checkpoint_id) FROM link a
+            JOIN migration p ON p.checkpoint_id = a.checkpoint_id
+            WHERE a.verdict = 'ambiguous' AND p.state IN ('recoverable', 'unrecoverable')
+              AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = a.checkpoint_id
+                                AND l.verdict = 'linked')) AS ambiguous
     FROM (
-        SELECT l.id AS linked,
-               CASE WHEN EXISTS (SELECT 1 FROM link a WHERE a.checkpoint_id = m.checkpoint_id
-                                   AND a.verdict = 'ambiguous') THEN 1 END AS ambiguous,
-               CASE WHEN EXISTS (SELECT 1 FROM run_config o
-                                 WHERE o.run_directory_id = l.run_directory_id
-                                   AND o.kind <> 'hydra-overrides') THEN 1 END AS stated
+        SELECT l.run_directory_id, COUNT(*) AS checkpoints
         FROM migration m
-        LEFT JOIN link l ON l.checkpoint_id = m.checkpoint_id AND l.verdict = 'linked'
+        JOIN link l ON l.checkpoint_id = m.checkpoint_id AND l.verdict = 'linked'
         WHERE m.state IN ('recoverable', 'unrecoverable')
+        GROUP BY l.run_directory_id
     ) b
 ) v
 CROSS JOIN (
     SELECT COUNT(*) AS duplicate_groups, COALESCE(SUM(g.spare), 0) AS spare_bytes
-    FROM (SELECT MAX(spare_bytes) AS spare FROM duplicate_checkpoints
-          GROUP BY weights_fingerprint) g
+    FROM (SELECT SUM(size) - MAX(size) AS spare FROM duplicate_checkpoints
+          WHERE name_kind = 'file' GROUP BY weights_fingerprint) g
 ) d

@@ -5,7 +5,8 @@
 -- path, root: where one of these lies
 -- name_kind: file, or another name of one: hard link, symbolic link
 -- size: its bytes
--- spare_bytes: what could be freed by keeping the largest file of the group
+-- spare_bytes: what deleting this file would free; 0 for the largest file of the group, which is
+--   kept, and for other names. They add up to what keeping one file of each group frees
 -- modified_at: when it was written, UTC
 WITH grouped AS (
     SELECT id, weights_fingerprint AS weights
@@ -25,7 +26,7 @@ WITH grouped AS (
       AND c.id = f.id AND c.weights_fingerprint IS NULL
 ),
 named AS (
-    SELECT g.weights AS weights_fingerprint, f.path AS path, r.path AS root,
+    SELECT g.weights AS weights_fingerprint, f.id AS file_id, f.path AS path, r.path AS root,
            f.size AS size, f.modified_at AS modified_at, f.is_link AS is_link,
            -- Two names of one file agree in all of these; two files with equal weights that
            -- agree in all of them would have to lie on two disks.
@@ -42,9 +43,11 @@ shared AS (
     -- Windows, and no join with the groups: SQLite would go through all groups for each file.
     SELECT n.*,
            COUNT(CASE WHEN NOT n.is_link AND n.number = 1 THEN 1 END) OVER same AS copies,
-           SUM(CASE WHEN NOT n.is_link AND n.number = 1 THEN n.size END) OVER same
-               - MAX(CASE WHEN NOT n.is_link AND n.number = 1 THEN n.size END) OVER same
-               AS spare_bytes
+           ROW_NUMBER() OVER (
+               PARTITION BY n.weights_fingerprint
+               ORDER BY CASE WHEN NOT n.is_link AND n.number = 1 THEN 0 ELSE 1 END,
+                        n.size DESC, n.file_id
+           ) AS place
     FROM named n
     WINDOW same AS (PARTITION BY n.weights_fingerprint)
 )
@@ -56,7 +59,7 @@ SELECT s.weights_fingerprint AS weights_fingerprint,
             WHEN s.number > 1 THEN 'hard link'
             ELSE 'file' END AS name_kind,
        s.size AS size,
-       CAST(s.spare_bytes AS BIGINT) AS spare_bytes,
+       CASE WHEN s.is_link OR s.number > 1 OR s.place = 1 THEN 0 ELSE s.size END AS spare_bytes,
        s.modified_at AS modified_at
 FROM shared s
 WHERE s.copies > 1
