@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.sources.documents import parse_json, read_json, read_yaml
-from catalog.sources.plain import MAX_DEPTH, DocumentError
+from catalog.sources.plain import MAX_DEPTH, DepthError, DocumentError, to_plain
 from catalog.sources.yaml_text import MAX_NODES, parse_yaml
 
 if TYPE_CHECKING:
@@ -213,6 +213,38 @@ def test_dotless_floats_are_floats_only_when_asked_for_and_never_when_quoted() -
     assert parse_yaml(text, dotless_floats=True) == {
         "a": 1e-8, "b": "1e-08", "c": -2e5, "d": "1e5x",
     }  # fmt: skip
+
+
+@given(
+    st.recursive(
+        st.text('aé\0\ud800\\"/', max_size=6) | st.just("\\u0000"),
+        lambda inner: (
+            st.lists(inner, max_size=2) | st.dictionaries(st.text("a\0é", max_size=2), inner)
+        ),
+        max_leaves=6,
+    ),
+    st.booleans(),
+    st.sampled_from([0, 1, MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1]),
+)
+@quick
+def test_json_is_cleaned_whether_or_not_it_looks_plain(
+    value: Any, escaped: bool, more: int
+) -> None:
+    for _ in range(more):
+        value = [value]
+    data = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
+    try:
+        expected = to_plain(json.loads(data.decode("utf-8", "replace")))
+    except DepthError:
+        with pytest.raises(DepthError):
+            parse_json(data)
+    else:
+        assert parse_json(data) == expected
+
+
+def test_a_second_byte_order_mark_is_named() -> None:
+    with pytest.raises(DocumentError, match="BOM"):
+        parse_json(b"\xef\xbb\xbf\xef\xbb\xbf{}")
 
 
 def test_a_fifo_is_an_error_and_no_wait(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from catalog.sources.interpolation import resolve, unresolved_keys
 from catalog.sources.literals import parse_literal, parse_repr
-from catalog.sources.secrets import is_secret, redact, redact_arguments, redact_text
+from catalog.sources.plain import clean
+from catalog.sources.secrets import REDACTED, is_secret, redact, redact_arguments, redact_text
 from catalog.sources.stamps import moment_of_epoch, moment_of_text, stamp_of_path
 
 quick = settings(max_examples=80, deadline=None)
@@ -35,6 +36,17 @@ def test_the_repr_of_plain_data_is_read_back(document: dict[str, Any]) -> None:
 
 
 @quick
+@given(st.text("ab'\"\\ \n\t\0é\u2028\ud800", max_size=12), st.sampled_from(["", "r", "b", "u"]))
+def test_a_string_is_what_python_makes_of_it(text: str, prefix: str) -> None:
+    token = f"{prefix}'{text}'"
+    try:
+        expected = ast.literal_eval(token)
+    except (SyntaxError, ValueError):
+        return
+    if isinstance(expected, str):
+        assert parse_literal(token) == clean(expected)
+
+
 @given(st.text("{}[](),:'\"\\ 1.eaN<>-=\n", max_size=60))
 def test_any_text_is_a_value_or_a_value_error(text: str) -> None:
     try:
@@ -218,6 +230,13 @@ def test_values_that_are_no_credential(value: Any) -> None:
 def test_values_that_are_keys_whatever_their_name(value: str) -> None:
     assert redact({"note": [value]}) == ({"note": ["<redacted>"]}, ("note.0",))
     assert value not in redact_text(f"see {value}")
+
+
+def test_the_shortest_key_is_one_and_shorter_text_is_none() -> None:
+    shortest = "xoxb-0123456789"
+    assert redact_text(shortest) == REDACTED
+    assert redact_text(shortest[:-1]) == shortest[:-1]
+    assert redact_text("a://b:c@d") == f"a://{REDACTED}@d"
 
 
 def test_a_w_and_b_key_is_known_by_its_form_and_place_and_a_commit_is_none() -> None:

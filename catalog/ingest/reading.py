@@ -7,7 +7,6 @@ text: sending ten thousand small objects to another process takes longer than ma
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.schema.canonical import canonical, digest
@@ -85,7 +84,7 @@ def _prepared(facts: Facts, version: int) -> Reading:
             hyper_parameters = _document(checkpoint.hyper_parameters)
         if checkpoint.tensors:
             architecture = _architecture(checkpoint.tensors)
-            facts = replace(facts, checkpoint=replace(checkpoint, tensors=()))
+            facts = facts.but(checkpoint=checkpoint.but(tensors=()))
     configs = tuple(
         tuple(_document(config.document) for config in part.configs)
         for part in (facts, *facts.parts)

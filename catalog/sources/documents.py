@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Plain, Problem
 from catalog.sources.paths import read_at_most
-from catalog.sources.plain import DocumentError, to_plain
+from catalog.sources.plain import MAX_DEPTH, DocumentError, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
 
-def read_json(path: Path, limit: int = MAX_BYTES) -> Document:
+def read_json(path: Path | str, limit: int = MAX_BYTES) -> Document:
     """Read a JSON file whose top is an object.
 
     Args:
@@ -44,7 +44,7 @@ def read_json(path: Path, limit: int = MAX_BYTES) -> Document:
 
 
 def read_yaml(
-    path: Path,
+    path: Path | str,
     limit: int = MAX_BYTES,
     *,
     dotless_floats: Callable[[bytes], bool] = lambda _: False,
@@ -81,7 +81,10 @@ def parse_json(data: bytes) -> Plain:
     """
     text = data.rstrip(b"\0 \t\r\n").decode("utf-8-sig", "replace")
     try:
-        return to_plain(json.loads(text, parse_int=_integer))
+        if text.startswith("\ufeff"):
+            json.loads(text)  # a second byte order mark: it says so
+        value: Plain = _DECODER.decode(text)
+        return value if _is_plain(text) else to_plain(value)
     except RecursionError:
         raise DocumentError("too-deep", "The JSON is nested too deep to be read.") from None
     except json.JSONDecodeError as error:
@@ -91,9 +94,21 @@ def parse_json(data: bytes) -> Plain:
         ) from None
 
 
+def _is_plain(text: str) -> bool:
+    """Say of JSON whether `to_plain` would change nothing: neither odd letters nor a deep nest.
+
+    NUL and lone surrogates cannot stand in text that was decoded, other than as an escape.
+    """
+    return "\\u" not in text and text.count("{") + text.count("[") < MAX_DEPTH
+
+
 def _integer(text: str) -> int | float:
     # Python refuses integers of more than 4300 digits; no database column holds even 40.
     return int(text) if len(text) <= 40 else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
+"""One for all: `json.loads` with this option makes a new one each time."""
 
 
 def _document(data: bytes, limit: int, parse: Callable[[bytes], Plain]) -> Document:

@@ -24,9 +24,9 @@ from catalog.sources.facts import (
     RunDirectory,
     RunField,
 )
-from catalog.sources.interpolation import resolve, unresolved_keys
+from catalog.sources.interpolation import has_references, resolve, unresolved_keys
 from catalog.sources.log_lines import scan_log
-from catalog.sources.paths import is_file, item_of, read_at_most, split
+from catalog.sources.paths import below, is_file, item_of, read_at_most, split
 from catalog.sources.plain import DocumentError
 from catalog.sources.run_fields import field_of
 from catalog.sources.secrets import redact, redact_arguments, redaction_problem
@@ -78,7 +78,7 @@ def read(root: Path, item: Item) -> Facts:
 
     """
     folder, name = split(item.path)
-    path = root / item.path
+    path = below(root, item.path)
     place = run_directory(root, item.run_directory or folder)
     if name.endswith(".log"):
         return Facts(run_directory=place, mentions=scan_log(path).mentions())
@@ -92,7 +92,8 @@ def read(root: Path, item: Item) -> Facts:
     if name != _CONFIG:
         fields, mentions, problems = _own(document.mapping)
         return Facts(run_directory=place, fields=fields, mentions=mentions, problems=problems)
-    config, secrets = redact(resolve(document.mapping))
+    composed = document.mapping
+    config, secrets = redact(resolve(composed) if has_references(composed) else composed)
     return Facts(
         run_directory=place,
         configs=(Config("hydra-config", config, RANK, unresolved_keys(config)),),
@@ -117,7 +118,7 @@ def run_directory(root: Path, path: str) -> RunDirectory:
     )
 
 
-def _overrides(path: Path, place: RunDirectory) -> Facts:
+def _overrides(path: str, place: RunDirectory) -> Facts:
     from catalog.sources.yaml_text import parse_yaml
 
     try:
@@ -134,7 +135,7 @@ def _overrides(path: Path, place: RunDirectory) -> Facts:
     document: dict[str, Plain] = {"overrides": list[Plain](shown)}
     return Facts(
         run_directory=place,
-        fields=tuple(field_of("overrides", document["overrides"], RANK)),
+        fields=field_of("overrides", document["overrides"], RANK),
         configs=(Config("hydra-overrides", document, RANK),),
         problems=redaction_problem(("overrides",) if shown != overrides else ()),
     )

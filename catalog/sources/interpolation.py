@@ -25,7 +25,23 @@ Steps = tuple[str | int, ...]
 
 def unresolved_keys(document: dict[str, Plain]) -> tuple[str, ...]:
     """Return the dotted keys whose value still holds `${...}`, in the document's order."""
+    if not has_references(document):
+        return ()
     return tuple(key for key, value in leaves(document) if isinstance(value, str) and "${" in value)
+
+
+def has_references(document: dict[str, Plain]) -> bool:
+    """Say whether any value of a document holds `${...}`."""
+    pending: list[dict[str, Plain] | list[Plain]] = [document]
+    while pending:
+        holder = pending.pop()
+        for value in holder.values() if isinstance(holder, dict) else holder:
+            if isinstance(value, str):
+                if "${" in value:
+                    return True
+            elif isinstance(value, (dict, list)):
+                pending.append(value)
+    return False
 
 
 def resolve(document: dict[str, Plain]) -> dict[str, Plain]:

@@ -79,10 +79,13 @@ class _Parser:
         self.at = match.end() if match else self.at
 
     def _peek(self) -> str:
-        self.skip_space()
-        if self.at >= len(self._text):
+        character = self._text[self.at : self.at + 1]
+        if character.isspace():
+            self.skip_space()
+            character = self._text[self.at : self.at + 1]
+        if not character:
             raise ValueError("the literal is cut off")
-        return self._text[self.at]
+        return character
 
     def value(self, depth: int) -> Plain:
         if depth > MAX_DEPTH:
@@ -157,6 +160,8 @@ class _Parser:
 
 
 def _string(token: str) -> str:
+    if token[0] in "'\"" and "\\" not in token and token.isprintable():
+        return token[1:-1]
     try:
         value = ast.literal_eval(token)
     except (SyntaxError, ValueError):

@@ -140,7 +140,7 @@ class LogScan:
         return None
 
 
-def scan_log(path: Path) -> LogScan:
+def scan_log(path: Path | str) -> LogScan:
     """Scan a log: its first 2 MB and, where it is longer, its last 64 kB.
 
     Raises:

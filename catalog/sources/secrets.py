@@ -82,6 +82,8 @@ _VALUES = re.compile(
     r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[\s\S]*"
     r")"
 )
+_SHORTEST = 15
+"""Characters of the shortest text that is such a key."""
 _USERINFO = re.compile(
     r"(?<=://)(?:[^\s/@:]{0,256}:[^\s/@]{1,256}|(?:(?<=https://)|(?<=http://))[^\s/@:]{1,256})@"
 )
@@ -105,7 +107,7 @@ def redact(document: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[str, ...
 
 def redact_text(text: str) -> str:
     """Return text with everything that looks like a credential replaced."""
-    if not _policy.enabled:
+    if not _policy.enabled or (len(text) < _SHORTEST and "://" not in text):
         return text
     return _VALUES.sub(REDACTED, _USERINFO.sub(f"{REDACTED}@", text))
 
@@ -117,7 +119,7 @@ def redact_arguments(arguments: Iterable[str]) -> list[str]:
     clean: list[str] = []
     hide_next = False
     for argument in arguments:
-        assignment = _ASSIGNMENT.fullmatch(argument)
+        assignment = _ASSIGNMENT.fullmatch(argument) if "=" in argument else None
         if hide_next and not argument.startswith("-"):
             clean.append(REDACTED)
         elif assignment and assignment[3] and is_secret(assignment[2].lstrip("-+~"), assignment[3]):
@@ -184,6 +186,11 @@ def _sound_of(key: str) -> tuple[tuple[str, ...], bool, bool]:
     return words, is_secret, is_owned
 
 
+def _ends_alike(key: str, dotted: str) -> bool:
+    """Say whether two keys are judged alike: by their last parts, where no key is listed whole."""
+    return not _policy.keys and (key is dotted or dotted.endswith(f".{key}"))
+
+
 def _value(key: str, value: Plain, dotted: str, found: list[str]) -> Plain:
     if isinstance(value, dict):
         hidden = is_secret(key, "x" * 8)
@@ -193,7 +200,9 @@ def _value(key: str, value: Plain, dotted: str, found: list[str]) -> Plain:
         }
     if isinstance(value, list):
         return [_value(key, part, f"{dotted}.{i}", found) for i, part in enumerate(value)]
-    if value != REDACTED and (is_secret(key, value) or is_secret(dotted, value)):
+    if value != REDACTED and (
+        is_secret(key, value) or (not _ends_alike(key, dotted) and is_secret(dotted, value))
+    ):
         found.append(dotted)
         return REDACTED
     if isinstance(value, str):

@@ -50,7 +50,7 @@ def read(root: Path, item: Item) -> Facts:
     name, folder = config.get("name"), config.get("save_dir")
     return Facts(
         run_directory=place,
-        fields=tuple(field_of("display_name", name, RANK)) if isinstance(name, str) else (),
+        fields=field_of("display_name", name, RANK) if isinstance(name, str) else (),
         configs=(Config("ultralytics-args", config, RANK),),
         mentions=(Mention("output-dir", folder),) if isinstance(folder, str) and folder else (),
         problems=redaction_problem(secrets),

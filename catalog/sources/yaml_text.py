@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from catalog.sources.plain import MAX_DEPTH, DepthError, DocumentError, clean
+from catalog.sources.yaml_lines import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ MAX_NODES = 200_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
+_ALIAS, _SCALAR, _MAPPING = yaml.AliasEvent, yaml.ScalarEvent, yaml.MappingStartEvent
+_MAPPING_END, _SEQUENCE_END = yaml.MappingEndEvent, yaml.SequenceEndEvent
 _PREFIX = "tag:yaml.org,2002:"
 _DOTLESS_FLOAT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+")
 _MAX_DIGITS = 40
@@ -64,6 +67,11 @@ def parse_yaml(data: bytes, *, dotless_floats: bool = False) -> Plain:
 
     """
     text = data.rstrip(b"\0").decode("utf-8-sig", "replace")
+    plain = read_lines(text, _dotless_scalar if dotless_floats else _plain_scalar)
+    return _by_events(text, dotless_floats) if plain is None else plain
+
+
+def _by_events(text: str, dotless_floats: bool) -> Plain:
     try:
         return _Builder(_LOADER(text).get_event, dotless_floats).document()
     except yaml.YAMLError as error:
@@ -99,16 +107,16 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> tuple[Plain, int]:
         """Return (value, height) of the node that begins with `event`."""
         kind = type(event)
-        if kind is yaml.AliasEvent:
+        if kind is _ALIAS:
             return self._alias(event.anchor, depth)
         before = self._nodes
         self._count(1)
-        if kind is yaml.ScalarEvent:
+        if kind is _SCALAR:
             value, height = self._scalar(event), 0
         else:
             if depth >= MAX_DEPTH:
                 raise DepthError
-            build = self._mapping if kind is yaml.MappingStartEvent else self._sequence
+            build = self._mapping if kind is _MAPPING else self._sequence
             value, height = build(event.tag, depth + 1)
         if event.anchor:
             self._anchors[event.anchor] = (value, self._nodes - before, height)
@@ -127,10 +135,12 @@ class _Builder:
     def _sequence(self, tag: str | None, depth: int) -> tuple[Plain, int]:
         values: list[Plain] = []
         highest = 0
-        while type(event := self._next()) is not yaml.SequenceEndEvent:
+        following = self._next
+        while type(event := following()) is not _SEQUENCE_END:
             value, height = self._node(event, depth)
             values.append(value)
-            highest = max(highest, height)
+            if height > highest:
+                highest = height
         if _is_plain_tag(tag):
             return values, highest + 1
         return {"__opaque__": _short(tag), "args": [v for v in values if _is_scalar(v)]}, 2
@@ -139,11 +149,13 @@ class _Builder:
         explicit: dict[str, Plain] = {}
         merged: dict[str, Plain] = {}
         highest = 0
-        while type(event := self._next()) is not yaml.MappingEndEvent:
-            is_merge = _is_merge(event)
+        following = self._next
+        while type(event := following()) is not _MAPPING_END:
+            is_merge = type(event) is _SCALAR and event.value == "<<" and _is_merge(event)
             key, _ = self._node(event, depth)
-            value, height = self._node(self._next(), depth)
-            highest = max(highest, height)
+            value, height = self._node(following(), depth)
+            if height > highest:
+                highest = height
             if is_merge:
                 for source in value if isinstance(value, list) else [value]:
                     if isinstance(source, dict):
@@ -159,9 +171,9 @@ class _Builder:
     def _scalar(self, event: Any) -> Plain:
         text: str = event.value
         tag: str | None = event.tag
+        if tag is None and event.implicit[0]:
+            return (_dotless_scalar if self._dotless_floats else _plain_scalar)(text)
         if tag is None or tag == "!":
-            if event.implicit[0] and tag is None:
-                return self._implicit(text)
             return clean(text)
         name = tag.removeprefix(_PREFIX)
         name = _SCALAR_TAGS.get(name, name)
@@ -172,10 +184,13 @@ class _Builder:
             opaque["value"] = clean(text)
         return opaque
 
-    def _implicit(self, text: str) -> Plain:
-        if self._dotless_floats and _DOTLESS_FLOAT.fullmatch(text):
-            return float(text)
-        return _implicit(text) if len(text) <= _MAX_REMEMBERED else _resolved(text)
+
+def _plain_scalar(text: str) -> Plain:
+    return _implicit(text) if len(text) <= _MAX_REMEMBERED else _resolved(text)
+
+
+def _dotless_scalar(text: str) -> Plain:
+    return _dotless(text) if len(text) <= _MAX_REMEMBERED else _resolved_dotless(text)
 
 
 _MAX_REMEMBERED = 64
@@ -189,7 +204,12 @@ def _resolved(text: str) -> Plain:
     return clean(text)
 
 
+def _resolved_dotless(text: str) -> Plain:
+    return float(text) if _DOTLESS_FLOAT.fullmatch(text) else _resolved(text)
+
+
 _implicit = lru_cache(maxsize=4_096)(_resolved)
+_dotless = lru_cache(maxsize=4_096)(_resolved_dotless)
 
 
 def _construct(kind: str, text: str) -> Plain:
@@ -246,11 +266,8 @@ def _sexagesimal(digits: str) -> float:
 
 
 def _is_merge(event: Any) -> bool:
-    return (
-        isinstance(event, yaml.ScalarEvent)
-        and event.value == "<<"
-        and (event.tag == _PREFIX + "merge" or (event.tag is None and event.implicit[0]))
-    )
+    """Say of the scalar `<<` whether it merges: as a key that is not quoted, it does."""
+    return event.tag == _PREFIX + "merge" or (event.tag is None and event.implicit[0])
 
 
 def _is_plain_tag(tag: str | None) -> bool:

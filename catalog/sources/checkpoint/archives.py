@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import torch_zip
@@ -16,8 +17,6 @@ from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
 
@@ -94,12 +93,7 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
 
-    entries, prefix = directory.entries, f"{top}data/"
-
-    def sums_of(keys: Sequence[str]) -> list[tuple[int, int] | None]:
-        lines = map(entries.get, map(prefix.__add__, keys))
-        return [line and (line.crc, line.size) for line in lines]
-
+    sums_of = partial(directory.sums_of, f"{top}data/")
     trusted = entry.crc == zlib.crc32(data)
     checkpoint = with_safety(checkpoint, skeleton.found)
     if others:

@@ -41,7 +41,8 @@ class ByteSource:
         self.size = size
         self.bytes_read = 0
         self.reads = 0
-        self._kept: list[tuple[int, bytes]] = []
+        self._kept: list[tuple[int, int, bytes]] = []
+        """(begin, end, bytes) of stretches."""
 
     def __enter__(self) -> Self:
         return self
@@ -56,13 +57,15 @@ class ByteSource:
         The length is cut at the end of the file before anything is allocated, so a length
         that a hostile file states costs nothing. What was fetched is not read again.
         """
-        length = min(length, self.size - offset)
-        if offset < 0 or length <= 0:
+        end = offset + length
+        if end > self.size:
+            end = self.size
+        if offset < 0 or end <= offset:
             return b""
-        for start, block in self._kept:
-            if start <= offset and offset + length <= start + len(block):
-                return block[offset - start : offset - start + length]
-        return self._read(offset, length)
+        for start, stop, block in self._kept:
+            if start <= offset and end <= stop:
+                return block[offset - start : end - start]
+        return self._read(offset, end - offset)
 
     def fetch(self, offset: int, length: int) -> bytes:
         """Return the same as `read_at`, and keep it: what lies within is at hand from then on.
@@ -70,7 +73,7 @@ class ByteSource:
         A network file system answers a few large reads much faster than many small ones.
         """
         data = self.read_at(offset, length)
-        self._kept = [(offset, data), *self._kept[: _KEPT - 1]]
+        self._kept = [(offset, offset + len(data), data), *self._kept[: _KEPT - 1]]
         return data
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -97,7 +100,7 @@ class ByteSource:
         return ByteSource(self._descriptor, self._start + offset, size, self)
 
 
-def open_inside(root: Path, path: Path) -> ByteSource:
+def open_inside(root: Path, path: Path | str) -> ByteSource:
     """Open a regular file below a root, without ever blocking and without leaving the root.
 
     Raises:
@@ -105,7 +108,7 @@ def open_inside(root: Path, path: Path) -> ByteSource:
         NotRegularFileError: a FIFO, device, socket or directory stands there; it is not opened.
         OSError: the file cannot be opened.
     """
-    status = path.lstat()
+    status = os.lstat(path)
     if stat.S_ISLNK(status.st_mode):
         target = Path(os.path.realpath(path))
         if not target.is_relative_to(os.path.realpath(root)):

@@ -17,11 +17,12 @@ from catalog.sources.plain import clean
 from catalog.sources.secrets import redact, redaction_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.inert import Found
     from catalog.sources.checkpoint.numbers import Numbers
+    from catalog.sources.checkpoint.torch_zip import Sums
     from catalog.sources.facts import Plain
 
 MAX_GLOBALS: Final = 500
@@ -33,17 +34,17 @@ def describe(
     root: object,
     number: Numbers,
     own_path: str,
-    sums_of: Callable[[Sequence[str]], Sequence[tuple[int, int] | None]] | None = None,
+    sums_of: Callable[[list[str]], Sums | None] | None = None,
     source: ByteSource | None = None,
 ) -> Facts:
     """Return the facts that a checkpoint's root states.
 
     Args:
-        checkpoint: what is known of the file already.
+        checkpoint: what is known of the file already: its format and status, and how safe it is.
         root: the root of its pickle, in stand-ins.
         number: gives the number in a value of the checkpoint.
         own_path: where the file lies now.
-        sums_of: gives (CRC-32, size) of storages by their keys, where the container has sums.
+        sums_of: gives CRC-32s and sizes of storages by their keys, where the container has sums.
         source: the file, where its bytes are counted for this checkpoint.
     """
     top = root if isinstance(root, dict) else {}
@@ -52,13 +53,15 @@ def describe(
     model = model_of(root)
     hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)
     optimization = optimization_of(top, training.framework, hyper_parameters, number)
-    described = replace(
-        checkpoint,
-        framework=training.framework,
-        framework_version=training.version,
-        epoch=training.epoch,
-        global_step=training.global_step,
-        hyper_parameters=hyper_parameters,
+    described = Checkpoint(
+        checkpoint.format,
+        checkpoint.status,
+        checkpoint.reason,
+        training.framework,
+        training.version,
+        training.epoch,
+        training.global_step,
+        hyper_parameters,
         monitor=callback.monitor,
         monitor_mode=callback.mode,
         best_score=callback.best_score,
@@ -66,8 +69,8 @@ def describe(
         best_path=callback.best_path,
         last_path=callback.last_path,
         directory=callback.directory,
-        best_k=callback.best_k,
         scores=scores_of(top, number),
+        best_k=callback.best_k,
         tensors=model.tensors,
         parameter_count=model.parameter_count,
         tensor_bytes=model.tensor_bytes,
@@ -75,6 +78,8 @@ def describe(
         optimizers=optimization.optimizers,
         schedulers=optimization.schedulers,
         learning_rates=optimization.learning_rates,
+        safety=checkpoint.safety,
+        globals=checkpoint.globals,
         bytes_read=checkpoint.bytes_read if source is None else source.bytes_read,
     )
     mentions = [Mention("checkpoint-path", path) for path in callback.paths[:_MAX_MENTIONS]]
@@ -85,11 +90,13 @@ def describe(
 
 def with_safety(checkpoint: Checkpoint, found: Found) -> Checkpoint:
     """Return the checkpoint judged by a pickle's globals too: the worse verdict stays."""
-    verdict, odd = judge(found.globals, found.attacks)
+    if found.judged is None:
+        found.judged = judge(found.globals, found.attacks)
+    verdict, odd = found.judged
     if checkpoint.safety is not None:
         verdict = max(verdict, checkpoint.safety, key=VERDICTS.index)
     shown = {*checkpoint.globals, *(clean(name[:200]) for name in odd[:MAX_GLOBALS])}
-    return replace(checkpoint, safety=verdict, globals=tuple(sorted(shown)[:MAX_GLOBALS]))
+    return checkpoint.but(safety=verdict, globals=tuple(sorted(shown)[:MAX_GLOBALS]))
 
 
 def with_doubt(checkpoint: Checkpoint) -> Checkpoint:

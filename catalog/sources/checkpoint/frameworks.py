@@ -42,7 +42,7 @@ def training_of(root: dict[Any, Any], number: Callable[[object], float | None]) 
 
     def whole(*places: object) -> int | None:
         for place in places:
-            found = number(place)
+            found = None if place is None else number(place)
             if found is not None and found.is_integer() and 0 <= found < 1 << 63:
                 return int(found)
         return None
@@ -50,14 +50,14 @@ def training_of(root: dict[Any, Any], number: Callable[[object], float | None]) 
     def first(keys: tuple[str, ...]) -> object:
         return next((root[key] for key in keys if root.get(key) is not None), None)
 
-    epoch = whole(*[root.get(key) for key in _EPOCH_KEYS])
-    step = whole(*[root.get(key) for key in _STEP_KEYS])
-    hyper_parameters = first(_HYPER_PARAMETER_KEYS)
-    meta, extra = _mapping(root.get("meta")), _mapping(root.get("extra_state"))
-
+    epoch = whole(*map(root.get, _EPOCH_KEYS))
+    step = whole(*map(root.get, _STEP_KEYS))
     if lightning.is_lightning(root):
         version = _text(root[lightning.VERSION_KEY])
         return Training("lightning", version, epoch, step, root.get("hyper_parameters"))
+
+    hyper_parameters = first(_HYPER_PARAMETER_KEYS)
+    meta, extra = _mapping(root.get("meta")), _mapping(root.get("extra_state"))
     if "train_args" in root and ("train_metrics" in root or "date" in root):
         return Training(
             "ultralytics", _text(root.get("version")), epoch, step, root.get("train_args")

@@ -7,10 +7,12 @@ pickle cannot ask for much memory by calling many times for the same thing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from catalog.sources.checkpoint.safety import Verdict
 
 _DTYPES: Final = {
     "FloatStorage": "float32",
@@ -106,14 +108,19 @@ class Key:
 
 
 class Found:
-    """What a pickle names: its globals, its storages, and calls that are an attack."""
+    """What a pickle names: its globals, its storages, and calls that are an attack.
 
-    __slots__ = ("attacks", "globals", "storages")
+    Once the pickle is read it does not change, and pickles that are alike may share it.
+    """
+
+    __slots__ = ("attacks", "globals", "judged", "storages")
 
     def __init__(self) -> None:
         self.globals: dict[str, Global] = {}
         self.storages: dict[str, Storage] = {}
         self.attacks: set[str] = set()
+        self.judged: tuple[Verdict, tuple[str, ...]] | None = None
+        """What `safety.judge` said of it."""
 
 
 def _storage_of(args: tuple[Any, ...]) -> Storage | None:
@@ -149,14 +156,7 @@ def _shared_stub(
     Two checkpoints of one model are then known by the identity of their tensors (`models`).
     Only sizes that are plain numbers are looked up: hashing others could take for ever.
     """
-    if (
-        type(offset) is not int
-        or type(shape) is not tuple
-        or type(stride) is not tuple
-        or len(shape) > _MOST_SIZES
-        or len(stride) > _MOST_SIZES
-        or not _INT.issuperset(map(type, shape + stride))
-    ):
+    if not has_plain_sizes(offset, shape, stride):
         return TensorStub(storage, dtype, offset, shape, stride)
     which = (storage, dtype, offset, shape, stride)
     known = _stubs.get(which)
@@ -165,6 +165,18 @@ def _shared_stub(
             _stubs.clear()
         known = _stubs[which] = TensorStub(storage, dtype, offset, shape, stride)
     return known
+
+
+def has_plain_sizes(offset: object, shape: object, stride: object) -> bool:
+    """Say whether a tensor's sizes are a few plain numbers, which nothing can change later."""
+    return (
+        type(offset) is int
+        and type(shape) is tuple
+        and type(stride) is tuple
+        and len(shape) <= _MOST_SIZES
+        and len(stride) <= _MOST_SIZES
+        and _INT.issuperset(map(type, shape + stride))
+    )
 
 
 _INT: Final = frozenset({int})
@@ -247,6 +259,20 @@ def storage_dtype(kind: Global) -> str | None:
     return _DTYPES.get(kind.name.rpartition(".")[2])
 
 
+_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+
+
+def named(module: object, name: object, found: Found) -> Global:
+    """Return the stand-in of a class or function, the same one for the same name."""
+    if type(module) is not str or type(name) is not str:
+        raise ValueError("a global without a name")
+    full = f"{_MODULES.get(module, module)}.{name}"
+    known = found.globals.get(full)
+    if known is None:
+        known = found.globals[full] = Global(full)
+    return known
+
+
 def persistent(pid: object, found: Found) -> object:
     """Return the stand-in for a persistent id, as torch's zip and legacy files use them."""
     if type(pid) is tuple and len(pid) >= 5 and pid[0] == "storage" and type(pid[1]) is Global:
@@ -273,6 +299,24 @@ def call(function: object, args: object, found: Found) -> object:
         if function.name == "builtins.getattr" and not _is_enum_member(args):
             found.attacks.add(function.name)
     return Call(function, args)
+
+
+def is_looked_into(function: object) -> bool:
+    """Say whether `call` looks into the arguments of a function."""
+    return type(function) is Global and (
+        function.rebuild is not None or function.name == "builtins.getattr"
+    )
+
+
+class Acts(NamedTuple):
+    """What the machine does beyond moving things about: all that looks into what it moves."""
+
+    call: Callable[[object, object, Found], object]
+    persistent: Callable[[object, Found], object]
+    named: Callable[[object, object, Found], Global]
+
+
+ACTS: Final = Acts(call, persistent, named)
 
 
 def _is_enum_member(args: object) -> bool:

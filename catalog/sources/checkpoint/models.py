@@ -28,6 +28,7 @@ from catalog.sources.checkpoint.tensors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from catalog.sources.checkpoint.torch_zip import Sums
     from catalog.sources.facts import Tensor
 
 MAX_MODULES: Final = 100_000
@@ -85,14 +86,12 @@ class Model:
         """Bytes of the storages behind them, each once."""
         return byte_count(self.stubs) if self.stubs else None
 
-    def fingerprint(
-        self, sums_of: Callable[[Sequence[str]], Sequence[tuple[int, int] | None]]
-    ) -> str | None:
+    def fingerprint(self, sums_of: Callable[[list[str]], Sums | None]) -> str | None:
         """Return a digest that is equal for equal weights, made of CRC-32s alone.
 
         Args:
-            sums_of: (CRC-32, size) of storages by their keys, as the archive's directory states
-                them.
+            sums_of: CRC-32s and sizes of storages by their keys, as the archive's directory states
+                them; None where one is missing.
 
         Returns:
             Half of a SHA-256 in hex over names, types, shapes, and the sums of the storages; None
@@ -101,11 +100,11 @@ class Model:
         if self._summed is None:
             return None
         keys, pack, parts = self._summed
-        sums = [one for one in sums_of(keys) if one is not None]
-        if len(sums) < len(keys) or not any(crc for crc, _size in sums):
+        sums = sums_of(keys)
+        if sums is None or not any(sums[0]):
             return None
         filled = parts.copy()
-        filled[1::3], filled[2::3] = zip(*sums, strict=True)
+        filled[1::3], filled[2::3] = sums
         return hashlib.sha256(pack(*filled)).hexdigest()[:_DIGITS]
 
     @cached_property
@@ -195,8 +194,26 @@ _kept: dict[tuple[Any, ...], Model] = {}
 """By the names and stand-ins of a state dict: it holds them, so none comes to mean another."""
 
 
+_last: dict[int, tuple[Mapping[Any, Any], Model]] = {}
+"""The same by the identity of the state dict, which is held with it: `templates` gives the very
+same one for checkpoints of one training."""
+_MOST_LAST: Final = 16
+
+
 def _flat(mapping: Mapping[Any, Any]) -> Model:
     """Return the tensors of a state dict."""
+    last = _last.get(id(mapping))
+    if last is not None:
+        return last[1]
+    made = _of_content(mapping)
+    if made.stubs and len(mapping) <= _MOST_KEPT // _MOST_LAST:
+        if len(_last) >= _MOST_LAST:
+            _last.clear()
+        _last[id(mapping)] = (mapping, made)
+    return made
+
+
+def _of_content(mapping: Mapping[Any, Any]) -> Model:
     if not _SIMPLE.issuperset(map(type, mapping.values())) or set(map(type, mapping)) != {str}:
         return Model(list(_tensors(mapping)))
     key = (*mapping, *mapping.values())

@@ -39,12 +39,12 @@ class Numbers:
 
     def __call__(self, value: object) -> float | None:
         """Return the number as a float; None for anything that is no single number."""
+        if isinstance(value, TensorStub):
+            return self._of_tensor(value)
         if isinstance(value, bool):
             return None
         if isinstance(value, (int, float)):
             return to_float(value)
-        if isinstance(value, TensorStub):
-            return self._of_tensor(value)
         known = numpy_scalar(value)
         return None if known is None or isinstance(known, bool) else to_float(known)
 

@@ -9,6 +9,7 @@ optimizer's `param_groups` as it was when the file was written (`torch/optim/opt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.inert import Call
@@ -60,8 +61,13 @@ def optimization_of(
         arguments: its hyper-parameters.
         number: gives the number in a value of the checkpoint.
     """
-    optimizers = list(_classes(root, ".optim.", but=".lr_scheduler."))
-    schedulers = list(_classes(root, ".lr_scheduler."))
+    classes = list(_classes(root))
+    schedulers = [_last(name) for name in classes if ".lr_scheduler." in f".{name}"]
+    optimizers = [
+        _last(name)
+        for name in classes
+        if ".optim." in f".{name}" and ".lr_scheduler." not in f".{name}"
+    ]
     for names, keys in zip(
         (optimizers, schedulers), _ARGUMENTS.get(framework, ((), ())), strict=True
     ):
@@ -89,19 +95,25 @@ def _stated(value: Plain) -> str | None:
     return value[:100] if isinstance(value, str) and value.lower() not in _UNDECIDED else None
 
 
-def _classes(root: Mapping[Any, Any], sign: str, but: str = "\0") -> Iterator[str]:
+def _classes(root: Mapping[Any, Any]) -> Iterator[str]:
     """Yield the classes of objects that were pickled whole, with their state."""
-    for value in list(root.values())[:1_000]:
-        for each in value[:10] if isinstance(value, list) else [value]:
-            name = each.class_name if isinstance(each, Call) and each.state else None
-            if name and sign in f".{name}" and but not in f".{name}":
-                yield clean(name.rpartition(".")[2][:100])
+    for value in islice(root.values(), 1_000):
+        for each in value[:10] if type(value) is list else (value,):
+            if type(each) is Call and each.state and (name := each.class_name):
+                yield name
+
+
+def _last(name: str) -> str:
+    return clean(name.rpartition(".")[2][:100])
 
 
 def _states(root: Mapping[Any, Any]) -> Iterator[object]:
     for key in _STATES:
         value = root.get(key)
-        yield from _list(value) if isinstance(value, list) else [value]
+        if isinstance(value, list):
+            yield from _list(value)
+        elif value is not None:
+            yield value
 
 
 def _list(value: object) -> list[Any]:

@@ -13,7 +13,7 @@ from catalog.sources.checkpoint.directory import find_wholes, holds_a_checkpoint
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.checkpoint.wholes import read_whole
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
-from catalog.sources.paths import item_of
+from catalog.sources.paths import below, item_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def read(root: Path, item: Item) -> Facts:
     if item.parts:
         return read_whole(root, item)
     try:
-        source = open_inside(root, root / item.path)
+        source = open_inside(root, below(root, item.path))
     except LinkRefusedError as error:
         return Facts(problems=(Problem(error.code, str(error)),))
     except NotRegularFileError:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.facts import Score
@@ -35,17 +37,27 @@ def scores_of(root: dict[Any, Any], number: Callable[[object], float | None]) ->
         number: gives the number in a value of the checkpoint.
     """
     scores: list[Score] = []
-    for key, value in list(root.items())[:1000]:
+    for key, value in islice(root.items(), 1_000):
         if not isinstance(key, str) or len(key) > 200:
             continue
         if isinstance(value, dict):
-            if _GROUP.search(key):
+            if _names_a_group(key):
                 _collect(key, value, number, scores, _DEPTH)
-        elif type(value) is not int and _METRIC.search(key):
+        elif type(value) is not int and _names_a_metric(key):
             found = number(value)
             if found is not None:
                 scores.append(Score(clean(key), found, "."))
     return tuple(scores[:MAX_SCORES])
+
+
+@lru_cache(maxsize=2_048)
+def _names_a_group(key: str) -> bool:
+    return _GROUP.search(key) is not None
+
+
+@lru_cache(maxsize=2_048)
+def _names_a_metric(key: str) -> bool:
+    return _METRIC.search(key) is not None
 
 
 def _collect(

@@ -18,11 +18,14 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from catalog.sources.checkpoint.inert import Call, Found, Global, call, dict_key, persistent
+from catalog.sources.checkpoint.inert import ACTS, Acts, Call, Found, dict_key
+from catalog.sources.checkpoint.templates import Templates, Trace
 from catalog.sources.checkpoint.tensor_records import PART, TensorRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from catalog.sources.checkpoint.blueprint import Marks
 
 MAX_OPCODES: Final = 1_000_000
 """Some 6 a tensor, those of optimizers included (`tensor_records`); 30 where it differs from
@@ -37,8 +40,6 @@ _U4: Final = struct.Struct("<I").unpack_from
 _I4: Final = struct.Struct("<i").unpack_from
 _U8: Final = struct.Struct("<Q").unpack_from
 _F8: Final = struct.Struct(">d").unpack_from
-
-_MODULES: Final = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class SkeletonError(ValueError):
@@ -217,10 +218,16 @@ def load(data: bytes, start: int = 0, max_opcodes: int = MAX_OPCODES) -> Skeleto
         SkeletonError: the data ends before the pickle does, is damaged, or is too long.
 
     """
-    found = Found()
+    is_usual = start == 0 and max_opcodes == MAX_OPCODES
+    known = _TEMPLATES.fill(data) if is_usual else None
+    if known is not None:
+        return Skeleton(*known)
+    found, trace = Found(), Trace()
     try:
         try:
-            root, end = _run(data, start, max_opcodes, found, by_records=True)
+            root, end = _run(data, start, max_opcodes, found, by_records=True, trace=trace)
+            if is_usual:
+                _TEMPLATES.learn(data[:end], trace, found, _with_marks)
         except _PartError:
             found = Found()
             root, end = _run(data, start, max_opcodes, found, by_records=False)
@@ -234,18 +241,27 @@ def load(data: bytes, start: int = 0, max_opcodes: int = MAX_OPCODES) -> Skeleto
     return Skeleton(root, found, end)
 
 
-def _global(found: Found, module: object, name: object) -> Global:
-    if type(module) is not str or type(name) is not str:
-        raise ValueError("a global without a name")
-    full = f"{_MODULES.get(module, module)}.{name}"
-    known = found.globals.get(full)
-    if known is None:
-        known = found.globals[full] = Global(full)
-    return known
+_TEMPLATES: Final = Templates()
+
+
+def _with_marks(data: bytes, marks: Marks) -> tuple[Any, Found] | None:
+    found = Found()
+    try:
+        root, _ = _run(data, 0, MAX_OPCODES, found, by_records=True, acts=marks.acts)
+    except (_CutError, _LimitError, _PartError, ValueError, LookupError, TypeError):
+        return None
+    return root, found
 
 
 def _run(
-    data: bytes, position: int, max_opcodes: int, found: Found, *, by_records: bool
+    data: bytes,
+    position: int,
+    max_opcodes: int,
+    found: Found,
+    *,
+    by_records: bool,
+    trace: Trace | None = None,
+    acts: Acts = ACTS,
 ) -> tuple[Any, int]:
     """Run the opcodes and return the root and the position behind the end mark.
 
@@ -256,7 +272,9 @@ def _run(
     stack: list[Any] = []
     frames: list[list[Any]] = []
     memo: Any = []
-    records = TensorRecords(data, memo, found) if by_records else None
+    trace = trace or Trace()
+    records = TensorRecords(data, memo, found, trace.rows) if by_records else None
+    call, persistent, named = acts
     size = len(data)
     unpack4 = _U4
     try:
@@ -372,10 +390,10 @@ def _run(
             elif code == 0x63:  # GLOBAL
                 module, position = _line(data, position)
                 name, position = _line(data, position)
-                stack.append(_global(found, _text(module), _text(name)))
+                stack.append(named(_text(module), _text(name), found))
             elif code == 0x93:  # STACK_GLOBAL
                 qualified = stack.pop()
-                stack[-1] = _global(found, stack[-1], qualified)
+                stack[-1] = named(stack[-1], qualified, found)
             elif code == 0x81:  # NEWOBJ
                 args = stack.pop()
                 stack[-1] = call(stack[-1], args, found)
@@ -390,7 +408,7 @@ def _run(
                 name, position = _line(data, position)
                 args = tuple(stack)
                 stack = frames.pop()
-                stack.append(call(_global(found, _text(module), _text(name)), args, found))
+                stack.append(call(named(_text(module), _text(name), found), args, found))
             elif code == 0x6F:  # OBJ
                 function, *rest = stack
                 stack = frames.pop()
@@ -398,7 +416,7 @@ def _run(
             elif code in _EXTENSIONS:
                 width = _EXTENSIONS[code]
                 number = int.from_bytes(data[position : position + width], "little")
-                stack.append(_global(found, "copyreg.extension", str(number)))
+                stack.append(named("copyreg.extension", str(number), found))
                 position += width
             elif code == 0x6C or code == 0x91:  # LIST, FROZENSET
                 values = stack
@@ -436,6 +454,7 @@ def _run(
             elif code == 0x97:  # NEXT_BUFFER
                 stack.append(Call(None, ()))
             elif code == 0x2E:  # STOP
+                trace.entries = len(memo)
                 return stack.pop(), position
             elif code != 0x98:  # READONLY_BUFFER
                 raise ValueError("no such opcode")

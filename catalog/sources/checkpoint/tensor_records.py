@@ -104,11 +104,15 @@ class TensorRecords:
         data: the pickle.
         memo: its memo, which must have been filled in order so far.
         found: what it names; storages are added.
+        rows: where (begin, end) of what is read is noted.
     """
 
-    __slots__ = ("_checked", "_data", "_found", "_memo", "_others", "_sizes")
+    __slots__ = ("_checked", "_data", "_found", "_memo", "_others", "_rows", "_sizes")
 
-    def __init__(self, data: bytes, memo: list[Any], found: Found) -> None:
+    def __init__(
+        self, data: bytes, memo: list[Any], found: Found, rows: list[tuple[int, int]]
+    ) -> None:
+        self._rows = rows
         self._data = data
         self._memo = memo
         self._found = found
@@ -138,6 +142,7 @@ class TensorRecords:
             storages.update(known.storages)
             memo += known.memo
             stack[-1:] = known.pushed
+            self._rows.append((position, position + len(known.raw)))
             return position + len(known.raw)
         begin, start, before, depth = position, len(memo), len(storages), len(stack) - 1
         wide = start > 0xFF
@@ -181,6 +186,8 @@ class TensorRecords:
                 stack[-1] = made
             position = found.end()
             found = follows(data, position)
+        if position > begin:
+            self._rows.append((begin, position))
         if position - begin > _WORTH_KEEPING:
             self._keep(data[begin:position], start, before, stack[depth:])
         return position

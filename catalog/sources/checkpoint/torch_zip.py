@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from catalog.sources.checkpoint.byte_source import ByteSource
 
@@ -46,6 +47,10 @@ class ZipError(ValueError):
         self.code = code
 
 
+Sums = tuple["Sequence[int]", "Sequence[int]"]
+"""CRC-32s and sizes of entries, in the order that was asked for."""
+
+
 class ZipEntry(NamedTuple):
     """One line of the central directory."""
 
@@ -62,7 +67,7 @@ class ZipEntry(NamedTuple):
 class ZipDirectory:
     """The central directory of an archive."""
 
-    entries: dict[str, ZipEntry]
+    entries: Mapping[str, ZipEntry]
     repeated: tuple[ZipEntry, ...]
     """Entries whose name was there before."""
     shift: int
@@ -75,6 +80,21 @@ class ZipDirectory:
         """The folder of the first entry, with its slash: torch looks for everything there."""
         first = next(iter(self.entries), "")
         return first[: first.find("/") + 1]
+
+    def sums_of(self, folder: str, names: list[str]) -> Sums | None:
+        """Return the sums of some entries of a folder, None where one is not there.
+
+        Args:
+            folder: with its slash.
+            names: of entries in it; the very same list is asked for more quickly each time.
+        """
+        entries = self.entries
+        if isinstance(entries, _Lines) and len(names) > 1:
+            return entries.sums_of(folder, names)
+        lines = [entries.get(folder + name) for name in names]
+        if None in lines:
+            return None
+        return [line.crc for line in lines if line], [line.size for line in lines if line]
 
 
 def read_directory(source: ByteSource) -> ZipDirectory:
@@ -135,40 +155,76 @@ class _Layout:
     are then taken in one step, and only what must be equal is looked at.
 
     Args:
-        names: of the entries, in order.
+        directory: whose lines have neither extra fields nor notes.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
-        raw = [name.encode("latin-1") for name in names]
-        self._unpack = struct.Struct(
-            "<" + "".join(f"4s6xH4xLLL6s8xL{len(name)}s" for name in raw)
-        ).unpack_from
-        self._fixed = (
-            (0, (b"PK\x01\x02",) * len(raw)),
-            (5, tuple(struct.pack("<3H", len(name), 0, 0) for name in raw)),
-            (7, tuple(raw)),
-        )
+    def __init__(self, directory: ZipDirectory) -> None:
+        self.names = tuple(directory.entries)
+        self.places = {name: place for place, name in enumerate(self.names)}
+        self.methods = tuple(entry.method for entry in directory.entries.values())
+        self.unpack = struct.Struct("<" + "".join(f"16x3L14xL{len(name)}x" for name in self.names))
+        line = b"\xff" * 4 + bytes(6) + b"\xff" * 2 + bytes(16) + b"\xff" * 6 + bytes(12)
+        mask = b"".join(line + b"\xff" * len(name) for name in self.names)
+        self._mask = int.from_bytes(mask, "little")
+        self._fixed = int.from_bytes(directory.raw, "little") & self._mask
+        self._asked: dict[int, tuple[str, list[str], itemgetter[Any] | None]] = {}
 
-    def entries(self, data: bytes, shift: int) -> dict[str, ZipEntry] | None:
+    def entries(self, data: bytes, shift: int) -> _Lines | None:
         """Return the entries by name, None where the directory is laid out otherwise."""
-        fields = self._unpack(data)
-        if any(fields[place::_FIELDS] != wanted for place, wanted in self._fixed):
+        if int.from_bytes(data, "little") & self._mask != self._fixed:
             return None
-        packed, plain, offsets = fields[3::_FIELDS], fields[4::_FIELDS], fields[6::_FIELDS]
-        if _WIDE in packed or _WIDE in plain or _WIDE in offsets:
+        numbers = self.unpack.unpack(data)
+        if _ALL_ONES in data and _WIDE in numbers:
             return None
-        if shift:
-            offsets = tuple(offset + shift for offset in offsets)
-        lines = zip(
-            self._names, fields[1::_FIELDS], fields[2::_FIELDS], packed, plain, offsets,
-            strict=True,
-        )  # fmt: skip
-        return dict(zip(self._names, map(_make_entry, lines), strict=True))
+        return _Lines(self, numbers, shift)
+
+    def among(self, folder: str, names: list[str]) -> itemgetter[Any] | None:
+        """Return what takes the lines of some entries, None where one is not there."""
+        known = self._asked.get(id(names))
+        if known is not None and known[0] == folder and known[1] is names:
+            return known[2]
+        places = [self.places.get(folder + name, -1) for name in names]
+        made = None if -1 in places else itemgetter(*places)
+        if len(self._asked) >= _MAX_ASKED:
+            self._asked.clear()
+        self._asked[id(names)] = (folder, names, made)
+        return made
 
 
-_FIELDS: Final = 8
-_make_entry: Final[Callable[[Iterable[Any]], ZipEntry]] = partial(tuple.__new__, ZipEntry)
+class _Lines(Mapping[str, ZipEntry]):
+    """The entries of an archive of known layout: each is made when it is asked for."""
+
+    __slots__ = ("_layout", "_numbers", "_shift")
+
+    def __init__(self, layout: _Layout, numbers: tuple[int, ...], shift: int) -> None:
+        self._layout = layout
+        self._numbers = numbers
+        """CRC-32, packed size, size and offset of each entry."""
+        self._shift = shift
+
+    def __getitem__(self, name: str) -> ZipEntry:
+        place = self._layout.places[name]
+        crc, packed, size, offset = self._numbers[4 * place : 4 * place + 4]
+        method = self._layout.methods[place]
+        return ZipEntry(name, method, crc, packed, size, offset + self._shift)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._layout.places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layout.names)
+
+    def __len__(self) -> int:
+        return len(self._layout.names)
+
+    def sums_of(self, folder: str, names: list[str]) -> Sums | None:
+        """Return the sums of two entries and more, None where one is not there."""
+        take = self._layout.among(folder, names)
+        return take and (take(self._numbers[::4]), take(self._numbers[2::4]))
+
+
+_ALL_ONES: Final = b"\xff" * 4
+_MAX_ASKED: Final = 8
 _MAX_LAYOUTS: Final = 64
 _MAX_LAYOUT_ENTRIES: Final = 5_000
 _LAYOUTS: Final[dict[tuple[int, int], _Layout]] = {}
@@ -187,7 +243,7 @@ def _remember_layout(data: bytes, directory: ZipDirectory, count: int) -> None:
     if _MET_ONCE.get(size) == met:
         if len(_LAYOUTS) >= _MAX_LAYOUTS:
             _LAYOUTS.clear()
-        _LAYOUTS[size] = _Layout(names)
+        _LAYOUTS[size] = _Layout(directory)
     elif len(_MET_ONCE) >= 10 * _MAX_LAYOUTS:
         _MET_ONCE.clear()
     _MET_ONCE[size] = met

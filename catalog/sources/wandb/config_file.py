@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from catalog.sources.documents import Document, read_yaml
 from catalog.sources.facts import Config, Facts, Item, Listing, Plain, RunDirectory, RunField
 from catalog.sources.interpolation import unresolved_keys
-from catalog.sources.paths import is_file, item_of, join, split
+from catalog.sources.paths import below, is_file, item_of, join, split
 from catalog.sources.plain import is_number
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.secrets import redact, redaction_problem
 from catalog.sources.stamps import moment_of_epoch
 from catalog.sources.wandb import ranks, run_directory
-from catalog.sources.wandb.metadata_file import metadata_fields
+from catalog.sources.wandb.metadata_file import metadata_fields, shown_arguments
 from catalog.sources.wandb.values import as_logged
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def read(root: Path, item: Item) -> Facts:
     else:
         place = run_directory.of_file(root, item)
         rank = ranks.CONFIG_FILE
-    document = _read(root / item.path)
+    document = _read(below(root, item.path))
     if document.mapping is None:
         return Facts(run_directory=place, fields=tuple(fields), problems=document.problems)
     user, own = unwrap(document.mapping)
@@ -100,7 +100,7 @@ def _unwrapped(value: Plain) -> Plain:
     return value
 
 
-def _read(path: Path) -> Document:
+def _read(path: str) -> Document:
     return read_yaml(path, dotless_floats=_by_go_writer)
 
 
@@ -123,7 +123,8 @@ def _own_fields(own: dict[str, Plain]) -> Iterator[RunField]:
         copies = [copy for copy in writers.values() if isinstance(copy, dict)]
         copies.sort(key=lambda copy: str(copy.get("startedAt", "")))
         if copies:
-            yield from metadata_fields(copies[-1], ranks.CONFIG)
+            last = copies[-1]
+            yield from metadata_fields(last, ranks.CONFIG, shown_arguments(last))
     started = own.get("start_time")
     if is_number(started):
         yield from moment_field("started_at", moment_of_epoch(started), ranks.CONFIG)

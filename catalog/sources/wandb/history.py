@@ -12,12 +12,17 @@ import json
 import re
 from array import array
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from catalog.sources.facts import Plain, Series
 from catalog.sources.plain import is_number, to_plain
 from catalog.sources.wandb.protobuf import Message, WireError, fields, varint
 from catalog.sources.wandb.summary_file import numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_Number = TypeVar("_Number", int, float)
 
 MAX_POINTS = 5_000_000
 """Points of one stream that are kept; a run has seldom a tenth of that."""
@@ -43,6 +48,8 @@ _SUMMARY = re.compile(_NUM + rb"\x1a", re.DOTALL)
 _SUMMARY_FIELD = 3
 _UPDATE = re.compile(_NUM + rb"\x1a" + _LENGTH + _NESTED_ITEMS, re.DOTALL)
 _NOTHING = re.compile(rb"(?!)")
+_LONGEST_STEP = 11
+"""Bytes of a step: a tag and the longest varint."""
 _MAX_WAITING = 4_096
 _MAX_KNOWN = 200
 """Keys in one expression; runs with more summary keys are rare and only slower."""
@@ -58,6 +65,23 @@ def _update_of(keys: frozenset[bytes]) -> re.Pattern[bytes]:
     known = b"|".join(re.escape(key) for key in keys)
     items = rb"(?:\n[\x00-\x7f](?:" + known + b")" + number + b")+"
     return re.compile(_NUM + rb"\x1a" + _LENGTH + items, re.DOTALL)
+
+
+_ROWS_BEFORE = 200
+"""Rows of the same keys that are met, in whatever stream, before an expression is made for them."""
+_MAX_LAYOUTS = 512
+_rows_met: dict[tuple[bytes, ...], int] = {}
+
+
+@lru_cache(maxsize=64)
+def _row_of(keys: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    """Return an expression for a row of just these keys; its groups are the numbers and `step`.
+
+    It takes only what is a number beyond doubt, so that all of a column can be made at once.
+    """
+    number = rb"\x82\x01[\x01-\x7f](-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|NaN|-?Infinity)"
+    items = (rb"\n[\x00-\x7f]" + re.escape(key) + number for key in keys)
+    return re.compile(_NUM + rb"\x12" + _LENGTH + b"".join(items) + _STEP, re.DOTALL)
 
 
 Item = tuple[bytes, bytes]
@@ -109,15 +133,23 @@ def _encoded_length(length: int) -> bytes:
     return bytes(encoded)
 
 
-def key_path(encoded: bytes) -> list[str]:
+def key_path(encoded: bytes) -> tuple[str, ...]:
     """Return the parts of an item's key: one for a plain key, several for a nested one.
 
     Raises:
         WireError: the bytes are no key fields.
 
     """
+    return _short_path(encoded) if len(encoded) <= _SHORT_KEY else _path(encoded)
+
+
+def _path(encoded: bytes) -> tuple[str, ...]:
     message = Message(encoded)
-    return message.texts(2) or message.texts(1)
+    return tuple(message.texts(2) or message.texts(1))
+
+
+_SHORT_KEY = 128
+_short_path = lru_cache(maxsize=1_024)(_path)
 
 
 def number_of(value: bytes) -> float | None:
@@ -152,6 +184,27 @@ class _Column:
         self.values: list[float] = []
 
 
+class _Rows:
+    """Rows of the same keys that wait.
+
+    Args:
+        keys: encoded, in the order in which they stand.
+        targets: a column or the name of one of W&B's own values for each.
+    """
+
+    __slots__ = ("keys", "matches", "points", "targets", "waiting")
+
+    def __init__(self, keys: tuple[bytes, ...], targets: Sequence[_Column | str | None]) -> None:
+        self.keys = keys
+        self.targets = targets
+        self.points = sum(isinstance(target, _Column) for target in targets)
+        """In each row."""
+        met = _rows_met.get(keys, 0)
+        self.matches = _row_of(keys).fullmatch if met >= _ROWS_BEFORE else None
+        self.waiting: list[tuple[bytes | Any, ...]] = []
+        """The numbers of each as text, and what stands in its step, encoded, or None."""
+
+
 class History:
     """Collects history rows as columns, one a metric; steps and times are kept once a row."""
 
@@ -164,19 +217,34 @@ class History:
         self.points = 0
         self.is_cut = False
         """Whether points were left out for being more than `MAX_POINTS`."""
-        self.last_step: int | None = None
-        self.last_timestamp: float | None = None
+        self._last_step: int | None = None
+        self._last_timestamp: float | None = None
         self._names_before: tuple[str, ...] = ()
+        self._rows = _Rows((), [])
 
     @property
     def names(self) -> tuple[str, ...]:
         """Metrics with any point, also in the part of the stream that was read before."""
+        self._settle()
         now = [name for name, column in self._columns.items() if column.rows]
         return tuple(dict.fromkeys((*self._names_before, *now)))
 
     @property
+    def last_step(self) -> int | None:
+        """Step of the last row that has one."""
+        self._settle()
+        return self._last_step
+
+    @property
+    def last_timestamp(self) -> float | None:
+        """Time of the last row that has one, in seconds since 1970 UTC."""
+        self._settle()
+        return self._last_timestamp
+
+    @property
     def all_have_places(self) -> bool:
         """Whether each metric has a step or a time somewhere: without, none can be added to."""
+        self._settle()
         return all(
             any(self._steps[row] is not None or self._times[row] is not None for row in column.rows)
             for column in self._columns.values()
@@ -185,6 +253,7 @@ class History:
 
     def state(self) -> dict[str, Plain]:
         """Return all that later rows build on; the points themselves are not needed."""
+        self._settle()
         return {
             "points": self.points,
             "step": self.last_step,
@@ -195,44 +264,75 @@ class History:
     def go_on(self, state: Any) -> None:
         """Take over what `state` returned: only later rows are collected."""
         self.points = state["points"]
-        self.last_step = state["step"]
-        self.last_timestamp = state["timestamp"]
+        self._last_step = state["step"]
+        self._last_timestamp = state["timestamp"]
         self._names_before = tuple(state["names"])
 
     def add_usual(self, record: bytes) -> bool:
         """Take a whole record that is one row of numbers, if it is; say whether it was taken.
 
-        Two regular expressions do the work that a decoder would do byte by byte.
+        Two regular expressions do the work that a decoder would do byte by byte. Rows of the same
+        keys, one behind the other, wait to be turned into columns in one step.
         """
-        shape = _ROW.fullmatch(record)
-        if shape is None:
+        rows = self._rows
+        shape = rows.matches(record) if rows.matches else None
+        if shape is not None:
+            row = shape.groups()
+        else:
+            shape = _ROW.fullmatch(record)
+            if shape is None:
+                return False
+            keys, texts = zip(*_ITEM.findall(record, shape.start(1), shape.end(1)), strict=True)
+            row = (*texts, shape[2])
+            try:
+                for text in texts:
+                    float(text)
+            except ValueError:
+                return False
+            if keys != rows.keys:
+                targets = [self._by_key.get(key) for key in keys]
+                if None in targets:
+                    return False
+                self._settle()
+                rows = self._rows = _Rows(keys, targets)
+        if (row[-1] and len(row[-1]) > _LONGEST_STEP) or self.points + len(row) > MAX_POINTS + 1:
             return False
-        pairs = _ITEM.findall(record, shape.start(1), shape.end(1))
-        try:
-            taken = [(self._by_key[key], float(value)) for key, value in pairs]
-        except (KeyError, ValueError):
-            return False
-        row = len(self._steps)
-        step: int | None = None
-        timestamp: float | None = None
-        points = len(pairs)
-        if self.points + points > MAX_POINTS:
-            return False
-        for target, number in taken:
-            if target.__class__ is _Column:
-                target.rows.append(row)
-                target.values.append(number)
-                continue
-            points -= 1
-            if target == "_step":
-                step = _whole(number)
-            elif target == "_timestamp":
-                timestamp = number
-        self.points += points
-        if step is None and shape[2]:
-            step = Message(shape[2]).integer(1)
-        self._end_row(step, timestamp)
+        self.points += rows.points
+        rows.waiting.append(row)
+        if len(rows.waiting) >= _MAX_WAITING:
+            self._settle()
         return True
+
+    def _settle(self) -> None:
+        """Turn the rows that wait into columns."""
+        rows = self._rows
+        if not rows.waiting:
+            return
+        self._rows = _Rows((), [])
+        if len(rows.keys) <= _MAX_KNOWN:
+            if len(_rows_met) >= _MAX_LAYOUTS:
+                _rows_met.clear()
+            _rows_met[rows.keys] = _rows_met.get(rows.keys, 0) + len(rows.waiting)
+        places = range(len(self._steps), len(self._steps) + len(rows.waiting))
+        steps: list[int | None] = [None] * len(places)
+        times: list[float | None] = [None] * len(places)
+        *columns, stated_steps = zip(*rows.waiting, strict=True)
+        for target, texts in zip(rows.targets, columns, strict=True):
+            values = map(float, texts)
+            if isinstance(target, _Column):
+                target.rows.extend(places)
+                target.values.extend(values)
+            elif target == "_step":
+                steps = list(map(_whole, values))
+            elif target == "_timestamp":
+                times = list(values)
+        for place, stated in enumerate(stated_steps):
+            if stated and steps[place] is None:
+                steps[place] = Message(stated).integer(1)
+        self._steps += steps
+        self._times += times
+        self._last_step = _last(steps, self._last_step)
+        self._last_timestamp = _last(times, self._last_timestamp)
 
     def add(self, record: bytes, begin: int, end: int) -> None:
         """Take one `history` message: 1 item (repeated), 2 step {1 num}.
@@ -246,6 +346,7 @@ class History:
             WireError: the message cannot be decoded; nothing of it is taken.
 
         """
+        self._settle()
         row: list[tuple[str, float]] = []
         keys: list[tuple[bytes, str]] = []
         step: int | None = None
@@ -314,9 +415,9 @@ class History:
 
     def _end_row(self, step: int | None, timestamp: float | None) -> None:
         if step is not None:
-            self.last_step = step
+            self._last_step = step
         if timestamp is not None:
-            self.last_timestamp = timestamp
+            self._last_timestamp = timestamp
         self._steps.append(step)
         self._times.append(timestamp)
 
@@ -325,6 +426,7 @@ class History:
 
         Metrics that stand in the same rows share the objects with their steps and times.
         """
+        self._settle()
         axes: dict[bytes, tuple[tuple[int | None, ...], tuple[float | None, ...]]] = {}
         found: list[Series] = []
         while self._columns:
@@ -340,6 +442,7 @@ class History:
             steps, times = axes[places]
             found.append(Series(column.name, steps, tuple(column.values), times))
         self._by_key.clear()
+        self._rows = _Rows((), [])
         return tuple(found)
 
 
@@ -385,7 +488,7 @@ class LatestValues:
     def _name(self, key: bytes) -> tuple[str, ...]:
         name = self._names.get(key)
         if name is None:
-            name = self._names[key] = tuple(key_path(key))
+            name = self._names[key] = key_path(key)
         return name
 
     def _settle(self) -> None:
@@ -463,6 +566,11 @@ def _numbers_only(value: bytes) -> bytes:
 
     decoded = object_of(value)
     return json.dumps(bare(decoded)).encode() if decoded else b"null"
+
+
+def _last(values: Sequence[_Number | None], before: _Number | None) -> _Number | None:
+    """Return the last value that is one, the one before where none is."""
+    return next((value for value in reversed(values) if value is not None), before)
 
 
 def _whole(number: float) -> int | None:

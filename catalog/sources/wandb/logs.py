@@ -14,7 +14,7 @@ from catalog.sources.facts import Config, Facts, Item, Listing, Mention, Plain, 
 from catalog.sources.interpolation import unresolved_keys
 from catalog.sources.literals import parse_literal
 from catalog.sources.log_lines import scan_log
-from catalog.sources.paths import is_file, item_of, read_at_most, split
+from catalog.sources.paths import below, is_file, item_of, read_at_most, split
 from catalog.sources.run_fields import field_of
 from catalog.sources.secrets import redact, redaction_problem
 from catalog.sources.wandb import ranks, run_directory
@@ -70,12 +70,12 @@ def read(root: Path, item: Item) -> Facts:
     """
     folder, name = split(item.path)
     place = run_directory.describe(root, item.run_directory or split(folder)[0])
-    path = root / item.path
+    path = below(root, item.path)
     if name == _OUTPUT:
         scan = scan_log(path)
         return Facts(
             run_directory=place,
-            fields=tuple(field_of("log_ending", scan.ending(), ranks.NAMES_AND_LOGS)),
+            fields=field_of("log_ending", scan.ending(), ranks.NAMES_AND_LOGS),
             mentions=scan.mentions(),
         )
     if name == _INTERNAL:

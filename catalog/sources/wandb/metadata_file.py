@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.documents import read_json
 from catalog.sources.facts import Facts, Item, Listing, Plain, RunField
+from catalog.sources.paths import below
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.secrets import redact_arguments, redact_text, redaction_problem
 from catalog.sources.stamps import moment_of_text
@@ -57,22 +58,31 @@ def read(root: Path, item: Item) -> Facts:
 
     """
     place = run_directory.of_file(root, item)
-    document = read_json(root / item.path)
+    document = read_json(below(root, item.path))
     if document.mapping is None:
         return Facts(run_directory=place, problems=document.problems)
+    arguments = shown_arguments(document.mapping)
     return Facts(
         run_directory=place,
-        fields=tuple(metadata_fields(document.mapping, ranks.METADATA)),
-        problems=redaction_problem(_secret_keys(document.mapping)),
+        fields=tuple(metadata_fields(document.mapping, ranks.METADATA, arguments)),
+        problems=redaction_problem(_secret_keys(document.mapping, arguments)),
     )
 
 
-def metadata_fields(metadata: dict[str, Plain], rank: int) -> Iterator[RunField]:
+def shown_arguments(metadata: dict[str, Plain]) -> list[str]:
+    """Return the command line in W&B metadata without credentials."""
+    return redact_arguments(texts(metadata.get("args")))
+
+
+def metadata_fields(
+    metadata: dict[str, Plain], rank: int, arguments: list[str]
+) -> Iterator[RunField]:
     """Yield the run fields in W&B metadata, from this file or from a copy of it elsewhere.
 
     Args:
         metadata: the decoded object.
         rank: of the source.
+        arguments: its `shown_arguments`.
 
     """
     field = partial(field_of, rank=rank)
@@ -82,8 +92,7 @@ def metadata_fields(metadata: dict[str, Plain], rank: int) -> Iterator[RunField]
     if isinstance(python, str):
         # 0.19 and later write `CPython 3.12.9`.
         yield from field("python_version", python.rpartition(" ")[2])
-    arguments = texts(metadata.get("args"))
-    yield from field("args", list[Plain](redact_arguments(arguments)))
+    yield from field("args", list[Plain](arguments))
     git = metadata.get("git")
     if isinstance(git, dict):
         yield from git_fields(git.get("remote"), git.get("commit"), rank)
@@ -117,12 +126,11 @@ def _gpu(metadata: dict[str, Plain]) -> Plain:
     return apple.get("name") if isinstance(apple, dict) else None
 
 
-def _secret_keys(metadata: dict[str, Plain]) -> tuple[str, ...]:
-    arguments = texts(metadata.get("args"))
+def _secret_keys(metadata: dict[str, Plain], arguments: list[str]) -> tuple[str, ...]:
     git = metadata.get("git")
     remote = git.get("remote") if isinstance(git, dict) else None
     found = []
-    if redact_arguments(arguments) != arguments:
+    if arguments != texts(metadata.get("args")):
         found.append("args")
     if isinstance(remote, str) and redact_text(remote) != remote:
         found.append("git.remote")

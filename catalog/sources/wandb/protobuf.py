@@ -50,18 +50,26 @@ def fields(data: bytes, begin: int = 0, end: int | None = None) -> list[tuple[in
         WireError: the message cannot be decoded.
 
     """
-    stop = len(data) if end is None else end
+    size = len(data)
+    stop = size if end is None else end
     found: list[tuple[int, Value]] = []
     position = begin
     while position < stop:
-        tag, position = varint(data, position)
+        # Most tags and lengths are a single byte.
+        if position < size and (tag := data[position]) < 0x80:
+            position += 1
+        else:
+            tag, position = varint(data, position)
         wire = tag & 7
         value: Value
         if wire == VARINT:
             value, position = varint(data, position)
         else:
             if wire == BYTES:
-                length, position = varint(data, position)
+                if position < size and (length := data[position]) < 0x80:
+                    position += 1
+                else:
+                    length, position = varint(data, position)
             elif wire == FIXED64:
                 length = 8
             elif wire == FIXED32:
@@ -91,15 +99,20 @@ class Message:
 
         """
         self._values: dict[int, list[Value]] = {}
+        values = self._values
         for number, value in fields(data):
-            self._values.setdefault(number, []).append(value)
+            if number in values:
+                values[number].append(value)
+            else:
+                values[number] = [value]
 
     def __contains__(self, number: int) -> bool:
         return number in self._values
 
     def all_bytes(self, number: int) -> list[bytes]:
         """Return every value of a repeated field."""
-        return [value for value in self._values.get(number, ()) if isinstance(value, bytes)]
+        values = self._values.get(number)
+        return [value for value in values if isinstance(value, bytes)] if values else []
 
     def texts(self, number: int) -> list[str]:
         """Return every text of a repeated field; bad UTF-8 is replaced."""
@@ -107,8 +120,14 @@ class Message:
 
     def text(self, number: int) -> str:
         """Return a text field, empty where it is missing."""
-        values = self.texts(number)
-        return values[-1] if values else ""
+        value = self._last_bytes(number)
+        return clean(value.decode("utf-8", "replace")) if value else ""
+
+    def _last_bytes(self, number: int) -> bytes:
+        for value in reversed(self._values.get(number, ())):
+            if isinstance(value, bytes):
+                return value
+        return b""
 
     def integer(self, number: int) -> int:
         """Return an integer field as a signed 64-bit number, 0 where it is missing."""
@@ -125,8 +144,7 @@ class Message:
             WireError: the bytes are no message.
 
         """
-        values = self.all_bytes(number)
-        return Message(values[-1] if values else b"")
+        return Message(self._last_bytes(number))
 
     def messages(self, number: int) -> list[Message]:
         """Return every message of a repeated field.

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Facts, Item, Listing, RunField
-from catalog.sources.paths import read_at_most
+from catalog.sources.paths import below, read_at_most
 from catalog.sources.wandb import ranks, run_directory
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def read(root: Path, item: Item) -> Facts:
     """
     place = run_directory.of_file(root, item)
     found = {}
-    for name, version in _LINE.findall(read_at_most(root / item.path, _MAX_BYTES)):
+    for name, version in _LINE.findall(read_at_most(below(root, item.path), _MAX_BYTES)):
         package = re.sub(r"[-_.]+", "-", name.decode()).lower()
         if package in KEPT:
             found[package] = version.decode()

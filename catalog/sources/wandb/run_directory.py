@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from catalog.sources.facts import Entry, Item, Listing, RunDirectory
@@ -72,14 +73,21 @@ def describe(
 
     """
     name = split(path)[1] if path != "." else root.absolute().name
+    named = _described(path, name, flat and not _has_subfolders(root / path))
+    return named or RunDirectory(
+        path=path,
+        tracker=TRACKER,
+        tracker_run_id=run_id or _id_inside(root / path),
+        copy_of_latest=bool(_LATEST.fullmatch(name)),
+    )
+
+
+@lru_cache(maxsize=256)
+def _described(path: str, name: str, stamp_in_utc: bool) -> RunDirectory | None:
+    """Return what a name tells, None where it is none of a run: each is asked for several files."""
     match = _NAME.fullmatch(name)
     if not match:
-        return RunDirectory(
-            path=path,
-            tracker=TRACKER,
-            tracker_run_id=run_id or _id_inside(root / path),
-            copy_of_latest=bool(_LATEST.fullmatch(name)),
-        )
+        return None
     prefix, date, time, identity = match.groups()
     mode: Literal["online", "offline"] = "online" if prefix == "run" else "offline"
     return RunDirectory(
@@ -88,13 +96,16 @@ def describe(
         tracker_run_id=identity,
         mode=mode,
         stamp=_stamp(date + time),
-        stamp_in_utc=flat and not _has_subfolders(root / path),
+        stamp_in_utc=stamp_in_utc,
     )
 
 
 def _stamp(digits: str) -> str | None:
+    if not digits.isascii():
+        return None
+    fields = [digits[:4], *(digits[place : place + 2] for place in range(4, 14, 2))]
     try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S").isoformat()  # noqa: DTZ007 (zone unknown)
+        return datetime(*map(int, fields)).isoformat()  # type: ignore[arg-type] # noqa: DTZ001
     except ValueError:
         return None
 

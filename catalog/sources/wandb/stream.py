@@ -31,7 +31,7 @@ from catalog.sources.facts import (
 from catalog.sources.growth import MAX_BOOKMARK
 from catalog.sources.interpolation import unresolved_keys
 from catalog.sources.log_lines import MAX_LINE, LogScan
-from catalog.sources.paths import is_file, item_of, open_regular, split
+from catalog.sources.paths import below, is_file, item_of, open_regular, split
 from catalog.sources.plain import MAX_DEPTH, DocumentError
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.secrets import redact, redact_arguments, redact_text, redaction_problem
@@ -46,7 +46,7 @@ from catalog.sources.wandb.summary_file import numbers, progress_fields
 from catalog.sources.wandb.values import as_logged, prefer_resolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _T = TypeVar("_T")
@@ -92,7 +92,7 @@ def read(root: Path, item: Item) -> Facts:
         OSError: the file cannot be read.
 
     """
-    with open_regular(root / item.path) as file:
+    with open_regular(below(root, item.path)) as file:
         content, frames = _begin(file, item.bookmark)
         for record in frames:
             content.take(record, frames.start)
@@ -105,7 +105,7 @@ def read(root: Path, item: Item) -> Facts:
             Problem("oversized-record", f"{frames.skipped} very long records were skipped.")
         )
     facts = content.facts(place, problems)
-    return replace(facts, bookmark=bookmark, continues=content.continues)
+    return facts.but(bookmark=bookmark, continues=content.continues)
 
 
 def _begin(file: BinaryIO, bookmark: str | None) -> tuple[_Content, Frames]:
@@ -271,7 +271,7 @@ class _Content:
         while self._open_bytes - self._open_line[0][1] >= MAX_LINE:
             self._open_bytes -= self._open_line.popleft()[1]
 
-    def _set(self, fields: Iterator[RunField]) -> None:
+    def _set(self, fields: Iterable[RunField]) -> None:
         for field in fields:
             self._fields[field.name, field.rank] = field
 
@@ -279,6 +279,8 @@ class _Content:
         field = partial(field_of, rank=ranks.STREAM)
         for number, name in _RUN_TEXTS.items():
             text = run.text(number)
+            if not text:
+                continue
             self._set(field(name, self._note_redaction(f"run.{name}", text, redact_text(text))))
         self._set(field("tags", list[Plain](run.texts(10))))
         if run.integer(14):
@@ -393,9 +395,10 @@ class _Content:
 
     def _update_config(self, message: Message) -> None:
         for update in message.all_bytes(1):
-            path = key_path(update)[:MAX_DEPTH]
+            item = Message(update)
+            path = (item.texts(2) or item.texts(1))[:MAX_DEPTH]
             try:
-                value = parse_json(Message(update).text(16).encode())
+                value = parse_json(item.text(16).encode())
             except DocumentError:
                 continue
             parent = _parent(self._config, path, create=True)
@@ -403,10 +406,10 @@ class _Content:
                 key = path[-1]
                 parent[key] = prefer_resolved(parent[key], value) if key in parent else value
         for removal in message.all_bytes(2):
-            path = key_path(removal)
-            parent = _parent(self._config, path, create=False)
+            removed = key_path(removal)
+            parent = _parent(self._config, removed, create=False)
             if parent is not None:
-                parent.pop(path[-1], None)
+                parent.pop(removed[-1], None)
 
     _handlers: ClassVar[dict[int, Callable[[_Content, Message], None]]] = {
         _RUN: _run,
@@ -501,7 +504,9 @@ def _moment(timestamp: Message) -> Moment | None:
     return moment_of_epoch(seconds + nanoseconds / 1e9, f"{seconds}.{nanoseconds:09}")
 
 
-def _parent(config: dict[str, Plain], path: list[str], *, create: bool) -> dict[str, Plain] | None:
+def _parent(
+    config: dict[str, Plain], path: Sequence[str], *, create: bool
+) -> dict[str, Plain] | None:
     """Return the mapping that holds the last key of a path, or None if there is none."""
     if not path:
         return None

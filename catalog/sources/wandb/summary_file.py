@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.documents import read_json
 from catalog.sources.facts import Facts, Item, Listing, Plain, RunField, Summary
+from catalog.sources.paths import below
 from catalog.sources.plain import is_number, to_float
 from catalog.sources.run_fields import field_of, moment_field
 from catalog.sources.stamps import moment_of_epoch
@@ -40,7 +41,7 @@ def read(root: Path, item: Item) -> Facts:
 
     """
     place = run_directory.of_file(root, item)
-    document = read_json(root / item.path)
+    document = read_json(below(root, item.path))
     summary = document.mapping or {}
     return Facts(
         run_directory=place,
