@@ -145,7 +145,10 @@ class Operation:
         if connection.execute(select(table_of(Ingest).c.id).limit(1)).first() is None:
             return  # nothing was ever ingested
         ingest_id = begin(connection, [], self.settings, now, cause)
-        self._judge(connection, ingest_id, now, None, silent, Stages(), gather=False)
+        # One that was killed may have left files whose runs nobody gathered: the next ingest
+        # would take this judging for a whole one.
+        gather = not settled(connection, ingest_id, self.settings)
+        self._judge(connection, ingest_id, now, None, silent, Stages(), gather=gather)
         finish(connection, ingest_id, Counts(), now)
 
     def look_at_recovery(self, folders: Sequence[Path], cause: str, batch: int) -> None:

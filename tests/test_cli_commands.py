@@ -330,8 +330,10 @@ class FakeCatalog:
         self.asked = asked
         return SimpleNamespace(batch=None, files=self.files)
 
-    def ingest(self, paths: list[Path], *, progress: Any, hashes: bool) -> SimpleNamespace:
-        self.asked = {"paths": paths, "hashes": hashes}
+    def ingest(
+        self, paths: list[Path], *, progress: Any, hashes: bool, jobs: int | None
+    ) -> SimpleNamespace:
+        self.asked = {"paths": paths, "hashes": hashes, "jobs": jobs}
         if progress is not None:
             for done in range(51):
                 progress("read", done, 50)
@@ -396,8 +398,9 @@ def test_recover_fails_if_a_file_failed(fake: FakeCatalog) -> None:
 
 
 def test_ingest_sums_up_and_says_what_is_next(fake: FakeCatalog) -> None:
-    result = call("ingest", "a", "b")
+    result = call("ingest", "a", "b", "-j", "3")
     assert [str(path) for path in fake.asked["paths"]] == ["a", "b"]
+    assert fake.asked["jobs"] == 3
     assert "50 files recognised in 0.2 s (40 read, 10 unchanged, 1 newly missing)" in result.stdout
     assert "9 checkpoints: 5 usable, 4 not; 7 linked" in result.stdout
     assert "`catalog query --unusable`, `catalog recover --dry-run`" in result.stdout

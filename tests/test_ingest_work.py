@@ -141,6 +141,26 @@ def test_an_ingest_that_ended_before_linking_is_completed(
     assert (summary.read, summary.linked) == (0, 6)
 
 
+def test_a_persons_word_after_a_kill_does_not_pass_for_a_whole_ingest(
+    tree: Path, empty_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog(empty_db)
+    catalog.ingest([tree])
+    Training("late", "run00009", scores=(0.25, 0.75), begin=90_000, named=True).write(tree)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("catalog.ingest.runs.gather_runs", stop)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.ingest([tree])
+    catalog.reject("exp0", "run00000", "It was another one.")
+    summary = catalog.ingest([tree])
+    assert (summary.read, summary.linked) == (0, 6)  # one was rejected, one came
+    assert catalog.trace("late").checkpoint["run"] == "run00009"
+
+
 def test_workers_come_to_the_same_rows(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,9 @@ from catalog.link import linker
 from catalog.recover import assess
 from catalog.recover.evidence import Evidence
 from tests.support.random_trees import write_tree
+from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
 from tests.support.trees import Training
+from tests.support.wandb_files import write_run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,6 +216,49 @@ def test_another_config_of_its_job_weighs_a_checkpoint_again(
     catalog.ingest([root])
     kinds = [piece["kind"] for piece in catalog.trace("best.ckpt").candidates[0]["evidence"]]
     assert "job-config-differ" in kinds
+
+
+def test_a_folder_found_to_be_the_projects_own_weighs_a_checkpoint_again(
+    tmp_path: Path, empty_db: Path
+) -> None:
+    """However deep below the project it is that another file lies where it remembers lying."""
+    root, inside = tmp_path / "tree", "checkpoints/1/2/3"
+    write_run_directory(
+        root / "wandb", "a1b2c3d4", config={"paths": {"output_dir": "/home/team/out_v1"}}
+    )
+    paths = [root / "elsewhere" / "one.ckpt", root / inside / "other.ckpt"]
+    weights = []
+    catalog = Catalog(empty_db, host="here")
+    for number, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        content = lightning_checkpoint(
+            state_dict={"weight": scalar(float(number))},
+            best_k={path.name: 0.5 + number / 1000},
+            directory=f"/home/team/out_v1/{inside}",
+        )
+        write_torch_zip(path, content)
+        catalog.ingest([root])
+        evidence = catalog.trace("one.ckpt").candidates[0]["evidence"]
+        weights += [one["weight"] for one in evidence if one["kind"] == "folder-named"]
+    assert weights == [8.0, 2.5]
+    assert told(empty_db) == judged_anew(empty_db, root)
+
+
+def test_a_pinned_run_is_shown_by_its_first_folder(tmp_path: Path, empty_db: Path) -> None:
+    """Even a run that nothing but a person's word suggests."""
+    root = tmp_path / "tree"
+    Training(scores=(0.1234567, 0.7654321)).write(root / "own")
+    Training("nobody", None, scores=(0.2345678, 0.8765432), begin=9_000).write(root / "own")
+    Training("far", "b2b2b2b2", scores=(0.3456789, 0.6543217), begin=90_000).write(root / "other")
+    catalog = Catalog(empty_db, host="here")
+    catalog.ingest([root])
+    catalog.pin("nobody-", "b2b2b2b2", "It ran on my laptop.")
+    (run,) = (root / "other" / "wandb").glob("run-*")
+    shutil.copytree(run, root / "another" / "wandb" / run.name)
+    catalog.ingest([root])
+    now = told(empty_db)
+    assert any("person" in row and "another/wandb" in row for row in now["links"])
+    assert now == judged_anew(empty_db, root)
 
 
 @pytest.fixture

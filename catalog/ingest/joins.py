@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, select
 
 from catalog.schema.canonical import float32
-from catalog.schema.store import chunks, table_of
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ConfigValue,
     Mention,
@@ -153,11 +153,12 @@ def _named(connection: Connection, jobs: list[Folder], runs: list[Folder]) -> It
             by_output[output.rstrip("/")].append(job)
     by_number = {run.id: run for run in runs}
     values, configs = table_of(ConfigValue), table_of(RunConfig)
-    for number, key, text in connection.execute(
+    for number, key, text in fetched(
+        connection,
         select(configs.c.run_directory_id, values.c.key, values.c.text)
         .join(values, values.c.config_id == configs.c.config_id)
         .where(values.c.key.in_(_OUTPUT_KEYS), values.c.type == "str")
-        .distinct()
+        .distinct(),
     ):
         for job in by_output.get(str(text).rstrip("/"), ()):
             if number in by_number:
@@ -252,10 +253,11 @@ class _Extremes:
         self._identities = identities
         self._keys: dict[int, set[tuple[str, float, float]]] = defaultdict(set)
         series, names = table_of(MetricSeries), table_of(MetricName)
-        for number, name, lowest, highest in connection.execute(
+        for number, name, lowest, highest in fetched(
+            connection,
             select(series.c.run_directory_id, names.c.name, series.c.lowest, series.c.highest)
             .join(names, names.c.id == series.c.metric_name_id)
-            .where(series.c.point_count > 2, series.c.lowest < series.c.highest)
+            .where(series.c.point_count > 2, series.c.lowest < series.c.highest),
         ):
             if not _COUNTERS.search(name):
                 key = (_common_name(name), float32(lowest), float32(highest))

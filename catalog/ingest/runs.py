@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -20,7 +21,7 @@ from catalog.errors import NotFound
 from catalog.ingest.joins import join_folders
 from catalog.ingest.repeats import store_once
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
-from catalog.schema.store import Store, table_of
+from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import File, Link, LinkEvidence, Run, RunDirectory, RunField
 
 if TYPE_CHECKING:
@@ -121,7 +122,11 @@ def gather_runs(connection: Connection) -> None:
         if join or folder.id in own:
             groups[join.identity if join else own[folder.id]].append(folder)
     table = table_of(Run)
-    before = {row["identity"]: dict(row) for row in connection.execute(select(table)).mappings()}
+    names = table.columns.keys()
+    before: dict[str, dict[str, Any]] = {}
+    for values in fetched(connection, select(table)):
+        row = dict(zip(names, values, strict=True))
+        before[row["identity"]] = row
     store = Store(connection)
     for identity in sorted(groups):
         members = sorted(
@@ -180,13 +185,13 @@ def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) ->
 
 def _folders(connection: Connection) -> list[Folder]:
     table = table_of(RunDirectory)
-    folders = {
-        int(row["id"]): Folder(**{name: row[name] for name in Folder.__slots__ if name in row})
-        for row in connection.execute(select(table).order_by(table.c.id)).mappings()
-    }
+    names = [name for name in Folder.__slots__ if name != "fields"]
+    rows = fetched(connection, select(*(table.c[name] for name in names)).order_by(table.c.id))
+    folders = {folder.id: folder for folder in starmap(Folder, rows)}
     fields = table_of(RunField)
     files = table_of(File)
-    rows = connection.execute(
+    said_of_them = fetched(
+        connection,
         select(
             fields.c.run_directory_id,
             fields.c.name,
@@ -196,12 +201,14 @@ def _folders(connection: Connection) -> list[Folder]:
             fields.c.basis,
         )
         .join(files, files.c.id == fields.c.file_id)
-        .order_by(fields.c.rank, files.c.path, fields.c.id)
+        .order_by(fields.c.rank, files.c.path, fields.c.id),
     )
-    for number, name, rank, value, utc, basis in rows:
-        said = folders[int(number)].fields
-        known = said.setdefault(name, (rank, value, utc, basis))
-        if name == "last_timestamp" and known[0] == rank and (utc or "") > (known[2] or ""):
+    for number, name, rank, value, utc, basis in said_of_them:
+        said = folders[number].fields
+        known = said.get(name)
+        if known is None:
+            said[name] = (rank, value, utc, basis)
+        elif name == "last_timestamp" and known[0] == rank and (utc or "") > (known[2] or ""):
             # Of several event files of one folder, the one that went on longest.
             said[name] = (rank, value, utc, basis)
     return list(folders.values())
@@ -319,6 +326,9 @@ def _run(identity: str, members: list[Folder]) -> dict[str, Any]:
 
 
 def _best(members: list[Folder], name: str) -> str | None:
+    if len(members) == 1:
+        only = members[0].fields.get(name)
+        return None if only is None else only[1]
     said = [
         (folder.joined_by is not None, folder.fields[name][0], place, folder.fields[name][1])
         for place, folder in enumerate(members)
@@ -414,8 +424,10 @@ def _write_folders(connection: Connection, folders: Iterable[Folder]) -> None:
         "join_detail",
     )
     before: Mapping[int, tuple[Any, ...]] = {
-        int(row[0]): tuple(row[1:])
-        for row in connection.execute(select(table.c.id, *(table.c[name] for name in derived)))
+        number: tuple(rest)
+        for number, *rest in fetched(
+            connection, select(table.c.id, *(table.c[name] for name in derived))
+        )
     }
     changed = [
         {"number": folder.id, **{name: getattr(folder, name) for name in derived}}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import marshal
 from collections import defaultdict
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from catalog import __version__
-from catalog.link.evidence.paths import own_project, place_of, project_tails
+from catalog.link.evidence.paths import own_project, project_tails
 from catalog.link.subjects import is_run
 from catalog.schema.store import Store, chunks, fetched, table_of
 from catalog.schema.tables import File, LinkBasis, MetricSeries, MetricSummary, Run
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from catalog.link.evidence.context import Context
     from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
+
+
+_FORM = 2
+"""Of `marshal`: the last one that writes equal values alike, whatever objects they are."""
 
 
 class Bases:
@@ -39,7 +44,7 @@ class Bases:
         tokens: dict[int, list[bytes]] = defaultdict(list)
         self._folders: dict[int, bytes] = {}
         for folder in folders:
-            token = _digest(folder, metrics.get(folder.id))
+            token = _digest(folder.token, metrics.get(folder.id))
             self._folders[folder.id] = token
             if folder.run_id is not None and is_run(folder):
                 tokens[folder.run_id].append(token)
@@ -55,7 +60,7 @@ class Bases:
         self,
         subject: Subject,
         candidates: Sequence[RunFolder],
-        decisions: Sequence[Decision],
+        decisions: Sequence[tuple[Decision, int | None]],
         copies: Sequence[int],
     ) -> bytes:
         """Return the digest of everything that the verdict on a checkpoint is made from.
@@ -63,32 +68,35 @@ class Bases:
         Args:
             subject: the checkpoint.
             candidates: the run folders that are weighed.
-            decisions: a person's word.
+            decisions: a person's word, with the folder that is shown for the run.
             copies: the files that have its weights and remember its places.
         """
         places = self._context.places
-        return _digest(
-            self._of_place(subject, candidates),
-            subject.token,
-            [(other.path, other.main_score, other.config_id) for other in places.rivals(subject)],
-            [
-                (
-                    (twin := places.twin(subject, folder)) and twin.path,
-                    places.twin_job(subject, folder),
-                )
-                for folder in candidates
-            ],
-            decisions,
-            copies,
-        )
+        beside: object = None
+        if places.has_alike(subject) or places.has_twin_job(subject):
+            beside = (
+                [
+                    (other.path, other.main_score, other.best_paths, other.config_id)
+                    for other in places.rivals(subject)
+                ],
+                [
+                    (
+                        (twin := places.twin(subject, folder)) and twin.path,
+                        places.twin_job(subject, folder),
+                    )
+                    for folder in candidates
+                ],
+            )
+        said = [(*one, shown) for one, shown in decisions]
+        return _digest(self._of_place(subject, candidates), subject.token, beside, said, copies)
 
     def _of_place(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
         """Return the digest of what checkpoints of one place share, which come one after another.
 
         `Finder.find` gives them one and the same list.
         """
-        place = place_of(subject)
-        if candidates is not self._candidates or place != self._place:
+        place = subject.place
+        if candidates is not self._candidates or place is not self._place:
             self._place, self._candidates = place, candidates
             self._kept = self._shared(subject, candidates)
         return self._kept
@@ -96,10 +104,11 @@ class Bases:
     def _shared(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
         places = self._context.places
         job = subject.job
+        tails = project_tails(subject)
         return _digest(
             __version__,
             self._context.settings.link_tolerance,
-            [self._folders.get(folder.id) for folder in subject.folders],
+            [(folder.id, self._folders.get(folder.id)) for folder in subject.folders],
             own_project(subject, self._context),
             sorted(places.went_on_from(subject)),
             job is not None and places.is_shared(job),
@@ -110,8 +119,9 @@ class Bases:
                     places.between(subject, folder),
                     places.is_project(folder),
                     [
-                        sorted(places.remembered_in(folder.host, f"{folder.project}/{tail}"))
-                        for tail in project_tails(subject)
+                        (tail, sorted(found))
+                        for tail in tails
+                        if (found := places.remembered_in(folder.host, f"{folder.project}/{tail}"))
                     ],
                     sorted(places.folders_of(folder.run_id or 0)),
                 )
@@ -137,9 +147,9 @@ def write_bases(
     changed = [number for number, digest in now.items() if before.get(number) != digest]
     for part in chunks([number for number in changed if number in before]):
         store.delete(LinkBasis, "checkpoint_id", part)
-    for number in changed:
-        store.add(LinkBasis, {"checkpoint_id": number, "digest": now[number]})
-    store.flush()
+    store.insert_rows(
+        LinkBasis, ("checkpoint_id", "digest"), ((number, now[number]) for number in changed)
+    )
 
 
 def _metrics(connection: Connection) -> dict[int, list[object]]:
@@ -164,5 +174,9 @@ def _metrics(connection: Connection) -> dict[int, list[object]]:
     return found
 
 
-def _digest(*parts: object) -> bytes:
-    return sha256(repr(parts).encode("utf-8", "surrogatepass")).digest()[:16]
+def _digest(*parts: Any) -> bytes:
+    """Return the digest of plain values: texts, numbers, bytes, tuples and lists of them.
+
+    `marshal` writes them several times as fast as `repr`.
+    """
+    return sha256(marshal.dumps(parts, _FORM)).digest()[:16]

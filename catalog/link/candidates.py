@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from catalog.link.evidence.artifacts import parsed
-from catalog.link.evidence.paths import place_of
 from catalog.link.neighbours import CLOCK_SLACK
-from catalog.link.places import key_folders
-from catalog.schema.canonical import float32
+from catalog.link.places import folder_of
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import MetricSeries, MetricSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Container, Iterable
 
     from sqlalchemy import Connection
 
@@ -41,7 +39,7 @@ class Finder:
         self,
         connection: Connection,
         folders: Iterable[RunFolder],
-        subjects: Iterable[Subject],
+        subjects: Collection[Subject],
         settings: Settings,
     ) -> None:
         self._tolerance = timedelta(seconds=settings.link_tolerance)
@@ -52,8 +50,9 @@ class Finder:
         self._by_named: dict[str, list[RunFolder]] = defaultdict(list)
         self._by_place: dict[str, list[RunFolder]] = defaultdict(list)
         self._by_digest: dict[str, list[RunFolder]] = defaultdict(list)
-        self._of_place: dict[object, list[RunFolder]] = {}
+        self._of_place: dict[object, _Kept] = {}
         self.by_project: dict[str, list[RunFolder]] = defaultdict(list)
+        jobs = {subject.job.path for subject in subjects if subject.job is not None}
         stamped: list[tuple[datetime, int]] = []
         started: list[tuple[datetime, int]] = []
         for folder in folders:
@@ -78,11 +77,12 @@ class Finder:
                     for name in said.text.split("/"):
                         self._by_named[name].append(folder)
             for above in _above(folder.path):
-                self._by_place[above].append(folder)
+                if above in jobs:
+                    self._by_place[above].append(folder)
         self._stamped = sorted(stamped)
         self._started = sorted(started)
         self._by_value = _by_value(
-            connection, {score for subject in subjects for score in _scores(subject)}
+            connection, {score for subject in subjects for score in subject.known_scores}
         )
 
     def find(self, subject: Subject) -> list[RunFolder]:
@@ -92,20 +92,19 @@ class Finder:
         suggests a further run for.
         """
         # Where it lies, what it is called by, and nothing else, decides on all but the scores.
-        place = (place_of(subject), subject.names_above, tuple(subject.stated_run_ids))
+        stated = subject.stated_run_ids
+        place = (subject.place, *stated) if stated else subject.place
         kept = self._of_place.get(place)
         if kept is None:
             if len(self._of_place) >= _PLACES:  # checkpoints come in order of their paths
                 self._of_place.clear()
-            kept = self._of_place[place] = self._find_by_place(subject)
-        scored = list(self._by_score(subject))
+            kept = self._of_place[place] = _Kept(self._find_by_place(subject))
+        more = {folder.id: folder for folder in self._by_score(subject, kept.numbers)}
         if subject.md5 is not None:
-            scored += self._by_digest.get(subject.md5, ())
-        if not scored:
-            return kept
-        known = {folder.id for folder in kept}
-        more = {folder.id: folder for folder in scored if folder.id not in known}
-        return sorted((*kept, *more.values()), key=_order) if more else kept
+            for folder in self._by_digest.get(subject.md5, ()):
+                if folder.id not in kept.numbers:
+                    more[folder.id] = folder
+        return sorted((*kept.folders, *more.values()), key=_order) if more else kept.folders
 
     def _find_by_place(self, subject: Subject) -> list[RunFolder]:
         found: dict[int, RunFolder] = {}
@@ -125,7 +124,7 @@ class Finder:
             take(self._by_place.get(job.path, ()))
             for said in job.mentions.get("log-line", ()):
                 take(self._by_line.get(said.text, ()))
-        for key in key_folders(subject):
+        for key in subject.place.keys:
             for tail in key:
                 take(self._by_named.get(tail.rpartition("/")[2], ()))
         take(self._in_time(subject))
@@ -155,22 +154,26 @@ class Finder:
             yield self._by_number[index[place][1]]
             place += 1
 
-    def _by_score(self, subject: Subject) -> Iterable[RunFolder]:
-        for score in _scores(subject):
-            numbers = self._by_value.get(score, set())
+    def _by_score(self, subject: Subject, known: Container[int]) -> Iterable[RunFolder]:
+        """Yield the run folders that recorded a checkpoint's score, but for those known."""
+        for score in subject.known_scores:
+            numbers = self._by_value.get(score, ())
             # A score that hundreds of runs share (0.0, 1.0) finds nobody.
             if len(numbers) <= NEIGHBOURS:
-                for number in sorted(numbers):
-                    if number in self._by_number:
+                for number in numbers:
+                    if number not in known and number in self._by_number:
                         yield self._by_number[number]
 
 
+class _Kept:
+    """The run folders to weigh for the checkpoints of a place, whatever their scores."""
+
+    def __init__(self, folders: list[RunFolder]) -> None:
+        self.folders = folders
+        self.numbers = {folder.id for folder in folders}
+
+
 _order = attrgetter("host", "path")
-
-
-def _scores(subject: Subject) -> set[float]:
-    known = (subject.best_score, subject.own_score)
-    return {float32(score) for score in known if score is not None}
 
 
 def _by_value(connection: Connection, scores: set[float]) -> dict[float, set[int]]:
@@ -192,6 +195,8 @@ def _by_value(connection: Connection, scores: set[float]) -> dict[float, set[int
 
 
 def _above(path: str) -> Iterable[str]:
-    parts = path.split("/")
-    for length in range(len(parts) - 1, 1, -1):
-        yield "/".join(parts[:length])
+    """Yield the folders above a path, the nearest first, but for the root."""
+    above = folder_of(path)
+    while len(above) > 1:
+        yield above
+        above = folder_of(above)

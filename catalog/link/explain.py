@@ -109,11 +109,8 @@ def explain(
 
 def _weighed(work: Work, subject: Subject, run_id: int) -> Judged | None:
     """Weigh a run that no index suggests; None if it is none that checkpoints are linked to."""
-    weighed = [
-        Judged(folder, weigh(subject, folder, work.context))
-        for folder in work.runs
-        if folder.run_id == run_id
-    ]
+    folders = (folder for folder in work.runs if folder.run_id == run_id)
+    weighed = (Judged(*one) for one in weigh(subject, folders, work.context))
     return min(weighed, key=order_in_run, default=None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -75,9 +76,14 @@ class Parents:
     """Checkpoints by their names, to find the one that a path means."""
 
     def __init__(self, subjects: Iterable[Subject]) -> None:
-        self._by_name: dict[str, list[Subject]] = defaultdict(list)
-        for subject in subjects:
-            self._by_name[posixpath.basename(subject.path)].append(subject)
+        self._subjects = subjects
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Subject]]:
+        by_name: dict[str, list[Subject]] = defaultdict(list)
+        for subject in self._subjects:
+            by_name[posixpath.basename(subject.path)].append(subject)
+        return by_name
 
     def find(self, path: str, folder: RunFolder) -> int | None:
         """Return the checkpoint that a run's path means, None if none or several may be.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from catalog.ingest.pipeline import Progress
-    from catalog.link.subjects import Subject
+    from catalog.link.subjects import Subject, Surroundings
     from catalog.link.verdict import Judged
     from catalog.settings import Settings
 
@@ -63,11 +63,14 @@ def link_checkpoints(
     decisions = load_decisions(connection, moves)
     bases = Bases(connection, work.folders, work.context)
     for subject in work.subjects:
-        candidates[subject.id] = work.finder.find(subject)
+        candidates[subject.id] = found = work.finder.find(subject)
         now[subject.id] = bases.of(
             subject,
-            candidates[subject.id],
-            decisions.get(subject.id, ()),
+            found,
+            [
+                (one, shown.id if (shown := work.folder_of_run.get(one.run_id)) else None)
+                for one in decisions.get(subject.id, ())
+            ],
             [other.id for other in groups.get(subject.id, ())],
         )
     due = _due(work.subjects, before, now, groups)
@@ -108,42 +111,47 @@ def _write_links(
     runs = {int(facts[0]) for old in before.values() for facts in old.values()}
     store = Store(connection)
     stale: list[int] = []
+    links: list[_Row] = []
+    evidence: list[_Row] = []
     for checkpoint_id, judged in verdicts.items():
-        old = before.pop(checkpoint_id, {})
-        if old and set(old.values()) == {_facts(one) for one in judged}:
-            continue
-        stale += old
+        old = before.get(checkpoint_id)
+        if old:
+            if set(old.values()) == {_facts(one) for one in judged}:
+                continue
+            stale += old
         for one in judged:
+            folder = one.folder
             number = store.number(Link)
-            store.add(
-                Link,
-                {
-                    "id": number,
-                    "checkpoint_id": checkpoint_id,
-                    "run_id": one.folder.run_id,
-                    "run_directory_id": one.folder.id,
-                    "verdict": one.verdict,
-                    "decided_by": one.decided_by,
-                    "score": one.score,
-                    "ingest_id": ingest_id,
-                },
-            )
-            for position, observation in enumerate(one.observations):
-                store.add(
-                    LinkEvidence,
-                    {
-                        "link_id": number,
-                        "position": position,
-                        "kind": observation.kind,
-                        "weight": observation.weight,
-                        "detail": observation.detail,
-                        "run_file_id": observation.run_file_id,
-                    },
+            links.append(
+                (
+                    number,
+                    checkpoint_id,
+                    folder.run_id,
+                    folder.id,
+                    one.verdict,
+                    one.decided_by,
+                    one.score,
+                    ingest_id,
                 )
+            )
+            evidence += [
+                (number, position, kind, weight, detail, file_id)
+                for position, (kind, weight, detail, file_id, _shared) in enumerate(
+                    one.observations
+                )
+            ]
     store.delete(LinkEvidence, "link_id", stale)
     store.delete(Link, "id", stale)
-    store.flush()
+    store.insert_rows(Link, _LINK, links)
+    store.insert_rows(LinkEvidence, _EVIDENCE, evidence)
     return runs
+
+
+_LINK = (
+    "id", "checkpoint_id", "run_id", "run_directory_id", "verdict", "decided_by", "score",
+    "ingest_id",
+)  # fmt: skip
+_EVIDENCE = ("link_id", "position", "kind", "weight", "detail", "run_file_id")
 
 
 def _facts(one: Judged) -> _Row:
@@ -197,32 +205,32 @@ def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, d
 def _write_places(connection: Connection, subjects: Sequence[Subject]) -> set[int]:
     """Write the folders that checkpoints lie in; return those that they lie in no more."""
     table = table_of(CheckpointDirectory)
-    before: dict[int, dict[str, int]] = defaultdict(dict)
+    before: dict[int, dict[str, int]] = {}
     for checkpoint, tracker, folder in fetched(
         connection,
         select(table.c.checkpoint_id, table.c.tracker, table.c.run_directory_id),
     ):
-        before[int(checkpoint)][tracker] = int(folder)
-    store = Store(connection)
+        before.setdefault(checkpoint, {})[tracker] = folder
     stale: set[int] = set()
     left: set[int] = set()
+    rows: list[_Row] = []
+    around: Surroundings | None = None
+    nearest: dict[str, int] = {}
     for subject in subjects:
-        nearest: dict[str, int] = {}
-        for above in subject.folders:
-            nearest.setdefault(above.tracker, above.id)
-        if before.get(subject.id, {}) == nearest:
+        if subject.surroundings is not around:  # one for all checkpoints of a folder
+            around = subject.surroundings
+            nearest = {above.tracker: above.id for above in reversed(around.folders)}
+        old = before.get(subject.id, _NOWHERE)
+        if old == nearest:
             continue
-        stale.add(subject.id)
-        left.update(before.get(subject.id, {}).values())
-        for tracker, number in nearest.items():
-            store.add(
-                CheckpointDirectory,
-                {
-                    "checkpoint_id": subject.id,
-                    "tracker": tracker,
-                    "run_directory_id": number,
-                },
-            )
+        if old:
+            stale.add(subject.id)
+            left.update(old.values())
+        rows += [(subject.id, tracker, number) for tracker, number in nearest.items()]
+    store = Store(connection)
     store.delete(CheckpointDirectory, "checkpoint_id", sorted(stale))
-    store.flush()
+    store.insert_rows(CheckpointDirectory, ("checkpoint_id", "tracker", "run_directory_id"), rows)
     return left
+
+
+_NOWHERE: dict[str, int] = {}

@@ -17,10 +17,11 @@ from catalog.link.subjects import is_run
 from catalog.schema.canonical import float32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from catalog.link.inputs import Inputs
+    from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
 
 _VERSION = re.compile(r"-v\d+$")
@@ -56,27 +57,31 @@ class Neighbours:
         self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._of_job: dict[tuple[str, str], list[Subject]] = defaultdict(list)
-        self._went_on_from: dict[int, set[int]] = {}
+        self._went_on_from: dict[Place, set[int]] = {}
+        self._free_jobs: dict[_Command, list[RunFolder]] = {}
         self._went_on: dict[str, set[int]] = defaultdict(set)
         self._overrides: dict[tuple[str, str], list[str]] = {}
         self._numbers: dict[int, _Numbers] = {}
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
+        known: set[object] = set()
         for subject in subjects:
             stem = self._stems[subject.id] = _stem(subject)
             self._same_stem[stem].append(subject)
-            if subject.remembered:
-                self._remembered_in[subject.host, subject.directory].update(
-                    subject.remembered_folders
-                )
-            if subject.job is not None:
-                self._of_job[subject.host, subject.job.path].append(subject)
+            host, around, place = subject.host, subject.surroundings, subject.place
+            if around.job is not None:
+                self._of_job[host, around.job.path].append(subject)
             numbers = _numbers(subject)
             if numbers is not None:
                 self._numbers[subject.id] = numbers
                 self._same_numbers[numbers].append(subject)
-            if subject.stamp is not None and not subject.stamp_in_utc and subject.stamped_folder:
-                places.add(_Place(subject.stamp, subject.stamped_folder, subject.host))
+            if place in known:
+                continue
+            known.add(place)
+            if place.remembered:
+                self._remembered_in[host, place.directory].update(place.remembered)
+            if around.stamp is not None and not around.stamp_in_utc and around.stamped_folder:
+                places.add(_Place(around.stamp, around.stamped_folder, host))
         self._runs_in_job: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._folders_of_run: dict[int, set[int]] = defaultdict(set)
         self._runs_of_project: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -101,9 +106,9 @@ class Neighbours:
                 if folder.job_path is not None:
                     self._runs_in_job[folder.host, folder.job_path].add(folder.run_id)
         self._places_in: dict[tuple[str, str], list[_Place]] = defaultdict(list)
-        for place in sorted(places):
-            if (place.host, place.path) not in self._runs_in_job:
-                self._add_place(place)
+        for stamped in sorted(places):
+            if (stamped.host, stamped.path) not in self._runs_in_job:
+                self._add_place(stamped)
 
     def _add_place(self, place: _Place) -> None:
         """Note a training's folder under each project around it."""
@@ -136,20 +141,33 @@ class Neighbours:
         score in the same epoch: the scores tell the two apart.
         """
         job = subject.job
-        command = None if job is None else _command(job)
-        if job is None or command is None:
+        if job is None:
             return None
         return next(
             (
                 other.path
-                for other in self._same_job.get(command, ())
-                if other.path != job.path
-                and (other.host, other.path) not in self._runs_in_job
-                and not self._told_apart(subject, other)
+                for other in self.twin_jobs(job)
+                if not self._told_apart(subject, other)
                 and not self._told_by_stamps(subject, other.stamp, folder)
             ),
             None,
         )
+
+    def twin_jobs(self, job: RunFolder) -> Iterator[RunFolder]:
+        """Yield the other jobs with a job's config, but for those inside which a run lies."""
+        command = _command(job)
+        if command is None:
+            return
+        free = self._free_jobs.get(command)
+        if free is None:
+            free = self._free_jobs[command] = [
+                other
+                for other in self._same_job.get(command, ())
+                if (other.host, other.path) not in self._runs_in_job
+            ]
+        for other in free:
+            if other.path != job.path:
+                yield other
 
     def _told_by_stamps(self, subject: Subject, other: datetime | None, folder: RunFolder) -> bool:
         """Tell whether the run started right after the checkpoint's stamp, not after the other."""
@@ -182,12 +200,14 @@ class Neighbours:
 
     def went_on_from(self, subject: Subject) -> set[int]:
         """Return the runs that name a file of the checkpoint's training as their input."""
-        found = self._went_on_from.get(subject.id)
+        place = subject.place
+        found = self._went_on_from.get(place)
         if found is None:
             found = set()
-            for place in (subject.directory, *subject.remembered_folders):
-                found |= self._went_on.get(_folder_tail(place), set())
-            self._went_on_from[subject.id] = found
+            if self._went_on:
+                for folder in (place.directory, *place.remembered):
+                    found |= self._went_on.get(_folder_tail(folder), set())
+            self._went_on_from[place] = found
         return found
 
     def between(self, subject: Subject, folder: RunFolder) -> str | None:
@@ -222,11 +242,12 @@ class Neighbours:
         return found
 
     def _find_rivals(self, subject: Subject) -> list[Subject]:
-        if not _kept_one(subject):
+        alike = self._same_stem[self._stems[subject.id]]
+        if len(alike) == 1 or not _kept_one(subject):
             return []
         return [
             other
-            for other in self._same_stem[self._stems[subject.id]][:_LOOKED_AT]
+            for other in alike[:_LOOKED_AT]
             if other is not subject
             and _kept_one(other)
             and (other.best_paths != subject.best_paths or _two_last(subject, other))
@@ -238,9 +259,9 @@ class Neighbours:
         A copy is none: it remembers the same places. Nor is one whose folder's stamp does not fit
         the run where the checkpoint's does.
         """
-        numbers = self._numbers.get(subject.id)
-        if numbers is None or len(self._same_numbers[numbers]) == 1:
+        if not self.has_twins(subject):
             return None
+        numbers = self._numbers[subject.id]
         return next(
             (
                 other
@@ -253,6 +274,19 @@ class Neighbours:
             ),
             None,
         )
+
+    def has_twin_job(self, subject: Subject) -> bool:
+        """Tell whether another job has the config of the checkpoint's job."""
+        return subject.job is not None and any(self.twin_jobs(subject.job))
+
+    def has_alike(self, subject: Subject) -> bool:
+        """Tell whether another checkpoint has its numbers, or its name and another's life."""
+        return self.has_twins(subject) or bool(self.rivals(subject))
+
+    def has_twins(self, subject: Subject) -> bool:
+        """Tell whether another checkpoint has the same scores and step."""
+        numbers = self._numbers.get(subject.id)
+        return numbers is not None and len(self._same_numbers[numbers]) > 1
 
 
 @lru_cache(maxsize=4_096)
@@ -284,8 +318,9 @@ def _numbers(subject: Subject) -> _Numbers | None:
     own = subject.main_score
     if own is None or not tells(own):
         return None
-    best = None if subject.best_score is None else float32(subject.best_score)
-    return (float32(own), best, subject.epoch, subject.global_step)
+    known = subject.known_scores
+    best = None if subject.best_score is None else known[-1]
+    return (known[0], best, subject.epoch, subject.global_step)
 
 
 def _two_trainings(one: Subject, other: Subject) -> bool:
@@ -295,5 +330,12 @@ def _two_trainings(one: Subject, other: Subject) -> bool:
 
 
 def _stem(subject: Subject) -> tuple[str, str, str]:
-    name = posixpath.splitext(posixpath.basename(subject.path))[0]
-    return (subject.host, subject.directory, _VERSION.sub("", name) if "-v" in name else name)
+    directory = subject.directory
+    name = subject.path[len(directory.rstrip("/")) + 1 :]
+    return (subject.host, directory, _unversioned(name))
+
+
+@lru_cache(maxsize=65_536)
+def _unversioned(name: str) -> str:
+    stem = posixpath.splitext(name)[0]
+    return _VERSION.sub("", stem) if "-v" in stem else stem

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from catalog.link.subjects import Subject
+from typing import NamedTuple
 
 _GENERIC = re.compile(
     r"(lightning_logs|multirun|wandb|tb_logs|csv_logs|checkpoints?|ckpts?|models?|weights|saved_models|best|last|final|files|output|outputs|logs?"
@@ -19,6 +17,7 @@ _GENERIC = re.compile(
 
 _NUMBERED = re.compile(r"\d+|version_\d+")
 """Names of folders that tell one training from the next beside it, and nothing more."""
+_TIME = re.compile(r"\d{2}-\d{2}-\d{2}")
 _HOLDER = re.compile(
     r"checkpoints?|ckpts?|weights|models?|saved_models|checkpoint-\d+", re.IGNORECASE
 )
@@ -52,16 +51,93 @@ class Key(NamedTuple):
         return False
 
 
-class Place(NamedTuple):
-    """What evidence knows of a checkpoint beside its own numbers, times and name."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """What evidence knows of a checkpoint beside its own numbers, times and name.
+
+    All checkpoints that share it have one and the same object (`Places`), so that it is told from
+    another by identity.
+    """
 
     host: str
     directory: str
     remembered: tuple[str, ...]
-    """The folders of the paths that it remembers."""
+    """The folders of the paths that it remembers, each once."""
     keys: tuple[Key, ...]
+    """Tails of folder paths that stand for its training. Each reaches up to the innermost folder
+    whose name tells one training from another, with the folder above it
+    (`outputs/det_r50_20261123_235753`): of its own path, and of the paths that it remembers."""
     written_to: tuple[tuple[str, bool], ...]
+    """The folders that it was written to, and whether it may have moved since."""
+    names_above: frozenset[str]
+    """The names of all folders in its path and in those that it remembers."""
     config_id: int | None
+
+
+class Places:
+    """Gives all checkpoints of a place one object for it."""
+
+    def __init__(self) -> None:
+        self._of_paths: dict[tuple[object, ...], Place] = {}
+        self._of_value: dict[tuple[object, ...], Place] = {}
+
+    def of(self, host: str, path: str, remembered: tuple[str, ...], config_id: int | None) -> Place:
+        """Return the place of a checkpoint.
+
+        Args:
+            host: where it lies.
+            path: absolute.
+            remembered: the folders and files that it remembers.
+            config_id: the config inside it.
+        """
+        directory = folder_of(path)
+        written = _written_to(remembered)
+        # Of the checkpoint's own name nothing counts where it is a file that remembers its folder.
+        own = "" if written and _is_file(path) else path
+        known = (host, directory, own, remembered, config_id)
+        place = self._of_paths.get(known)
+        if place is None:
+            value = (
+                host,
+                directory,
+                _folders(remembered),
+                tuple(dict.fromkeys(filter(None, (_key(path), *_keys(remembered))))),
+                written or _written_to_here(path),
+                _names_above(directory, remembered),
+                config_id,
+            )
+            place = self._of_value.setdefault(value, Place(*value))
+            self._of_paths[known] = place
+        return place
+
+
+@lru_cache(maxsize=4_096)
+def _folders(remembered: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(folder_of, remembered)))
+
+
+@lru_cache(maxsize=4_096)
+def _keys(remembered: tuple[str, ...]) -> tuple[Key | None, ...]:
+    return tuple(map(_key, remembered))
+
+
+@lru_cache(maxsize=4_096)
+def _written_to(remembered: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
+    found = dict.fromkeys(own for path in remembered if (own := own_folder(path)) is not None)
+    return tuple((own, False) for own in found)
+
+
+def _written_to_here(path: str) -> tuple[tuple[str, bool], ...]:
+    own = own_folder(path)
+    return () if own is None else ((own, True),)
+
+
+@lru_cache(maxsize=4_096)
+def _names_above(directory: str, remembered: tuple[str, ...]) -> frozenset[str]:
+    names = {name for path in remembered for name in path.split("/")[:-1]}
+    names.update(directory.split("/"))
+    artifact = artifact_run_id(directory)
+    return frozenset(names if artifact is None else names | {artifact})
 
 
 @lru_cache(maxsize=65_536)
@@ -76,19 +152,6 @@ def _framed(path: str) -> str:
     return f"/{posixpath.normpath(path)}/"
 
 
-def key_folders(subject: Subject) -> list[Key]:
-    """Return tails of folder paths that stand for this checkpoint's training.
-
-    Each reaches up to the innermost folder whose name tells one training from another, with the
-    folder above it (`outputs/det_r50_20261123_235753`): of its own path, and of the paths that
-    it remembers.
-    """
-    if subject.keys is None:
-        paths = [subject.path, *subject.remembered]
-        subject.keys = list(dict.fromkeys(key for path in paths if (key := _key(path)) is not None))
-    return subject.keys
-
-
 @lru_cache(maxsize=4_096)
 def artifact_run_id(folder: str) -> str | None:
     """Return the run's id in the name of the artifact that a folder is a download of."""
@@ -96,6 +159,7 @@ def artifact_run_id(folder: str) -> str | None:
     return match[1] if match else None
 
 
+@lru_cache(maxsize=4_096)
 def tells_training(name: str) -> bool:
     """Tell whether a name can stand for one training: `checkpoints` and `best` cannot."""
     return _GENERIC.fullmatch(name) is None and any(sign.isdigit() or sign in "_-" for sign in name)
@@ -107,14 +171,29 @@ def own_folder(path: str) -> str | None:
     key = _key(path)
     if key is None:
         return None
+    if _is_file(path) and not path.endswith(key.whole.rpartition("/")[2]):
+        return _up_to(folder_of(path), key.whole)  # the same for all files of a folder
+    return _up_to(path, key.whole)
+
+
+@lru_cache(maxsize=4_096)
+def _up_to(path: str, tail: str) -> str:
     whole = f"{posixpath.normpath(path)}/"
-    return whole[: whole.rindex(f"{key.whole}/") + len(key.whole)]
+    return whole[: whole.rindex(f"{tail}/") + len(tail)]
 
 
 def _key(path: str) -> Key | None:
+    if _is_file(path):
+        return _key_of(folder_of(path), is_folder=True)
     name = path[path.rfind("/") + 1 :]
-    is_file = "." in name and name not in {".", ".."}
-    return _key_of(folder_of(path) if is_file else path, is_folder=is_file)
+    # A name without a dot is a folder's anyway.
+    return _key_of(path, is_folder=bool(name) and "." not in name)
+
+
+def _is_file(path: str) -> bool:
+    """Tell whether a path ends in what looks like a file's name."""
+    name = path[path.rfind("/") + 1 :]
+    return "." in name and name not in {".", ".."}
 
 
 @lru_cache(maxsize=65_536)
@@ -150,4 +229,4 @@ def _says_nothing(name: str) -> bool:
 
 def _is_time(name: str) -> bool:
     """Hydra's default folders, `2026-11-23/23-58-36`, tell only together with what is above."""
-    return re.fullmatch(r"\d{2}-\d{2}-\d{2}", name) is not None
+    return _TIME.fullmatch(name) is not None

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from catalog.link.evidence.clocks import CLOCK_KINDS
-from catalog.link.evidence.observation import PLACE_KINDS, REPEATABLE_KINDS, STRONG
+from catalog.link.evidence.observation import (
+    PLACE_KINDS,
+    REPEATABLE_KINDS,
+    STRONG,
+    Observation,
+)
 from catalog.link.limits import CONTENT, LEAD, POSSIBLE, THRESHOLD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from catalog.link.evidence import Observation
     from catalog.link.subjects import RunFolder
 
 Verdict = Literal["linked", "ambiguous", "candidate", "rejected"]
@@ -50,8 +54,9 @@ class Judged:
 
     def __post_init__(self) -> None:
         self.observations = _counted_once(self.observations)
-        self.kinds = frozenset([one.kind for one in self.observations])
-        self.score = round(sum([one.weight for one in self.observations]), 3)
+        kinds, weights, *_ = zip(*self.observations, strict=True) if self.observations else ((), ())
+        self.kinds = frozenset(kinds)
+        self.score = round(sum(weights), 3)
 
     @property
     def content(self) -> float:
@@ -59,9 +64,9 @@ class Judged:
         return round(
             sum(
                 [
-                    one.weight + one.shared
-                    for one in self.observations
-                    if one.kind not in _CLOCKS_AND_TWINS
+                    weight + shared
+                    for kind, weight, _detail, _file_id, shared in self.observations
+                    if kind not in _CLOCKS_AND_TWINS
                 ]
             ),
             3,
@@ -96,6 +101,8 @@ class Judged:
         return round(sum([one.weight for one in self.observations if one.kind in kinds]), 3)
 
     def _without(self, kinds: frozenset[str]) -> float:
+        if self.kinds.isdisjoint(kinds):
+            return self.score
         return round(sum([one.weight for one in self.observations if one.kind not in kinds]), 3)
 
     @property
@@ -122,26 +129,48 @@ def _counted_once(observations: list[Observation]) -> list[Observation]:
     quarter of the one before. Where the run is known to have worked in the folder it does not
     matter that the command was run elsewhere as well.
     """
-    if [one for one in observations if one.weight >= STRONG and one.kind not in REPEATABLE_KINDS]:
+    repeated: list[Observation] = []
+    placed: list[Observation] = []
+    is_known = is_elsewhere = False
+    for one in observations:
+        kind, weight, _detail, _file_id, _shared = one
+        if kind in REPEATABLE_KINDS:
+            if weight > 0:
+                repeated.append(one)
+            continue
+        is_known = is_known or weight >= STRONG
+        if kind in PLACE_KINDS:
+            if weight > 0:
+                placed.append(one)
+        elif kind in _ELSEWHERE_KINDS:
+            is_elsewhere = True
+    if is_known and is_elsewhere:
         observations = [one for one in observations if one.kind not in _ELSEWHERE_KINDS]
-    share: dict[int, float] = {}
-    for kinds in (REPEATABLE_KINDS, PLACE_KINDS):
-        again = [one for one in observations if one.kind in kinds and one.weight > 0]
-        if len(again) > 1:
-            again.sort(key=lambda one: (-one.weight, one.kind))
-        for place, one in enumerate(again):
-            share[id(one)] = 0.25**place
-    if share:
-        observations = [
-            _weighted(one, share[id(one)]) if id(one) in share else one for one in observations
-        ]
+    again: dict[int, Observation] = {}
+    for several in (repeated, placed):
+        if len(several) > 1:
+            several.sort(key=_weightiest)
+            for place, one in enumerate(several):
+                if place:
+                    again[id(one)] = _weighted(one, 0.25**place)
+    if again:
+        observations = [again.get(id(one), one) for one in observations]
     return [one for one in observations if one.weight]
 
 
+def _weightiest(one: Observation) -> tuple[float, str]:
+    return (-one.weight, one.kind)
+
+
 def _weighted(one: Observation, share: float) -> Observation:
-    if share == 1.0:
-        return one
-    return one._replace(weight=round(one.weight * share, 2), shared=round(one.shared * share, 2))
+    kind, weight, detail, file_id, shared = one
+    return Observation(
+        kind,
+        round(weight * share, 2),
+        detail,
+        file_id,
+        round(shared * share, 2) if shared else shared,
+    )
 
 
 def judge(weighed: Iterable[tuple[RunFolder, list[Observation]]]) -> list[Judged]:
@@ -159,10 +188,9 @@ def judge(weighed: Iterable[tuple[RunFolder, list[Observation]]]) -> list[Judged
         other = best.get(run_id)
         if other is None or order_in_run(judged) < order_in_run(other):
             best[run_id] = judged
-    ranked = sorted(
-        (one for one in best.values() if any(seen.weight > 0 for seen in one.observations)),
-        key=_order,
-    )
+    ranked = [one for one in best.values() if any(seen.weight > 0 for seen in one.observations)]
+    if len(ranked) > 1:
+        ranked.sort(key=_order)
     _decide(ranked)
     sure = [one for one in ranked if one.verdict in {"linked", "ambiguous"}]
     rest = [one for one in ranked if one.verdict not in {"linked", "ambiguous"}]

@@ -11,9 +11,10 @@ from catalog.link.evidence import weigh
 from catalog.link.evidence.context import Context
 from catalog.link.evidence.numbers import metrics_of
 from catalog.link.inputs import Inputs
+from catalog.link.loading import Configs, load_folders, load_subjects
 from catalog.link.neighbours import Neighbours
 from catalog.link.rarity import with_rarity
-from catalog.link.subjects import Configs, is_run, load_folders, load_subjects
+from catalog.link.subjects import is_run
 from catalog.link.verdict import judge
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from catalog.link.decisions import Decision
+    from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
     from catalog.link.verdict import Judged
     from catalog.settings import Settings
@@ -74,21 +76,29 @@ def prepare(
     """
     runs_of: dict[str, set[int]] = defaultdict(set)
     config_ids: set[int] = set()
+    seen: set[tuple[int, Place, tuple[str, ...]]] = set()
+    rates = work.context.rate_names()
     for subject in subjects:
         found = candidates[subject.id]
+        metrics = metrics_of(subject, rates)
+        # Checkpoints of one training have one and the same list of candidates.
+        alike = (id(found), subject.place, metrics)
+        if alike in seen:
+            continue
+        seen.add(alike)
         runs = {folder.run_id for folder in found if folder.run_id is not None}
-        for metric in metrics_of(subject, work.context.rate_names()):
+        for metric in metrics:
             runs_of[metric] |= runs
         for folder in (*found, *subject.folders):
             config_ids.update(config_id for config_id, _file in folder.config)
         if subject.config_id is not None:
             config_ids.add(subject.config_id)
     work.context.configs.load(config_ids)
-    alike: dict[frozenset[int], list[str]] = defaultdict(list)
+    asked: dict[frozenset[int], list[str]] = defaultdict(list)
     for metric, runs in runs_of.items():
-        alike[frozenset(runs)].append(metric)
-    for some, metrics in alike.items():
-        work.context.load_recorded(some, metrics)
+        asked[frozenset(runs)].append(metric)
+    for some, names in asked.items():
+        work.context.load_recorded(some, names)
 
 
 def weigh_candidates(
@@ -99,15 +109,8 @@ def weigh_candidates(
 ) -> list[Judged]:
     """Return the verdicts of evidence on one checkpoint, without runs that a person rejected."""
     rejected = {one.run_id for one in decisions if one.decision == "rejected"}
-    judged = judge(
-        with_rarity(
-            [
-                (folder, weigh(subject, folder, work.context))
-                for folder in candidates
-                if folder.run_id not in rejected
-            ]
-        )
-    )
+    weighed = (folder for folder in candidates if folder.run_id not in rejected)
+    judged = judge(with_rarity(weigh(subject, weighed, work.context)))
     for one in judged:
         one.folder = work.finder.original(one.folder)
     return judged

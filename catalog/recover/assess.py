@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from sqlalchemy import and_, select, true
 
@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 
     from catalog.recover.affected import Scope
     from catalog.recover.policy import Place
-    from catalog.schema.store import AnyRow
     from catalog.settings import Settings
 
 _DAMAGE = {
-    "truncated": "Find a whole copy: `catalog query duplicates` lists equal files.",
+    "truncated": "Find a whole copy by its name: `catalog query checkpoints -p path=NAME`.",
     "empty": "Find another copy, or train again.",
     "pointer": "Fetch the file that the pointer stands for: `git lfs pull`.",
     "unreadable": "Check permissions and disk, then ingest again.",
@@ -52,8 +51,7 @@ _NO_SOURCE = {
 """Why no config can be recovered: what to try."""
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The state of one checkpoint as the columns of `migration`."""
 
     state: str
@@ -66,14 +64,26 @@ class State:
     source_kind: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Config:
+class _Config(NamedTuple):
     """A config that lies somewhere below a root."""
 
     file_id: int
     kind: str
     config_id: int | None
     """None if the file could not be read."""
+
+
+class _Known(NamedTuple):
+    """A checkpoint as far as its state rests on its own row."""
+
+    id: int
+    host: str
+    path: str
+    """Absolute."""
+    format: str
+    status: str
+    reason: str | None
+    is_missing: bool
 
 
 def assess(
@@ -99,37 +109,56 @@ def assess(
     """
     judge = _Judge(connection, settings, scope)
     now_states: dict[int, State] = {}
-    for rows in _checkpoints(connection, scope):
-        judge.prepare(rows)
-        for row in rows:
-            if row.status != "foreign":  # other data under a checkpoint's name: nothing to migrate
-                now_states[int(row.id)] = judge.state(row)
+    for some in _checkpoints(connection, scope):
+        judge.prepare(some)
+        for one in some:
+            if one.status != "foreign":  # other data under a checkpoint's name: nothing to migrate
+                now_states[one.id] = judge.state(one)
     _write(connection, now_states, ingest_id, now, recovery_id, scope)
     return len(now_states)
 
 
-def _checkpoints(connection: Connection, scope: Scope | None) -> Iterator[Sequence[AnyRow]]:
+def _checkpoints(connection: Connection, scope: Scope | None) -> Iterator[list[_Known]]:
     files, roots, table = table_of(File), table_of(Root), table_of(Checkpoint)
     query = (
         select(
             table.c.id,
+            roots.c.host,
+            roots.c.path,
+            files.c.path,
             table.c.format,
             table.c.status,
             table.c.reason,
-            files.c.path,
             files.c.state,
-            roots.c.path.label("root"),
-            roots.c.host,
         )
         .join(files, files.c.id == table.c.id)
         .join(roots, roots.c.id == files.c.root_id)
         .order_by(table.c.id)
     )
     if scope is None:
-        yield from connection.execute(query).partitions(CHUNK)
+        for rows in connection.execute(query).partitions(CHUNK):
+            yield list(starmap(_known, rows))
         return
     for part in chunks(sorted(scope.judged)):
-        yield connection.execute(query.where(table.c.id.in_(part))).all()
+        yield list(starmap(_known, connection.execute(query.where(table.c.id.in_(part)))))
+
+
+def _known(
+    number: int,
+    host: str,
+    root: str,
+    path: str,
+    format_: str,
+    status: str,
+    reason: str | None,
+    state: str,
+) -> _Known:
+    whole = f"{root.rstrip('/')}/{path}"
+    return _Known(number, host, whole, format_, status, reason, state == "missing")
+
+
+_Near: TypeAlias = "list[tuple[Place, _Config]]"
+"""Configs where inference looks, in its order."""
 
 
 class _Configs:
@@ -217,53 +246,57 @@ class _Judge:
         self._configs = _Configs(connection, whole=scope is None)
         self._sources = Sources(connection, settings, None if scope is None else scope.known)
         self._written = _written_by_us(connection)
-        self._shared: dict[tuple[str, str], tuple[Place, ...]] = {}
-        self._near: dict[int, list[tuple[Place, _Config]]] = {}
+        self._shared: dict[tuple[str, str], _Near] = {}
+        self._near: dict[int, _Near] = {}
 
-    def prepare(self, rows: Sequence[AnyRow]) -> None:
+    def prepare(self, some: Sequence[_Known]) -> None:
         """Find the configs near some checkpoints and load all documents that decide on them."""
-        places = {
-            int(row.id): (row.host, self._places(row.host, _path(row), row.format))
-            for row in rows
-            if row.state != "missing" and row.status not in _DAMAGE
+        settings = self._settings
+        looked_for = [one for one in some if not one.is_missing and one.status not in _DAMAGE]
+        own = {one.id: list(own_places(one.path, one.format, settings)) for one in looked_for}
+        above = {(one.host, posixpath.dirname(one.path)) for one in looked_for}
+        shared = {
+            (host, folder): list(shared_places(folder, settings))
+            for host, folder in above - self._shared.keys()
         }
-        self._configs.look_up((host, one.path) for host, some in places.values() for one in some)
-        self._near = {
-            number: [
-                (place, config)
-                for place in some
-                if (config := self._configs.get(host, place.path)) is not None
-            ]
-            for number, (host, some) in places.items()
-        }
+        self._configs.look_up((one.host, place.path) for one in looked_for for place in own[one.id])
+        self._configs.look_up(
+            (host, place.path) for (host, _), places in shared.items() for place in places
+        )
+        for (host, folder), places in shared.items():
+            self._shared[host, folder] = self._found(host, places)
+        self._near = {}
+        for one in looked_for:
+            beside = self._shared[one.host, posixpath.dirname(one.path)]
+            near = self._found(one.host, own[one.id])
+            self._near[one.id] = near + beside if near else beside
         found = [config.config_id for near in self._near.values() for _place, config in near]
         self._sources.load_documents(
             [config_id for config_id in found if config_id is not None],
             [number for number, near in self._near.items() if not near],
         )
 
-    def state(self, row: AnyRow) -> State:
+    def _found(self, host: str, places: Iterable[Place]) -> _Near:
+        return [
+            (place, config)
+            for place in places
+            if (config := self._configs.get(host, place.path)) is not None
+        ]
+
+    def state(self, one: _Known) -> State:
         """Return the state of one of the checkpoints that were prepared."""
-        if row.state == "missing":
+        if one.is_missing:
             return State(
                 "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."
             )
-        if row.status in _DAMAGE:
+        if one.status in _DAMAGE:
             return State(
                 "unrecoverable",
-                f"checkpoint-{row.status}",
-                _sentence(row.reason or f"The checkpoint is {row.status}"),
-                _DAMAGE[row.status],
+                f"checkpoint-{one.status}",
+                _sentence(one.reason or f"The checkpoint is {one.status}"),
+                _DAMAGE[one.status],
             )
-        return self._usability(int(row.id), row.host, _path(row))
-
-    def _places(self, host: str, path: str, format_: str) -> tuple[Place, ...]:
-        """Return where inference looks for the config of a checkpoint, in its order."""
-        folder = posixpath.dirname(path)
-        shared = self._shared.get((host, folder))
-        if shared is None:
-            shared = self._shared[host, folder] = tuple(shared_places(folder, self._settings))
-        return (*own_places(path, format_, self._settings), *shared)
+        return self._usability(one.id, one.host, one.path)
 
     def _usability(self, checkpoint_id: int, host: str, path: str) -> State:
         settings, sources = self._settings, self._sources
@@ -312,10 +345,6 @@ class _Judge:
         )
 
 
-def _path(row: AnyRow) -> str:
-    return f"{row.root.rstrip('/')}/{row.path}"
-
-
 def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:
     if sources.unsafe_hyper_parameters(checkpoint_id):
         return (
@@ -334,58 +363,52 @@ def _write(
     scope: Scope | None,
 ) -> None:
     table = table_of(Migration)
-    query = select(table)
+    query = select(table.c.checkpoint_id, *(table.c[name] for name in State._fields))
     queries = (
         [query]
         if scope is None
         else [query.where(table.c.checkpoint_id.in_(one)) for one in chunks(sorted(scope.judged))]
     )
     before = {
-        int(row["checkpoint_id"]): dict(row)
-        for one in queries
-        for row in connection.execute(one).mappings()
+        number: State(*state) for one in queries for number, *state in fetched(connection, one)
     }
-    for checkpoint_id, old in before.items():
-        if checkpoint_id not in states and old["state"] != "missing":
-            states[checkpoint_id] = State(
+    for number, known in before.items():
+        if number not in states and known.state != "missing":
+            states[number] = State(
                 "missing", "not-a-checkpoint", "Other data stands in its place now."
             )
     store = Store(connection)
     stale: list[int] = []
-    for checkpoint_id, state in states.items():
-        row: dict[str, Any] = {
-            "checkpoint_id": checkpoint_id,
-            "state": state.state,
-            "reason_code": state.reason_code,
-            "reason": state.reason,
-            "remedy": state.remedy,
-            "config_file_id": state.config_file_id,
-            "config_kind": state.config_kind,
-            "source_file_id": state.source_file_id,
-            "source_kind": state.source_kind,
-        }
-        known = before.get(checkpoint_id)
-        if known == row:
+    rows: list[tuple[object, ...]] = []
+    events: list[tuple[object, ...]] = []
+    for number, state in states.items():
+        old = before.get(number)
+        if old == state:
             continue
-        if known is not None:
-            stale.append(checkpoint_id)
-        store.add(Migration, row)
-        if known is None or known["state"] != state.state:
-            store.add(
-                MigrationEvent,
-                {
-                    "id": store.number(MigrationEvent),
-                    "checkpoint_id": checkpoint_id,
-                    "at": now,
-                    "from_state": known["state"] if known else None,
-                    "to_state": state.state,
-                    "reason": state.reason,
-                    "ingest_id": ingest_id,
-                    "recovery_id": recovery_id if _is_of_recovery(known, state) else None,
-                },
+        if old is not None:
+            stale.append(number)
+        rows.append((number, *state))
+        if old is None or old.state != state.state:
+            events.append(
+                (
+                    store.number(MigrationEvent),
+                    number,
+                    now,
+                    old.state if old else None,
+                    state.state,
+                    state.reason,
+                    ingest_id,
+                    recovery_id if _is_of_recovery(old, state) else None,
+                )
             )
     store.delete(Migration, "checkpoint_id", stale)
-    store.flush()
+    store.insert_rows(Migration, ("checkpoint_id", *State._fields), rows)
+    store.insert_rows(MigrationEvent, _EVENT, events)
+
+
+_EVENT = (
+    "id", "checkpoint_id", "at", "from_state", "to_state", "reason", "ingest_id", "recovery_id",
+)  # fmt: skip
 
 
 def _sentence(text: str) -> str:
@@ -393,6 +416,6 @@ def _sentence(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def _is_of_recovery(known: dict[str, Any] | None, state: State) -> bool:
+def _is_of_recovery(known: State | None, state: State) -> bool:
     """A recovery makes a checkpoint migrated; its undo takes that back."""
-    return state.state == "migrated" or (known is not None and known["state"] == "migrated")
+    return state.state == "migrated" or (known is not None and known.state == "migrated")

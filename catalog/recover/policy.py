@@ -7,8 +7,7 @@ each step is a setting.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -19,8 +18,7 @@ MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "hf-adapter"})
 """Formats that are folders with their own `config.json` (or `adapter_config.json`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One place where a config may lie, and whether it must hold the wanted sections."""
 
     path: str
@@ -54,8 +52,9 @@ def shared_places(folder: str, settings: Settings) -> Iterator[Place]:
     """
     parent = posixpath.dirname(folder)
     for above in dict.fromkeys((folder, parent)):
+        start = posixpath.join(above, "")
         for name in settings.config_names:
-            yield Place(posixpath.join(above, name))
+            yield Place(name if name.startswith("/") else f"{start}{name}")
     above = folder
     for _level in range(settings.hydra_levels):
         if not above or above == posixpath.dirname(above):

@@ -31,9 +31,7 @@ def architecture(subject: Subject, folder: RunFolder, context: Context) -> Itera
     config_id, file_id = folder.config[0]
     pair = (config_id, number)
     if pair not in context.contradictions:
-        document = context.sized.get(config_id)
-        if document is None:
-            document = context.sized[config_id] = _with_sizes(context.configs.flat(config_id))
+        document = _sized(config_id, context)
         context.contradictions[pair] = (
             contradiction(document, context.shapes(number)) if document else ""
         )
@@ -42,6 +40,22 @@ def architecture(subject: Subject, folder: RunFolder, context: Context) -> Itera
         yield Observation(
             "architecture-differs", OTHER_SIZE, f"Of the run's config, {wrong}", file_id
         )
+
+
+def has_sizes(subject: Subject, folder: RunFolder, context: Context) -> bool:
+    """Tell whether both sides state sizes: the checkpoint's tensors, the run's config."""
+    return (
+        subject.architecture_id is not None
+        and bool(folder.config)
+        and bool(_sized(folder.config[0][0], context))
+    )
+
+
+def _sized(config_id: int, context: Context) -> dict[str, Any]:
+    document = context.sized.get(config_id)
+    if document is None:
+        document = context.sized[config_id] = _with_sizes(context.configs.flat(config_id))
+    return document
 
 
 def _with_sizes(flat: Flat) -> dict[str, Any]:

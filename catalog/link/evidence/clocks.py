@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from datetime import timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import IMPOSSIBLE, Observation
@@ -52,6 +51,7 @@ CLOCK_KINDS = frozenset(
 """Every kind of observation that rests on clocks."""
 WRITE_SLACK = 60.0
 """Seconds after a run's last sign of life in which it may still have written a file."""
+_WRITE_SLACK = timedelta(seconds=WRITE_SLACK)
 
 
 def stamps(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -101,29 +101,30 @@ def written_during_run(
     Later than the end says something only where the run's own files kept their times: copying a
     tree makes all its files new.
     """
-    if subject.written_at is None or folder.started_at is None:
+    written_at, ended_at = subject.written_at, folder.ended_at
+    if written_at is None or folder.started_at is None:
         return
-    if subject.written_at < folder.started_at - _SLACK:
+    if written_at < folder.started_at - _SLACK:
         yield Observation(
             "written-before-run",
             IMPOSSIBLE,
-            f"The file was written at {_text(subject.written_at)} UTC, "
+            f"The file was written at {_text(written_at)} UTC, "
             f"before the run started ({_text(folder.started_at)}).",
         )
-    elif folder.ended_at is None:
+    elif ended_at is None:
         return
-    elif lived_then(subject, folder):
+    elif written_at <= ended_at + _WRITE_SLACK:
         yield Observation(
             "written-during-run",
-            DURING if subject.written_at <= folder.ended_at + timedelta(seconds=1) else SOON_AFTER,
-            f"The file was written at {_text(subject.written_at)} UTC, while the run lived.",
+            DURING if written_at <= ended_at + _SLACK else SOON_AFTER,
+            f"The file was written at {_text(written_at)} UTC, while the run lived.",
         )
     elif folder.has_its_times:
         yield Observation(
             "written-after-run",
             AFTER_END,
-            f"The file was written at {_text(subject.written_at)} UTC, "
-            f"after the run had ended ({_text(folder.ended_at)}).",
+            f"The file was written at {_text(written_at)} UTC, "
+            f"after the run had ended ({_text(ended_at)}).",
         )
 
 
@@ -141,7 +142,6 @@ def duration(seconds: float) -> str:
     return f"{round(hours / 24):,} days"
 
 
-@lru_cache(maxsize=4_096)
 def _text(moment: datetime) -> str:
     return moment.isoformat(" ")[: len("YYYY-MM-DD HH:MM:SS")]
 
@@ -152,9 +152,7 @@ def lived_then(subject: Subject, folder: RunFolder) -> bool:
         subject.written_at is not None
         and folder.started_at is not None
         and folder.ended_at is not None
-        and folder.started_at - _SLACK
-        <= subject.written_at
-        <= folder.ended_at + timedelta(seconds=WRITE_SLACK)
+        and folder.started_at - _SLACK <= subject.written_at <= folder.ended_at + _WRITE_SLACK
     )
 
 

@@ -6,13 +6,13 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from sqlalchemy import func, select
 
 from catalog.link.numbers import RATE
 from catalog.schema.canonical import floats32
-from catalog.schema.store import chunks, fetched, table_of
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
     File,
@@ -26,35 +26,29 @@ from catalog.schema.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, CursorResult
 
     from catalog.link.evidence import Weigher
     from catalog.link.evidence.configs import Compared
     from catalog.link.evidence.observation import Observation
     from catalog.link.inputs import Inputs
+    from catalog.link.loading import Configs
     from catalog.link.neighbours import Neighbours
-    from catalog.link.subjects import Configs, RunFolder, Said
+    from catalog.link.subjects import RunFolder, Said
     from catalog.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """The values that a run recorded of one metric."""
 
     values: dict[float, dict[int, int]]
     """Value as a 32-bit float: the file it stands in, by run directory."""
     points: int
     """Points of its history; 0 where only a summary or a part of it is known."""
-    reached: tuple[float, float] | None = field(init=False)
+    reached: tuple[float, float] | None
     """The least and the greatest value."""
-    folders: frozenset[int] = field(init=False)
+    folders: frozenset[int]
     """The run directories that any value stands in."""
-
-    def __post_init__(self) -> None:
-        values = self.values
-        object.__setattr__(self, "reached", (min(values), max(values)) if values else None)
-        places = {id(where): where for where in values.values()}
-        object.__setattr__(self, "folders", frozenset().union(*places.values()))
 
 
 class _Reading:
@@ -62,12 +56,15 @@ class _Reading:
 
     def __init__(self) -> None:
         self._values: dict[float, dict[int, int]] = {}
+        self._folders: set[int] = set()
         self._count = self._missing = 0
 
     def add(self, values: Iterable[float | None], folder: int, file_id: int) -> None:
         """Take the values of one file; of several files that state one the first counts."""
         where = {folder: file_id}  # one dict serves many values and is never changed
         told = dict.fromkeys(floats32([one for one in values if one is not None]), where)
+        if told:
+            self._folders.add(folder)
         if not self._values:
             self._values = told
             return
@@ -85,7 +82,24 @@ class _Reading:
 
     def done(self) -> Recorded:
         """Return it all; of a history that is kept in part, what is not there says nothing."""
-        return Recorded(self._values, 0 if self._missing else self._count)
+        values = self._values
+        return Recorded(
+            values,
+            0 if self._missing else self._count,
+            (min(values), max(values)) if values else None,
+            frozenset(self._folders),
+        )
+
+
+class Stated(NamedTuple):
+    """The folders and names in a config."""
+
+    outputs: list[tuple[str, float]]
+    """Folders that a run writes to, with what each can tell."""
+    inputs: list[str]
+    """Folders that checkpoints are read from."""
+    names: list[tuple[str, str]]
+    """What can be the name of a training, with its key."""
 
 
 _Key = tuple[int, str]
@@ -95,7 +109,8 @@ _PLACES = 64
 """Places of which evidence is kept at a time."""
 _NAMES_AT_ONCE = 100
 """Metrics in one query: with a chunk of runs they are below the limit of every SQLite."""
-_NOTHING = Recorded({}, 0)
+_POINTS_AT_ONCE = 10_000
+_NOTHING = Recorded({}, 0, None, frozenset())
 
 
 @dataclass(slots=True)
@@ -115,10 +130,14 @@ class Context:
     """What run folders name as a place that they read from; kept by `paths`."""
     names: dict[int, list[tuple[str, str, int]]] = field(default_factory=dict)
     """(name, key, file) of what run folders are called; kept by `paths`."""
+    stated: dict[int, Stated] = field(default_factory=dict)
+    """Folders and names in configs; kept by `paths`."""
     own_projects: dict[tuple[str, str], str | None] = field(default_factory=dict)
     """The project around a folder of a host; kept by `paths`."""
     compared: dict[tuple[int, int], Compared] = field(default_factory=dict)
     """Two configs against each other; kept by `configs`."""
+    counted: dict[tuple[int, bool, bool], list[tuple[str, Recorded]]] = field(default_factory=dict)
+    """What runs recorded of the counters of epochs and steps; kept by `numbers`."""
     _recorded: dict[_Key, Recorded] = field(default_factory=dict)
     _metrics: dict[str, int] = field(default_factory=dict)
     """Numbers of all metric names."""
@@ -133,7 +152,7 @@ class Context:
     _of_place: dict[object, dict[int, Kept]] = field(default_factory=dict)
 
     def of_place(self, place: object) -> dict[int, Kept]:
-        """Return, by run folder, what is known of the checkpoints of one place; to be added to."""
+        """Return, by run folder, what is known of the checkpoints of a place; to be added to."""
         kept = self._of_place.get(place)
         if kept is None:
             if len(self._of_place) >= _PLACES:  # checkpoints come in order of their paths
@@ -256,13 +275,28 @@ class Context:
     def _points(self, numbers: Sequence[int]) -> dict[int, list[float | None]]:
         """Return the kept values of series, in their order."""
         table = table_of(MetricPoint)
-        found: dict[int, list[float | None]] = defaultdict(list)
-        for part in chunks(sorted(numbers)):
-            for number, value in fetched(
-                self.connection,
-                select(table.c.series_id, table.c.value)
-                .where(table.c.series_id.in_(part))
-                .order_by(table.c.series_id, table.c.position),
-            ):
-                found[number].append(value)
+        found: dict[int, list[float | None]] = {}
+        for part in chunks(sorted(set(numbers))):
+            inside = table.c.series_id.in_(part)
+            counts = self.connection.execute(
+                select(table.c.series_id, func.count())
+                .where(inside)
+                .group_by(table.c.series_id)
+                .order_by(table.c.series_id)
+            ).all()
+            query = select(table.c.value).where(inside)
+            query = query.order_by(table.c.series_id, table.c.position)
+            values = _only_column(self.connection.execute(query))
+            end = 0
+            for number, count in counts:
+                start, end = end, end + count
+                found[number] = values[start:end]
         return found
+
+
+def _only_column(result: CursorResult[tuple[float | None]]) -> list[float | None]:
+    """Return the values of a query of one column, without a row object around each."""
+    values: list[float | None] = []
+    while part := result.cursor.fetchmany(_POINTS_AT_ONCE):
+        values += [value for (value,) in part]
+    return values

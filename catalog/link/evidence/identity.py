@@ -78,6 +78,22 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
         )
 
 
+def may_name_run(subject: Subject, folder: RunFolder, _context: Context) -> bool:
+    """Tell whether paths of a checkpoint's place may hold the id of this run, or of another."""
+    if folder.tracker_run_id is None:
+        return False
+    place = subject.place
+    of_artifact = artifact_run_id(place.directory)
+    if of_artifact is not None and is_random_id(of_artifact):
+        return True
+    if folder.tracker_run_id in place.names_above:
+        return True
+    project = f"{folder.project_name}/"
+    return bool(folder.project_name) and any(
+        project in f"{above}/" for above in (place.directory, *place.remembered)
+    )
+
+
 @lru_cache(maxsize=1_024)
 def _id_of_another(paths: tuple[str, ...], project_name: str) -> str | None:
     """Return the first id in PROJECT/ID/checkpoints of the paths, for the run's project."""

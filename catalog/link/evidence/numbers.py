@@ -47,8 +47,6 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
     metric, recorded = _monitored(subject.monitor, folder.run_id, context)
     if not recorded.values:
         return
-    # A run that went on from a checkpoint keeps the best score of its life before.
-    went_on = subject.own_score is None and bool(context.inputs.of(folder))
     for place, score in enumerate(subject.known_scores):
         found = recorded.values.get(score)
         if found is not None:
@@ -61,6 +59,8 @@ def best_score(subject: Subject, folder: RunFolder, context: Context) -> Iterato
                 file_of(found, folder),
             )
         elif recorded.points:
+            # A run that went on from a checkpoint keeps the best score of its life before.
+            went_on = subject.own_score is None and bool(context.inputs.of(folder))
             yield Observation(
                 "best-score-not-recorded" if place else "score-not-recorded",
                 -BEST
@@ -129,17 +129,16 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
     if folder.run_id is None:
         return
     found: Observation | None = None
-    for counter, own, slack in (
-        # Frameworks count from 0 or 1, and log an epoch before or after it ends.
-        ("epoch", subject.epoch, 1.0),
-        # Steps are logged every so many steps, so a run ends some steps after its last row.
-        *((name, subject.global_step, 50.0) for name in STEP_COUNTERS),
-    ):
-        reached = None if own is None else context.reached(folder.run_id, counter)
-        if own is None or reached is None:
+    stated = (subject.epoch is not None, subject.global_step is not None)
+    for counter, recorded in _counted((folder.run_id, *stated), context):
+        # Frameworks count from 0 or 1, and log an epoch before or after it ends. Steps are logged
+        # every so many steps, so a run ends some steps after its last row.
+        is_epoch = counter == "epoch"
+        own, slack = (subject.epoch, 1.0) if is_epoch else (subject.global_step, 50.0)
+        if own is None or recorded.reached is None:
             continue
-        first, last = reached
-        if own > last * (1.05 if slack > 1 else 1.0) + slack:
+        first, last = recorded.reached
+        if own > last * (1.0 if is_epoch else 1.05) + slack:
             others_went_on = bool(context.places.went_on_from(subject) - {folder.run_id})
             yield Observation(
                 "step-never-reached",
@@ -154,15 +153,31 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
                 f"The checkpoint is of {counter} {own}, the run began at {first:g}.",
             )
             return
-        if counter != "epoch" and last <= own <= last + 1:
+        if not is_epoch and last <= own <= last + 1:
             # Lightning logs the step before the one that it saves.
             said = f"The run recorded {counter} up to {last:g}, where the checkpoint was saved."
             found = Observation("step-recorded", LAST_STEP, said)
-        elif found is None and own in context.recorded(folder.run_id, counter).values:
+        elif found is None and own in recorded.values:
             said = f"The run recorded {counter} {own}, the checkpoint's."
             found = Observation("step-recorded", PLAIN_NUMBER, said)
     if found is not None:
         yield found
+
+
+def _counted(asked: tuple[int, bool, bool], context: Context) -> list[tuple[str, Recorded]]:
+    """Return what a run recorded of the counters of epochs and steps, as far as it did.
+
+    Args:
+        asked: the run; whether of epochs; whether of steps.
+        context: keeps it.
+    """
+    counted = context.counted.get(asked)
+    if counted is None:
+        run_id, epochs, steps = asked
+        names = (*(("epoch",) if epochs else ()), *(STEP_COUNTERS if steps else ()))
+        both = ((name, context.recorded(run_id, name)) for name in names)
+        counted = context.counted[asked] = [one for one in both if one[1].reached]
+    return counted
 
 
 def _monitored(monitor: str, run_id: int, context: Context) -> tuple[str, Recorded]:
@@ -217,23 +232,38 @@ def file_of(found: dict[int, int], folder: RunFolder) -> int:
     return found.get(folder.id) or next(iter(found.values()))
 
 
-def metrics_of(subject: Subject, rates: tuple[str, ...]) -> Iterator[str]:
+def metrics_of(subject: Subject, rates: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of all metrics that a checkpoint is compared with.
 
     Args:
         subject: the checkpoint.
         rates: the names of all learning rates.
     """
-    if subject.monitor is not None:
-        yield from _names_of_monitor(subject.monitor)
-    if subject.epoch is not None:
-        yield "epoch"
-    if subject.global_step is not None:
-        yield from STEP_COUNTERS
-    for name, _value in subject.telling_scores:
-        yield from metric_names(name)
-    if subject.learning_rates:
-        yield from rates
+    return _metrics(
+        subject.monitor,
+        subject.epoch is not None,
+        subject.global_step is not None,
+        tuple([name for name, _value in subject.telling_scores]),
+        rates if subject.learning_rates else (),
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _metrics(
+    monitor: str | None,
+    has_epoch: bool,
+    has_step: bool,
+    scores: tuple[str, ...],
+    rates: tuple[str, ...],
+) -> tuple[str, ...]:
+    names = [] if monitor is None else list(_names_of_monitor(monitor))
+    if has_epoch:
+        names.append("epoch")
+    if has_step:
+        names += STEP_COUNTERS
+    for name in scores:
+        names += metric_names(name)
+    return (*names, *rates)
 
 
 @lru_cache(maxsize=4_096)

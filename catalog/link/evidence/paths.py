@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.clocks import lived_then
+from catalog.link.evidence.context import Stated
 from catalog.link.evidence.numbers import STEP_COUNTERS
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
-from catalog.link.places import Place, folder_of, key_folders, own_folder, tells_training
+from catalog.link.places import folder_of, own_folder, tells_training
 from catalog.link.subjects import Said
 
 if TYPE_CHECKING:
@@ -128,7 +130,7 @@ def where_named(said: Said, subject: Subject, folder: RunFolder, context: Contex
 
 def _key_in(said: Said, subject: Subject, folder: RunFolder) -> str | None:
     """Return the checkpoint's folder as a path names it, None if it does not."""
-    keys = key_folders(subject)
+    keys = subject.place.keys
     return next((key.whole for key in keys if key.named_by(said.text)), None) or _at_its_place(
         said.text, folder, subject
     )
@@ -141,7 +143,7 @@ def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterat
         return
     stem = posixpath.splitext(posixpath.basename(subject.path))[0]
     above = posixpath.basename(subject.directory)
-    names = {key.anchor.rpartition("/")[2] for key in key_folders(subject)} | {stem}
+    names = {key.anchor.rpartition("/")[2] for key in subject.place.keys} | {stem}
     names = {name for name in names if len(name) >= SHORTEST_NAME and tells_training(name)}
     for name, key, file_id in called:
         if name == above and _TRAINING.search(key) and stem.startswith((f"{name}_", f"{name}-")):
@@ -166,27 +168,17 @@ def _called(folder: RunFolder, context: Context) -> list[tuple[str, str, int]]:
     """Return what a run's config calls it: (name, key, file) of all that can be a name."""
     if folder.id not in context.names:
         context.names[folder.id] = [
-            (value.text, key, file_id)
+            (text, key, file_id)
             for config_id, file_id in folder.config
-            for key, value in context.configs.flat(config_id).items()
-            if value.type == "str"
-            and value.text is not None
-            and (
-                (
-                    len(value.text) >= SHORTEST_NAME
-                    and tells_training(value.text)
-                    and _NAME.search(key)
-                )
-                or (len(value.text) >= SHORTEST_TRAINING and _TRAINING.search(key))
-            )
+            for text, key in _stated(config_id, context).names
         ]
     return context.names[folder.id]
 
 
 def sibling_named(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run names the folder beside the checkpoint's as its output: another training's."""
-    here = written_to(subject)
-    keys = key_folders(subject)
+    here = dict(subject.place.written_to)
+    keys = subject.place.keys
     other: Said | None = None
     for said, weight in _named(folder, context):
         if any(key.named_by(said.text) for key in keys):
@@ -205,27 +197,6 @@ def sibling_named(subject: Subject, folder: RunFolder, context: Context) -> Iter
             f"The run's output is {other.text}, the checkpoint was written to {next(iter(here))}.",
             other.file_id,
         )
-
-
-def written_to(subject: Subject) -> dict[str, bool]:
-    """Return the folders that a checkpoint was written to, and whether it may have moved since."""
-    return {own: False for path in subject.remembered if (own := own_folder(path)) is not None} or {
-        own: True for own in (own_folder(subject.path),) if own is not None
-    }
-
-
-def place_of(subject: Subject) -> Place:
-    """Return all that evidence from places is made from; checkpoints of one training share it."""
-    if subject.place is None:
-        subject.place = Place(
-            subject.host,
-            subject.directory,
-            subject.remembered_folders,
-            tuple(key_folders(subject)),
-            tuple(written_to(subject).items()),
-            subject.config_id,
-        )
-    return subject.place
 
 
 def _beside(own: str, theirs: str, moved: bool) -> bool:
@@ -248,7 +219,7 @@ def started_from(subject: Subject, folder: RunFolder, context: Context) -> Itera
     """
     if folder.run_id is None:
         return
-    read = next((said for said in _read_folders(folder, context) if _is_of(said, subject)), None)
+    read = _read_from(subject, folder, context)
     if read is None and folder.run_id not in context.places.went_on_from(subject):
         return
     reached = context.reached(folder.run_id, "epoch")
@@ -273,8 +244,28 @@ def started_from(subject: Subject, folder: RunFolder, context: Context) -> Itera
         )
 
 
-def _is_of(said: Said, subject: Subject) -> bool:
-    return any(key.named_by(said.text) for key in key_folders(subject))
+def reads_or_goes_on(subject: Subject, folder: RunFolder, context: Context) -> bool:
+    """Tell whether a run names the training of a checkpoint's place as its input."""
+    return (
+        folder.run_id in context.places.went_on_from(subject)
+        or _read_from(subject, folder, context) is not None
+    )
+
+
+def _read_from(subject: Subject, folder: RunFolder, context: Context) -> Said | None:
+    return next(
+        (
+            said
+            for said in _read_folders(folder, context)
+            if any(key.named_by(said.text) for key in subject.place.keys)
+        ),
+        None,
+    )
+
+
+def is_called(_subject: Subject, folder: RunFolder, context: Context) -> bool:
+    """Tell whether a run's config holds anything that can be the name of a training."""
+    return bool(_called(folder, context))
 
 
 def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
@@ -285,13 +276,11 @@ def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
             for role in ("output-dir", "logging-dir")
             for said in folder.mentions.get(role, ())
         ]
-        for config_id, file_id in folder.config:
-            for key, value in context.configs.flat(config_id).items():
-                text = value.text
-                if value.type == "str" and text and "/" in text and not is_checkpoint(text):
-                    weight = _as_output(key)
-                    if weight:
-                        found.append((Said(text, file_id), weight))
+        found += [
+            (Said(text, file_id), weight)
+            for config_id, file_id in folder.config
+            for text, weight in _stated(config_id, context).outputs
+        ]
         context.named[folder.id] = list(dict.fromkeys(found))
     return context.named[folder.id]
 
@@ -299,20 +288,56 @@ def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
 def _read_folders(folder: RunFolder, context: Context) -> tuple[Said, ...]:
     """Return the folders that a run names as places where checkpoints are read."""
     if folder.id not in context.read_from:
-        context.read_from[folder.id] = tuple(_find_read(folder, context))
+        context.read_from[folder.id] = tuple(
+            Said(text, file_id)
+            for config_id, file_id in folder.config
+            for text in _stated(config_id, context).inputs
+        )
     return context.read_from[folder.id]
 
 
-def _find_read(folder: RunFolder, context: Context) -> Iterator[Said]:
-    for config_id, file_id in folder.config:
+def _stated(config_id: int, context: Context) -> Stated:
+    """Return the folders and names in a config; the files of one run often share it."""
+    stated = context.stated.get(config_id)
+    if stated is None:
+        stated = context.stated[config_id] = Stated([], [], [])
         for key, value in context.configs.flat(config_id).items():
             text = value.text
-            if value.type == "str" and text and "/" in text and not is_checkpoint(text):
-                words = set(_WORDS.split(key.lower()))
-                if (words & _READING and words & _HOLDING) or words >= _LOADED:
-                    yield Said(text, file_id)
+            if value.type != "str" or not text:
+                continue
+            if "/" in text and not is_checkpoint(text):
+                weight = _as_output(key)
+                if weight:
+                    stated.outputs.append((text, weight))
+                if _is_for_reading(key):
+                    stated.inputs.append(text)
+            if _is_name(text, key):
+                stated.names.append((text, key))
+    return stated
 
 
+def _is_name(text: str, key: str) -> bool:
+    """Tell whether a value can be a training's name."""
+    for_names, for_trainings = _names_what(key)
+    return (for_names and len(text) >= SHORTEST_NAME and tells_training(text)) or (
+        for_trainings and len(text) >= SHORTEST_TRAINING
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _names_what(key: str) -> tuple[bool, bool]:
+    """Return whether names stand under a key of a config, and whether names of trainings do."""
+    return (_NAME.search(key) is not None, _TRAINING.search(key) is not None)
+
+
+@lru_cache(maxsize=4_096)
+def _is_for_reading(key: str) -> bool:
+    """Tell whether checkpoints are read from a folder under a config's key."""
+    words = set(_WORDS.split(key.lower()))
+    return bool(words & _READING and words & _HOLDING) or words >= _LOADED
+
+
+@lru_cache(maxsize=4_096)
 def _as_output(key: str) -> float:
     """Return how much a folder under a config's key tells of where a run wrote."""
     words = set(_WORDS.split(key.lower()))
@@ -354,9 +379,13 @@ def _is_project_of(text: str, subject: Subject, folder: RunFolder, context: Cont
 
 def project_tails(subject: Subject) -> list[str]:
     """Return where below a run's project the folders that it remembers may lie."""
-    folders = (path.split("/") for path in subject.remembered_folders)
-    tails = ("/".join(names[-count:]) for names in folders for count in range(1, 4))
-    return list(dict.fromkeys(tails))
+    tails: dict[str, None] = {}
+    for folder in subject.remembered_folders:
+        start = len(folder)
+        while start >= 0:
+            start = folder.rfind("/", 0, start)
+            tails[folder[start + 1 :]] = None
+    return list(tails)
 
 
 def _at_its_place(text: str, folder: RunFolder, subject: Subject) -> str | None:

@@ -1,0 +1,67 @@
+"""Weighing asks no kind of evidence that cannot speak, and nothing twice of one folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from catalog import Catalog
+from catalog.link import evidence
+from catalog.link.evidence import WEIGHERS, weigh
+from catalog.link.evidence.numbers import metrics_of
+from catalog.link.weighing import load
+from catalog.schema.engine import writing
+from catalog.schema.upgrade import open_for_writing
+from tests.support.random_trees import write_tree
+from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
+from tests.support.trees import Training
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("seed", range(30, 36))
+def test_what_is_not_asked_has_nothing_to_say(tmp_path: Path, empty_db: Path, seed: int) -> None:
+    """Of any run, whether or not anything suggests it."""
+    catalog = Catalog(empty_db, host="here")
+    catalog.ingest([write_tree(tmp_path / "tree", seed).root])
+    engine = open_for_writing(catalog.location)
+    with writing(engine, catalog.location) as connection:
+        work = load(connection, catalog.settings)
+        context = work.context
+        runs = {folder.run_id for folder in work.runs if folder.run_id is not None}
+        metrics = {name for one in work.subjects for name in metrics_of(one, context.rate_names())}
+        context.load_recorded(runs, metrics)
+        for subject in work.subjects:
+            for folder, seen in weigh(subject, work.runs, context):
+                assert seen == [
+                    one for weigher in WEIGHERS for one in weigher(subject, folder, context)
+                ]
+    engine.dispose()
+
+
+def test_what_is_the_same_of_all_files_of_a_folder_is_looked_at_once(
+    tmp_path: Path, empty_db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: Counter[str] = Counter()
+    real = evidence._kept
+
+    def kept(subject: Any, folder: Any, context: Any) -> Any:
+        asked[folder.tracker_run_id] += 1
+        return real(subject, folder, context)
+
+    monkeypatch.setattr(evidence, "_kept", kept)
+    root = tmp_path / "tree"
+    beside = Training(named=True).write(root).parent
+    for epoch in range(4):
+        content = lightning_checkpoint(
+            state_dict={"weight": scalar(float(epoch))},
+            epoch=epoch,
+            best_k={f"{epoch}.ckpt": 0.25 + epoch / 1000},
+            directory=f"/home/team/project/outputs/{beside.parent.name}/checkpoints",
+        )
+        write_torch_zip(beside / f"{epoch}.ckpt", content)
+    assert Catalog(empty_db).ingest([root]).read > 5
+    assert asked == {"a1b2c3d4": 1}
