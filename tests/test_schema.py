@@ -211,11 +211,28 @@ def test_where_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_every_released_schema_can_be_upgraded(path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copy(path, tmp_path / "catalog.db"))
+    with closing(sqlite3.connect(copy)) as connection:  # a view of somebody who works with it
+        connection.execute("CREATE VIEW mine AS SELECT COUNT(value) AS points FROM metric_point")
+        connection.commit()
+    kept = ("file", "checkpoint", "run_field", "config_value", "metric_point", "link_evidence")
+    before = _rows_of(copy, *kept, "mine")
     Catalog(copy).upgrade()
+    assert _rows_of(copy, *kept, "mine") == before
     catalog = Catalog(copy)
     assert catalog.schema_status().pending == ()
     assert catalog.query("unusable").columns
     catalog.ingest([tmp_path])
+
+
+def _rows_of(db: Path, *names: str) -> dict[str, object]:
+    """How many rows each table has, and what a view says."""
+    with closing(sqlite3.connect(db)) as connection:
+        return {
+            name: connection.execute(
+                f"SELECT * FROM {name}" if name == "mine" else f"SELECT COUNT(*) FROM {name}"
+            ).fetchall()
+            for name in names
+        }
 
 
 def test_looking_waits_for_no_writer(ocr_db: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -298,8 +299,12 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def _cost(item: Item) -> int:
-    most = getattr(registry.readers()[item.reader], "MOST_READ", MOST_READ)
-    return COST_OF_A_FILE + min(item.size, most)
+    return COST_OF_A_FILE + min(item.size, _most_read(item.reader))
+
+
+@cache
+def _most_read(reader: str) -> int:
+    return int(getattr(registry.readers()[reader], "MOST_READ", MOST_READ))
 
 
 def _mark(connection: Connection, numbers: Iterable[int], **values: Any) -> None:

@@ -201,7 +201,7 @@ def _folders(connection: Connection) -> list[Folder]:
             fields.c.basis,
         )
         .join(files, files.c.id == fields.c.file_id)
-        .order_by(fields.c.rank, files.c.path, fields.c.id),
+        .order_by(fields.c.rank, files.c.path, fields.c.position),
     )
     for number, name, rank, value, utc, basis in said_of_them:
         said = folders[number].fields

@@ -54,6 +54,13 @@ _TOLD = frozenset({"checkpoint-path", "output-dir"})
 """Mentions that a checkpoint's own row may hold as well."""
 
 
+_RUN_FIELD = (
+    "file_id", "position", "run_directory_id", "name", "value", "rank", "utc", "basis",
+)  # fmt: skip
+_CONFIG_VALUE = ("config_id", "key", "type", "text", "number")
+"""Columns of the tables that have several rows a file."""
+
+
 @dataclass(slots=True)
 class Memory:
     """What the batches of one tree need to be told only once, for it never changes."""
@@ -269,19 +276,23 @@ class BatchWriter:
                 .where(table.c.id == number)
                 .values(status="foreign", reason="It was a checkpoint once and is none any more.")
             )
+        fields = 0
         for part, documents in zip((said, *said.parts), reading.configs, strict=False):
-            self._part(number, item.path, part, documents)
+            self._part(number, item.path, part, documents, fields)
+            fields += len(part.fields)
         if said.bookmark is not None and self._keeps_all:
             self._store.add(FileBookmark, {"file_id": number, "state": said.bookmark})
         self._file_problems(number, item.path, said)
 
-    def _part(self, number: int, path: str, said: Facts, documents: Sequence[Document]) -> None:
-        """Write what a file says of one run, or of none."""
+    def _part(
+        self, number: int, path: str, said: Facts, documents: Sequence[Document], fields: int
+    ) -> None:
+        """Write what a file says of one run, or of none; `fields` of it were written before."""
         directory = None
         if said.run_directory is not None:
             directory = self._directory(said.run_directory)
-        for one in said.fields:
-            self._run_field(number, directory, one)
+        if directory is not None and said.fields:
+            self._run_fields(number, directory, said.fields, fields)
         for config, document in zip(said.configs, documents, strict=True):
             self._config_of_file(number, directory, path, config, document)
         told = _told(said.checkpoint)
@@ -401,11 +412,9 @@ class BatchWriter:
         self._store.add(
             Config, {"id": number, "sha256": document.sha256, "document": document.text}
         )
-        for name, kind, value, figure in flat(content):
-            self._store.add(
-                ConfigValue,
-                {"config_id": number, "key": name, "type": kind, "text": value, "number": figure},
-            )
+        self._store.extend(
+            ConfigValue, _CONFIG_VALUE, [(number, *value) for value in flat(content)]
+        )
         self._configs[document.sha256] = number
         return number
 
@@ -480,22 +489,25 @@ class BatchWriter:
         self._directories[said.path] = (number, row)
         return number
 
-    def _run_field(self, number: int, directory: int | None, one: facts.RunField) -> None:
-        if directory is None:
-            return
-        moment = one.moment
-        self._store.add(
+    def _run_fields(
+        self, number: int, directory: int, said: Sequence[facts.RunField], first: int
+    ) -> None:
+        self._store.extend(
             RunField,
-            {
-                "id": self._store.number(RunField),
-                "run_directory_id": directory,
-                "file_id": number,
-                "name": one.name,
-                "value": clean(one.value),
-                "rank": one.rank,
-                "utc": moment.utc if moment else None,
-                "basis": moment.basis if moment else None,
-            },
+            _RUN_FIELD,
+            [
+                (
+                    number,
+                    position,
+                    directory,
+                    one.name,
+                    clean(one.value),
+                    one.rank,
+                    one.moment and one.moment.utc,
+                    one.moment and one.moment.basis,
+                )
+                for position, one in enumerate(said, first)
+            ],
         )
 
     def _file_problems(self, number: int, path: str, said: Facts) -> None:

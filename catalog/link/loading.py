@@ -126,7 +126,7 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
         .where(table.c.name.in_(("args", "overrides", "exit_code", "output_dir", "cwd")))
-        .order_by(table.c.rank, files.c.path, table.c.id),
+        .order_by(table.c.rank, files.c.path, table.c.position),
     )
     folders_said: dict[int, dict[str, str]] = defaultdict(dict)
     for number, name, value, file_id in rows:

@@ -79,6 +79,7 @@ class Store:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._rows: dict[type[SQLModel], list[dict[str, Any]]] = {}
+        self._bare: dict[type[SQLModel], tuple[tuple[str, ...], list[tuple[Any, ...]]]] = {}
         self._next: dict[type[SQLModel], int] = {}
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
@@ -99,12 +100,21 @@ class Store:
             rows = self._rows[model] = []
         rows.append(row)
 
+    def extend(
+        self, model: type[SQLModel], columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]
+    ) -> None:
+        """Remember rows of a table that has many, as `insert_rows` takes them."""
+        _columns, bare = self._bare.setdefault(model, (columns, []))
+        bare.extend(rows)
+
     def flush(self) -> None:
         """Insert everything remembered, parents before children."""
         for model in TABLES:
             rows = self._rows.pop(model, None)
             if rows:
                 self._insert(model, rows)
+            if model in self._bare:
+                self.insert_rows(model, *self._bare.pop(model))
 
     def _insert(self, model: type[SQLModel], rows: list[dict[str, Any]]) -> None:
         if self.connection.dialect.name != "sqlite" or len(rows[0]) == 1:

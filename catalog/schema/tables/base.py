@@ -37,7 +37,15 @@ def key(comment: str) -> Any:
     return Field(None, primary_key=True, sa_column_kwargs={"comment": comment})
 
 
-def one_of(name: str, *values: str) -> CheckConstraint:
-    """Return the CHECK that holds a text column to an enumeration (NULL passes)."""
+def one_of(name: str, *values: str, mostly_null: bool = False) -> CheckConstraint:
+    """Return the CHECK that holds a text column to an enumeration (NULL passes).
+
+    Args:
+        name: of the column.
+        values: that it may hold.
+        mostly_null: let NULL pass at once. SQLite looks it up among the values otherwise, and
+            that takes as long as writing a short row.
+    """
     listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{name} IN ({listed})", name=name)
+    check = f"{name} IN ({listed})"
+    return CheckConstraint(f"{name} IS NULL OR {check}" if mostly_null else check, name=name)

@@ -83,7 +83,10 @@ class MetricPoint(SQLModel, table=True):
 
     __tablename__ = "metric_point"
     # Ten million rows: the primary key is the table, no second copy of it.
-    __table_args__ = (one_of("special", "nan", "inf", "-inf"), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        one_of("special", "nan", "inf", "-inf", mostly_null=True),
+        {"sqlite_with_rowid": False},
+    )
 
     series_id: int = column("The series.", foreign_key="metric_series.id", primary_key=True)
     position: int = column("Place in the series, from 0.", primary_key=True)

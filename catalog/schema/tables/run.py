@@ -93,12 +93,12 @@ class RunField(SQLModel, table=True):
     __tablename__ = "run_field"
     __table_args__ = (
         Index("ix_run_field_run_directory_id", "run_directory_id"),
-        Index("ix_run_field_file_id", "file_id"),
+        {"sqlite_with_rowid": False},
     )
 
-    id: int | None = key("Number of the row.")
+    file_id: int = column("The file that says it.", foreign_key="file.id", primary_key=True)
+    position: int = column("Its place among what the file says, from 0.", primary_key=True)
     run_directory_id: int = column("The run directory.", foreign_key="run_directory.id")
-    file_id: int = column("The file that says it.", foreign_key="file.id")
     name: str = column("What it is, e.g. `display_name`.")
     value: str = column("The text as the file has it.")
     rank: int = column("Order among sources, the lowest is believed.")
