@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog import Catalog
@@ -85,8 +85,19 @@ def read(path: Path, bookmark: str | None = None) -> Facts:
     return stream.read(path.parent, Item("wandb-stream", path.name, 0, 0, bookmark=bookmark))
 
 
+_LONG = b"y" * 9_000
+
+
 @settings(max_examples=150, deadline=None)
 @given(_streams, st.lists(st.floats(0, 1), min_size=1, max_size=3), st.booleans())
+@example(  # a line that is longer than what is kept of one, in pieces of two records
+    [
+        w.field(13, b"".join(w.field(3, one) for one in (b"\n" + _LONG, _LONG))),
+        w.output("y" * 9_000),
+    ],
+    [0.75],
+    False,
+)
 def test_any_stream_cut_anywhere_and_grown_tells_the_same_as_one_reading(
     tmp_path_factory: pytest.TempPathFactory, records: list[bytes], cuts: list[float], end: bool
 ) -> None:

@@ -51,26 +51,23 @@ class LogScan:
     def feed(self, piece: bytes) -> None:
         """Take the next piece of the log; a line may be spread over several."""
         if b"\n" not in piece and b"\r" not in piece:
-            self._rest = (self._rest + piece)[-MAX_LINE:]
+            self._rest = (self._rest + piece)[:MAX_LINE]
             return
         lines = (self._rest + piece).replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop()
+        self._rest = lines.pop()[:MAX_LINE]
         for line in lines:
             if line:
                 self._take(line[:MAX_LINE])
 
     @property
     def open_line(self) -> int:
-        """Bytes after the last line end."""
+        """Bytes after the last line end that are kept: at most `MAX_LINE`."""
         return len(self._rest)
 
     def feed_line_start(self, piece: bytes) -> None:
         """Take only what stands after the last line end of a piece, which was fed before."""
         begin = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
-        if begin:
-            self._rest = piece[begin:]
-        else:
-            self.feed(piece)
+        self._rest = ((b"" if begin else self._rest) + piece[begin:])[:MAX_LINE]
 
     def state(self) -> dict[str, Plain]:
         """Return all that later pieces build on, but for the open line; no text of the log."""
@@ -94,7 +91,7 @@ class LogScan:
     def finish(self) -> None:
         """Take what stands after the last line end."""
         if self._rest:
-            self._take(self._rest[:MAX_LINE])
+            self._take(self._rest)
         self._rest = b""
 
     def _take(self, line: bytes) -> None:

@@ -7,7 +7,6 @@ of `wandb_internal.proto` (Apache-2.0, in every wandb release), unchanged from 0
 from __future__ import annotations
 
 import json
-from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -30,7 +29,7 @@ from catalog.sources.facts import (
 )
 from catalog.sources.growth import MAX_BOOKMARK
 from catalog.sources.interpolation import unresolved_keys
-from catalog.sources.log_lines import MAX_LINE, LogScan
+from catalog.sources.log_lines import LogScan
 from catalog.sources.paths import below, is_file, item_of, open_regular, split
 from catalog.sources.plain import MAX_DEPTH, DocumentError
 from catalog.sources.run_fields import field_of, moment_field
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 3
+VERSION = 4
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
@@ -160,9 +159,8 @@ class _Content:
         """Where the record at hand begins."""
         self._telling: dict[int, None] = {}
         """Places of the records that neither a row, a summary update nor output are: few."""
-        self._open_line: deque[tuple[int, int]] = deque()
-        """(place, bytes) of the records that the last, unfinished line of the log stands in."""
-        self._open_bytes = 0
+        self._open_line: list[int] = []
+        """Places of the records that the last, unfinished line of the log stands in."""
         self._only_told_again = False
         self.continues = False
         """Whether the points of an earlier reading are left out."""
@@ -191,14 +189,13 @@ class _Content:
         self._history.go_on(said["history"])
         self._summary.go_on(said["summary"])
         self._log.go_on(said["log"])
-        for place, size in said["open_line"]:
+        for place in said["open_line"]:
             record = frames.record_at(place)
             if record is None:
                 return False
             for part in Message(record).messages(_OUTPUT):
                 self._log.feed_line_start(b"".join(part.all_bytes(3)))
-            self._open_line.append((place, size))
-            self._open_bytes += size
+            self._open_line.append(place)
         self._malformed = said["malformed"]
         self.continues = True
         return True
@@ -216,7 +213,7 @@ class _Content:
         return {
             "malformed": self._malformed,
             "telling": [*self._telling],
-            "open_line": [[*one] for one in self._open_line],
+            "open_line": [*self._open_line],
             "history": self._history.state(),
             "summary": summary,
             "log": self._log.state(),
@@ -260,16 +257,10 @@ class _Content:
         self._log.feed(piece)
         if b"\n" in piece or b"\r" in piece:
             self._open_line.clear()
-            before = self._open_bytes = 0
-        size = min(len(piece), self._log.open_line - before) or len(piece)
-        if not self._log.open_line:
-            return
-        self._open_bytes += size
-        if self._open_line and self._open_line[-1][0] == self._place:
-            size += self._open_line.pop()[1]
-        self._open_line.append((self._place, size))
-        while self._open_bytes - self._open_line[0][1] >= MAX_LINE:
-            self._open_bytes -= self._open_line.popleft()[1]
+            before = 0
+        is_noted = self._open_line[-1:] == [self._place]
+        if self._log.open_line > before and not is_noted:
+            self._open_line.append(self._place)
 
     def _set(self, fields: Iterable[RunField]) -> None:
         for field in fields:
