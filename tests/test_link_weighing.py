@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from catalog import Catalog
-from catalog.link import evidence
-from catalog.link.evidence import WEIGHERS, weigh
+from catalog.link import evidence, linker
+from catalog.link.evidence import WEIGHERS, context, weigh
 from catalog.link.evidence.numbers import metrics_of
 from catalog.link.weighing import load
 from catalog.schema.engine import writing
 from catalog.schema.upgrade import open_for_writing
+from tests.support.database import facts
 from tests.support.random_trees import write_tree
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
 from tests.support.trees import Training
@@ -30,16 +31,41 @@ def test_what_is_not_asked_has_nothing_to_say(tmp_path: Path, empty_db: Path, se
     engine = open_for_writing(catalog.location)
     with writing(engine, catalog.location) as connection:
         work = load(connection, catalog.settings)
-        context = work.context
+        known = work.context
         runs = {folder.run_id for folder in work.runs if folder.run_id is not None}
-        metrics = {name for one in work.subjects for name in metrics_of(one, context.rate_names())}
-        context.load_recorded(runs, metrics)
+        metrics = {name for one in work.subjects for name in metrics_of(one, known.rate_names())}
+        known.load_recorded(runs, metrics)
         for subject in work.subjects:
-            for folder, seen in weigh(subject, work.runs, context):
+            for folder, seen in weigh(subject, work.runs, known):
                 assert seen == [
-                    one for weigher in WEIGHERS for one in weigher(subject, folder, context)
+                    one for weigher in WEIGHERS for one in weigher(subject, folder, known)
                 ]
     engine.dispose()
+
+
+@pytest.mark.parametrize("seed", [31, 34])
+def test_what_is_forgotten_in_between_changes_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Of large catalogs neither all that runs recorded nor all verdicts are held at once."""
+    root = write_tree(tmp_path / "tree", seed).root
+    whole, parts = tmp_path / "whole.db", tmp_path / "parts.db"
+    Catalog(whole, host="here").ingest([root])
+    held = []
+    real = linker._write_links
+
+    def written(connection: Any, verdicts: Any, ingest_id: int) -> set[int]:
+        held.append(len(verdicts))
+        return real(connection, verdicts, ingest_id)
+
+    monkeypatch.setattr(linker, "_write_links", written)
+    monkeypatch.setattr(linker, "CHUNK", 3)
+    monkeypatch.setattr(context, "_MOST_RECORDED", 0)
+    monkeypatch.setattr(context, "_MOST_CONFIGS", 0)
+    Catalog(parts, host="here").ingest([root])
+    assert facts(whole) == facts(parts)
+    assert len(held) > 3
+    assert max(held[:-1]) <= 3  # the last time those that are copies of one another are written
 
 
 def test_what_is_the_same_of_all_files_of_a_folder_is_looked_at_once(

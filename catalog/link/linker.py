@@ -74,21 +74,27 @@ def link_checkpoints(
             [other.id for other in groups.get(subject.id, ())],
         )
     due = _due(work.subjects, before, now, groups)
-    verdicts: dict[int, list[Judged]] = {}
+    runs: set[int] = set()
+    alone: dict[int, list[Judged]] = {}
+    copied: dict[int, list[Judged]] = {}
     for done, subject in enumerate(due, 1):
         if done % CHUNK == 1:
+            # Only verdicts that others depend on are kept until all are there.
+            runs |= _write_links(connection, alone, ingest_id)
+            alone.clear()
             prepare(work, due[done - 1 : done - 1 + CHUNK], candidates)
         spoken = decisions.get(subject.id, [])
         judged = weigh_candidates(work, subject, candidates[subject.id], spoken)
-        verdicts[subject.id] = apply(judged, spoken, work.folder_of_run)
+        kept = copied if subject.id in groups else alone
+        kept[subject.id] = apply(judged, spoken, work.folder_of_run)
         progress("link", done, len(due))
-    copied = (group for subject in due if (group := groups.get(subject.id)) is not None)
-    inherit({id(group): group for group in copied}.values(), verdicts)
-    runs = _write_links(connection, verdicts, ingest_id)
+    inherit({id(groups[number]): groups[number] for number in copied}.values(), copied)
+    runs |= _write_links(connection, alone | copied, ingest_id)
     write_bases(connection, before, now)
     left = _write_places(connection, work.subjects)
     write_lineage(connection, work.folders, work.subjects, work.context.inputs, moves)
-    return Linking(frozenset(verdicts), frozenset(runs), frozenset(left))
+    weighed = frozenset(subject.id for subject in due)
+    return Linking(weighed, frozenset(runs), frozenset(left))
 
 
 def _due(

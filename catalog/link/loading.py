@@ -415,6 +415,13 @@ class Configs:
         self._connection = connection
         self._loaded: dict[int, Flat] = {}
 
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    def clear(self) -> None:
+        """Forget all that was loaded; what is asked for is loaded again."""
+        self._loaded.clear()
+
     def flat(self, config_id: int) -> Flat:
         """Return a config by dotted key."""
         if config_id not in self._loaded:

@@ -74,6 +74,7 @@ def prepare(
         subjects: the checkpoints.
         candidates: the run folders to weigh, by checkpoint.
     """
+    work.context.let_go()
     runs_of: dict[str, set[int]] = defaultdict(set)
     config_ids: set[int] = set()
     seen: set[tuple[int, Place, tuple[str, ...]]] = set()

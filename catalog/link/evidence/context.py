@@ -107,6 +107,9 @@ Kept: TypeAlias = "list[tuple[Observation, ...] | Weigher]"
 """What kinds of evidence saw of a place and a run folder; themselves where more counts."""
 _PLACES = 64
 """Places of which evidence is kept at a time."""
+_MOST_RECORDED = 10_000
+_MOST_CONFIGS = 4_000
+"""Metrics of runs, and configs, that are kept at a time; a catalog may hold a million of them."""
 _NAMES_AT_ONCE = 100
 """Metrics in one query: with a chunk of runs they are below the limit of every SQLite."""
 _POINTS_AT_ONCE = 10_000
@@ -159,6 +162,15 @@ class Context:
                 self._of_place.clear()
             kept = self._of_place[place] = {}
         return kept
+
+    def let_go(self) -> None:
+        """Forget what can be read again, where it has become much."""
+        if len(self._recorded) > _MOST_RECORDED:
+            self._recorded.clear()
+            self.counted.clear()
+        if len(self.configs) > _MOST_CONFIGS:
+            self.configs.clear()
+            self.compared.clear()
 
     def recorded(self, run_id: int, metric: str) -> Recorded:
         """Return what all folders of a run recorded under a metric's name."""
