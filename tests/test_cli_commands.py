@@ -154,6 +154,26 @@ def test_wrong_usage_is_one_line_and_exit_code_2(db: Path, arguments: list[str],
     assert said in refused(*arguments, code=2)
 
 
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize(
+    ("code", "commands"),
+    [
+        (2, ("nosuch", "query nosuch", "query --nosuch", "query runs -p nosuch=1",
+             "query -f nosuch", "status --by nosuch", "query runs --set nosuch=1",
+             "settings --keep nosuch=1")),
+        (1, ("trace nosuch", "run nosuch", "diff nosuch nosuch.ckpt", "link unpin nosuch",
+             "recover --undo 9", "ingest nosuch", "inspect nosuch", "status --db nosuch.db",
+             "query checkpoints --fail-if-any")),
+        (0, ("status", "query metrics --run nosuch", "query decisions --fail-if-any")),
+    ],
+)  # fmt: skip
+def test_what_catalog_does_not_know_is_wrong_usage_and_what_it_does_not_hold_is_not(
+    code: int, commands: tuple[str, ...]
+) -> None:
+    for command in commands:
+        assert call(*command.split()).exit_code == code, command
+
+
 def test_an_unknown_query_is_met_with_near_ones(db: Path) -> None:
     assert "did you mean unusable" in refused("query", "unusabel", code=2)
 

@@ -57,7 +57,7 @@ def same(text: str, *, dotless_floats: bool = False) -> bool:
     st.sampled_from(["", "\n"]),
     st.booleans(),
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_whatever_is_read_by_lines_is_what_the_parser_reads(
     lines: list[str], end: str, dotless_floats: bool
 ) -> None:
@@ -87,7 +87,7 @@ DOCUMENTS = st.dictionaries(
 
 
 @given(DOCUMENTS, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_what_a_program_writes_is_read_by_lines(document: dict[str, Any], by_value: bool) -> None:
     if by_value:
         document = {key: {"desc": None, "value": value} for key, value in document.items()}
