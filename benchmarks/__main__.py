@@ -191,7 +191,9 @@ def _queries(page: Page, figures: list[Figure], db: Path, peers: Path, work: Pat
     page.text(
         "Those that add up go once through an index that holds what is counted; those that list "
         "walk along an index and stop at the end of the page. `tests/test_query_plans.py` counts "
-        "the steps, and names all that any of them goes through from end to end."
+        "the steps, and names all that any of them goes through from end to end. "
+        "`unusable-evidence` adds up every observation on every unusable checkpoint, some "
+        "170,000 rows; an index that holds them would take 190 bytes a checkpoint."
     )
     rows = []
     shell = shutil.which("sqlite3")
@@ -276,7 +278,8 @@ def _ingest(page: Page, figures: list[Figure], work: Path, experiments: int, pee
     )
     page.text(
         "Where the time of the largest went (`catalog ingest --profile`); `read` is waiting for "
-        "the readers:"
+        "the readers. Until all is written both cores are busy, with readers and the one writer; "
+        "gathering runs, linking and judging use one of them:"
     )
     page.table(
         ("stage", "seconds"), [(name, f"{seconds:.2f}") for name, seconds in told["stages"].items()]
