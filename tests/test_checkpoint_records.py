@@ -106,7 +106,14 @@ SAMPLE, _ = pickled(
 @given(st.integers(0, len(SAMPLE) - 1), st.integers(0, 255), st.sampled_from([0, 1]))
 @settings(max_examples=400, deadline=None)
 def test_damage_is_met_as_by_opcodes(place: int, byte: int, cut: int) -> None:
-    data = SAMPLE[:place] + bytes([byte]) + SAMPLE[place + cut :]
+    assert_met_alike(SAMPLE[:place] + bytes([byte]) + SAMPLE[place + cut :])
+
+
+DAMAGE = (skeleton._CutError, skeleton._LimitError, ValueError, LookupError, TypeError)
+
+
+def assert_met_alike(data: bytes) -> None:
+    """Whatever is wrong with a pickle, it is met as by the opcodes one by one."""
     try:
         expected = one_by_one(data)
     except DAMAGE:
@@ -114,9 +121,6 @@ def test_damage_is_met_as_by_opcodes(place: int, byte: int, cut: int) -> None:
             load(data)
     else:
         assert by_rows(data) == expected
-
-
-DAMAGE = (skeleton._CutError, skeleton._LimitError, ValueError, LookupError, TypeError)
 
 
 def row(base: int, refs: bytes = b"", *, name: bytes = b"w") -> bytes:

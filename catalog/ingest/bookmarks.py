@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from catalog.ingest.reading import read_item
-from catalog.schema.store import table_of
+from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import File, FileBookmark
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Bookmarks:
 
         """
         numbers = [self._files[item.path] for item, said in readings if said.facts.continues]
-        states = _states(connection, numbers) if numbers else {}
+        states = _states(connection, numbers)
         checked: list[tuple[Item, Reading]] = []
         for item, reading in readings:
             if reading.facts.continues and states.get(self._files[item.path]) != item.bookmark:
@@ -87,7 +87,10 @@ class Bookmarks:
 
 def _states(connection: Connection, numbers: Sequence[int]) -> dict[int, str]:
     table = table_of(FileBookmark)
-    rows = connection.execute(
-        select(table.c.file_id, table.c.state).where(table.c.file_id.in_(numbers))
-    )
-    return {int(number): state for number, state in rows}
+    return {
+        int(number): state
+        for part in chunks(numbers)
+        for number, state in connection.execute(
+            select(table.c.file_id, table.c.state).where(table.c.file_id.in_(part))
+        )
+    }

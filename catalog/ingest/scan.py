@@ -29,7 +29,7 @@ MAX_IGNORE_FILE = 1024 * 1024
 """Characters of patterns that are read of one file."""
 
 
-_set = object.__setattr__  # an entry is frozen
+_set = object.__setattr__  # the type checker holds an entry to be frozen
 
 
 class _Folder(Entry):

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import Ambiguous, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from catalog.query.connection import Reader
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{6,}")
 _SHOWN = 5
 _LOOKED_AT = 1_000
-_COMPARED = 2_000
-"""Paths that are compared when a near match is looked for; it takes some milliseconds."""
+COMPARED = 2_000
+"""Names that are compared when a near one is looked for; it takes some milliseconds."""
 _FOUND = """
 SELECT f.id AS checkpoint_id, r.path AS root, f.path AS path, f.state AS state,
        CASE WHEN SUBSTR(f.path, LENGTH(f.path) - LENGTH(CAST(:text AS TEXT)))
@@ -103,12 +105,21 @@ def _near(reader: Reader, text: str) -> str:
         "SELECT path FROM checkpoint_file ORDER BY"
         " CASE WHEN REPLACE(path, CAST(:name AS TEXT), '') <> path THEN 0 ELSE 1 END, path",
         {"name": name},
-        row_limit=_COMPARED,
+        row_limit=COMPARED,
     )
     paths = [str(path) for (path,) in rows.rows]
     if not paths:
         return "The catalog holds none yet; read some with `catalog ingest PATH`."
-    near = difflib.get_close_matches(text, paths, n=3)
-    if near:
-        return f"Near it: {', '.join(near)}."
-    return "`catalog query checkpoints` lists them all."
+    return near_it(text, paths, "`catalog query checkpoints` lists them all.")
+
+
+def near_it(text: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the sentence that follows where something is not there: the names nearest to it.
+
+    Args:
+        text: what was asked for.
+        known: names that are there.
+        otherwise: the sentence where none of them is near.
+    """
+    near = difflib.get_close_matches(text, known, n=3)
+    return f"Near it: {', '.join(near)}." if near else otherwise

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.errors import Ambiguous, NotFound
-from catalog.query.find import find_checkpoint
+from catalog.query.find import COMPARED, find_checkpoint, near_it
 from catalog.query.run import find_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from catalog.query.connection import Reader
-
-_COMPARED = 2_000
-"""Names that are compared when a near one is looked for; it takes some milliseconds."""
 
 
 class _Names(NamedTuple):
@@ -75,7 +71,5 @@ def _find_name(reader: Reader, names: _Names, text: str) -> None:
     if reader.run(there, {"text": text}, row_limit=1).rows:
         return
     some = f"SELECT DISTINCT {column} FROM {table} ORDER BY {column}"  # noqa: S608 - from _NAMES
-    known = [str(known) for (known,) in reader.run(some, row_limit=_COMPARED).rows]
-    near = difflib.get_close_matches(text, known, n=3)
-    hint = f"Near it: {', '.join(near)}." if near else names.elsewhere
-    raise NotFound(f"{names.none} {text!r}. {hint}")
+    known = [str(known) for (known,) in reader.run(some, row_limit=COMPARED).rows]
+    raise NotFound(f"{names.none} {text!r}. {near_it(text, known, names.elsewhere)}")

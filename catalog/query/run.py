@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catalog.errors import Ambiguous, NotFound
+from catalog.query.find import COMPARED, near_it
 from catalog.query.named import resolve
 from catalog.query.rows import Rows
 
@@ -176,10 +176,10 @@ def find_run(reader: Reader, text: str, *, exact: bool = False) -> int:
     names = reader.run(
         "SELECT run FROM run_overview UNION SELECT display_name FROM run_overview"
         " WHERE display_name IS NOT NULL",
-        row_limit=2_000,
+        row_limit=COMPARED,
     )
-    near = difflib.get_close_matches(wanted, [str(name) for (name,) in names.rows], n=3)
-    hint = f"Near it: {', '.join(near)}." if near else "`catalog query runs` lists them all."
+    known = [str(name) for (name,) in names.rows]
+    hint = near_it(wanted, known, "`catalog query runs` lists them all.")
     raise NotFound(f"No run fits {text!r}. {hint}")
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from catalog.link.numbers import RATE
 from catalog.schema.canonical import floats32
-from catalog.schema.store import chunks, table_of
+from catalog.schema.store import chunks, fetched_bare, table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
     File,
@@ -26,7 +26,7 @@ from catalog.schema.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection, CursorResult
+    from sqlalchemy import Connection
 
     from catalog.link.evidence import Weigher
     from catalog.link.evidence.configs import Compared
@@ -112,7 +112,6 @@ _MOST_CONFIGS = 4_000
 """Metrics of runs, and configs, that are kept at a time; a catalog may hold a million of them."""
 _NAMES_AT_ONCE = 100
 """Metrics in one query: with a chunk of runs they are below the limit of every SQLite."""
-_POINTS_AT_ONCE = 10_000
 _NOTHING = Recorded({}, 0, None, frozenset())
 
 
@@ -298,17 +297,9 @@ class Context:
             ).all()
             query = select(table.c.value).where(inside)
             query = query.order_by(table.c.series_id, table.c.position)
-            values = _only_column(self.connection.execute(query))
+            values = [value for (value,) in fetched_bare(self.connection, query)]
             end = 0
             for number, count in counts:
                 start, end = end, end + count
                 found[number] = values[start:end]
         return found
-
-
-def _only_column(result: CursorResult[tuple[float | None]]) -> list[float | None]:
-    """Return the values of a query of one column, without a row object around each."""
-    values: list[float | None] = []
-    while part := result.cursor.fetchmany(_POINTS_AT_ONCE):
-        values += [value for (value,) in part]
-    return values
