@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.cli.main import COMMANDS, load, main
 from catalog.query.named import list_queries
 from catalog.schema.tables import TABLES, metadata
-from catalog.settings import SETTINGS
+from catalog.settings import all_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +54,7 @@ def _cli_lines() -> Iterator[str]:
             yield from _command(f"catalog {name} {below}", part, "###")
     yield from ("", "## Settings", "", "Changed for one call by `--set NAME=VALUE`.", "")
     yield from ("| Setting | Default | What it does |", "| --- | --- | --- |")
-    for setting in SETTINGS:
+    for setting in all_settings():
         default = setting.default
         written = ",".join(default) if isinstance(default, tuple) else str(default)
         yield f"| `{setting.name}` | `{written}` | {_cell(setting.help)} |"

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from catalog.cli.main import COMMANDS, app, load
-from catalog.settings import SETTINGS
+from catalog.settings import all_settings
 from tests.support.rows import BEST, GOOD, LAST, LONE, RUN, TWINS, fill
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def test_db_status_upgrade_and_backup(db: Path, tmp_path: Path) -> None:
 
 def test_settings_are_listed_with_their_defaults() -> None:
     listed = {row["name"]: row for row in rows("settings")}
-    assert list(listed) == [setting.name for setting in SETTINGS]
+    assert list(listed) == [setting.name for setting in all_settings()]
     assert listed["sql_row_limit"]["default"] == 10_000
 
 

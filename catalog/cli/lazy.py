@@ -9,6 +9,7 @@ here: there the second `import` of a module already loads it.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from threading import RLock
 from types import ModuleType
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 MODULES = (
     "bz2", "csv", "difflib", "fnmatch", "gettext", "heapq", "ipaddress", "json", "linecache",
     "locale", "lzma", "ntpath", "numbers", "platform", "random", "selectors", "shlex", "shutil",
-    "signal", "subprocess", "tempfile", "textwrap", "tokenize", "urllib.parse",
+    "signal", "subprocess", "tempfile", "textwrap", "tokenize", "traceback", "urllib.parse", "uuid",
 )  # fmt: skip
 """Modules written in Python; one that is loaded already stays so."""
 _FUNCTIONS = {
@@ -28,8 +29,12 @@ _FUNCTIONS = {
     ("gettext", "gettext"),
     ("shutil", "get_terminal_size"),
     ("urllib.parse", "quote_from_bytes"),
+    ("uuid", "UUID"),
 }
-"""What is taken out of its module by name: a function that loads it when it is called."""
+"""What is taken out of its module by name: a function that loads it when it is called.
+
+Of `UUID` typer only asks whether a parameter is one; none of ours is.
+"""
 
 _lock = RLock()
 _begun: set[str] = set()
@@ -62,23 +67,24 @@ def _load(module: ModuleType) -> None:
         if module.__name__ in _begun:
             return
         _begun.add(module.__name__)
-        spec = module.__spec__
+        del sys.modules[module.__name__]  # else the one that waits is found
+        try:
+            spec = find_spec(module.__name__)
+        finally:
+            sys.modules[module.__name__] = module
         if spec is None or spec.loader is None:
-            raise ImportError(f"{module.__name__} has no loader")
+            raise ImportError(f"There is no module {module.__name__}.", name=module.__name__)
+        vars(module).update(vars(module_from_spec(spec)))  # `__file__` and the like
         spec.loader.exec_module(module)
         module.__class__ = ModuleType
 
 
 def wait_for_use(names: tuple[str, ...] = MODULES) -> None:
-    """Put modules in place that load themselves when they are first used."""
+    """Put modules in place that look for themselves and load when they are first used."""
     for name in names:
         if name in sys.modules:
             continue
-        spec = find_spec(name)
-        if spec is not None:
-            module = module_from_spec(spec)
-            module.__class__ = _Waiting
-            sys.modules[name] = module
-            package, _, own_name = name.rpartition(".")
-            if package:
-                setattr(sys.modules[package], own_name, module)
+        module = sys.modules[name] = _Waiting(name)
+        package, _, own_name = name.rpartition(".")
+        if package:
+            setattr(import_module(package), own_name, module)

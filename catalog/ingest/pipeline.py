@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -85,7 +85,7 @@ def begin(
             finished_at=None,
             catalog_version=__version__,
             paths=json.dumps([str(path) for path in paths]),
-            settings=json.dumps(asdict(settings)),
+            settings=json.dumps(settings._asdict()),
             files_seen=0,
             files_read=0,
             files_unchanged=0,
@@ -132,7 +132,7 @@ def settled(connection: Connection, ingest_id: int, settings: Settings) -> bool:
     return before is not None and tuple(before) == (
         "finished",
         __version__,
-        json.dumps(asdict(settings)),
+        json.dumps(settings._asdict()),
     )
 
 

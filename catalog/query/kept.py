@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING
 
 from catalog.query.connection import open_reader
-from catalog.settings import SETTINGS, Settings
+from catalog.settings import Settings
 
 if TYPE_CHECKING:
     from catalog.query.connection import Reader
     from catalog.schema.location import Location
     from catalog.settings import Value
 
-_NAMES = frozenset(setting.name for setting in SETTINGS)
+_NAMES = frozenset(Settings._fields)
 
 
 def kept_settings(location: Location) -> dict[str, Value]:

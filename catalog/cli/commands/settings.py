@@ -9,7 +9,7 @@ from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, Format, FormatOption, new_app, open_catalog
 from catalog.cli.output import print_rows
 from catalog.query.rows import Rows
-from catalog.settings import SETTINGS, Value, parse_values
+from catalog.settings import Value, all_settings, parse_values
 
 app = new_app()
 
@@ -55,7 +55,7 @@ def settings(
             _text(setting.default),
             setting.help,
         )
-        for setting in SETTINGS
+        for setting in all_settings()
     ]
     print_rows(Rows(("name", "value", "source", "default", "help"), rows), form)
 
