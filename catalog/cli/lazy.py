@@ -2,8 +2,9 @@
 
 typer imports at its top what it needs for completion, prompts and suggestions, and pathlib what it
 needs for URLs; a command that reads needs next to none of it, and loading it took a third of the
-time to start. The recipe is that of `importlib.util.LazyLoader`, which on Python 3.11 is of no use
-here: there the second `import` of a module already loads it.
+time to start. Looking for it takes a millisecond or two, and waits as well. The recipe is that of
+`importlib.util.LazyLoader`, which on Python 3.11 is of no use here: there the second `import` of a
+module already loads it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Bases:
         """
         places = self._context.places
         beside: object = None
-        if places.has_alike(subject) or places.has_twin_job(subject):
+        if places.has_alike(subject) or places.twins.has_job(subject):
             beside = (
                 [
                     (other.path, other.main_score, other.best_paths, other.config_id)
@@ -81,8 +81,8 @@ class Bases:
                 ],
                 [
                     (
-                        (twin := places.twin(subject, folder)) and twin.path,
-                        places.twin_job(subject, folder),
+                        (twin := places.twins.checkpoint(subject, folder)) and twin.path,
+                        places.twins.job(subject, folder),
                     )
                     for folder in candidates
                 ],

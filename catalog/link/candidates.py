@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from catalog.link.evidence.artifacts import parsed
-from catalog.link.neighbours import CLOCK_SLACK
+from catalog.link.limits import CLOCK_SLACK
 from catalog.link.places import folder_of
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import MetricSeries, MetricSummary

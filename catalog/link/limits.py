@@ -13,3 +13,6 @@ CONTENT: Final = 4.0
 "the next run after the stamp" was wrong for 1 file in 20."""
 LEAD: Final = 3.0
 """By how much the best must lead the next run. Two that are closer are ambiguous."""
+
+CLOCK_SLACK = 1.0
+"""Seconds by which two clocks of one process may seem out of order: both are cut to seconds."""

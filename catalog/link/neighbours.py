@@ -1,4 +1,4 @@
-"""What lies around a checkpoint: folders of other trainings, files with the same numbers."""
+"""What lies around a checkpoint: folders of other trainings, files of other trainings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.inputs import texts
-from catalog.link.numbers import tells
+from catalog.link.limits import CLOCK_SLACK
 from catalog.link.places import HOLDERS, folder_of
 from catalog.link.subjects import is_run
-from catalog.schema.canonical import float32
+from catalog.link.twins import Twins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from catalog.link.inputs import Inputs
@@ -25,12 +25,8 @@ if TYPE_CHECKING:
     from catalog.link.subjects import RunFolder, Subject
 
 _VERSION = re.compile(r"-v\d+$")
-CLOCK_SLACK = 1.0
-"""Seconds by which two clocks of one process may seem out of order: both are cut to seconds."""
 _LOOKED_AT = 50
 """Files of one name in one folder that are compared with each other."""
-_Command = tuple[int, str | None]
-_Numbers = tuple[float, float | None, int | None, int | None]
 
 
 class _Place(NamedTuple):
@@ -42,26 +38,22 @@ class _Place(NamedTuple):
 
 
 class Neighbours:
-    """Indexes over all checkpoints and job folders."""
+    """Indexes over all checkpoints, job folders and run folders."""
 
     def __init__(
         self,
-        subjects: Iterable[Subject],
+        subjects: Collection[Subject],
         folders: Iterable[RunFolder],
         inputs: Inputs,
         tolerance: float,
     ) -> None:
         self._tolerance = tolerance
-        self._same_numbers: dict[_Numbers, list[Subject]] = defaultdict(list)
         self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
         self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._of_job: dict[tuple[str, str], list[Subject]] = defaultdict(list)
         self._went_on_from: dict[Place, set[int]] = {}
-        self._free_jobs: dict[_Command, list[RunFolder]] = {}
         self._went_on: dict[str, set[int]] = defaultdict(set)
         self._overrides: dict[tuple[str, str], list[str]] = {}
-        self._numbers: dict[int, _Numbers] = {}
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
         known: set[object] = set()
@@ -69,12 +61,6 @@ class Neighbours:
             stem = self._stems[subject.id] = _stem(subject)
             self._same_stem[stem].append(subject)
             host, around, place = subject.host, subject.surroundings, subject.place
-            if around.job is not None:
-                self._of_job[host, around.job.path].append(subject)
-            numbers = _numbers(subject)
-            if numbers is not None:
-                self._numbers[subject.id] = numbers
-                self._same_numbers[numbers].append(subject)
             if place in known:
                 continue
             known.add(place)
@@ -85,7 +71,7 @@ class Neighbours:
         self._runs_in_job: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._folders_of_run: dict[int, set[int]] = defaultdict(set)
         self._runs_of_project: dict[tuple[str, str], set[int]] = defaultdict(set)
-        self._same_job: dict[_Command, list[RunFolder]] = defaultdict(list)
+        jobs: list[RunFolder] = []
         for folder in folders:
             if folder.tracker == "hydra":
                 if folder.stamp is not None:
@@ -94,9 +80,7 @@ class Neighbours:
                     self._overrides[folder.host, folder.path] = sorted(
                         texts(folder.overrides.text) or []
                     )
-                command = _command(folder)
-                if command is not None:
-                    self._same_job[command].append(folder)
+                jobs.append(folder)
             elif is_run(folder) and folder.run_id is not None:
                 for said in inputs.of(folder):
                     self._went_on[_folder_tail(posixpath.dirname(said.path))].add(folder.run_id)
@@ -109,6 +93,8 @@ class Neighbours:
         for stamped in sorted(places):
             if (stamped.host, stamped.path) not in self._runs_in_job:
                 self._add_place(stamped)
+        free = (job for job in jobs if (job.host, job.path) not in self._runs_in_job)
+        self.twins = Twins(subjects, free, self._fits, tolerance)
 
     def _add_place(self, place: _Place) -> None:
         """Note a training's folder under each project around it."""
@@ -134,52 +120,15 @@ class Neighbours:
         """Return the numbers of a run's own folders."""
         return self._folders_of_run.get(run_id, set())
 
-    def twin_job(self, subject: Subject, folder: RunFolder) -> str | None:
-        """Return the folder of another job with the config of the checkpoint's job.
-
-        One inside which a run lies is none: it has its own. Nor is one that reached another
-        score in the same epoch: the scores tell the two apart.
-        """
-        job = subject.job
-        if job is None:
-            return None
-        return next(
-            (
-                other.path
-                for other in self.twin_jobs(job)
-                if not self._told_apart(subject, other)
-                and not self._told_by_stamps(subject, other.stamp, folder)
-            ),
-            None,
-        )
-
-    def twin_jobs(self, job: RunFolder) -> Iterator[RunFolder]:
-        """Yield the other jobs with a job's config, but for those inside which a run lies."""
-        command = _command(job)
-        if command is None:
-            return
-        free = self._free_jobs.get(command)
-        if free is None:
-            free = self._free_jobs[command] = [
-                other
-                for other in self._same_job.get(command, ())
-                if (other.host, other.path) not in self._runs_in_job
-            ]
-        for other in free:
-            if other.path != job.path:
-                yield other
-
-    def _told_by_stamps(self, subject: Subject, other: datetime | None, folder: RunFolder) -> bool:
-        """Tell whether the run started right after the checkpoint's stamp, not after the other."""
+    def _fits(self, subject: Subject, folder: RunFolder) -> bool:
+        """Tell whether a run started right after the checkpoint's stamp, or went on from it."""
         return (
-            other is not None
-            and subject.stamp is not None
+            subject.stamp is not None
             and not subject.stamp_in_utc
             and (
                 self._started_after(subject.stamp, folder)
                 or folder.run_id in self.went_on_from(subject)
             )
-            and not self._started_after(other, folder)
         )
 
     def _started_after(self, stamp: datetime, folder: RunFolder) -> bool:
@@ -187,16 +136,6 @@ class Neighbours:
             return False
         seconds = (folder.stamp - stamp).total_seconds()
         return -CLOCK_SLACK <= seconds <= self._tolerance
-
-    def _told_apart(self, subject: Subject, job: RunFolder) -> bool:
-        """Tell whether a job of the same config reached another score in the same epoch."""
-        return any(
-            other.epoch == subject.epoch
-            and other.own_score is not None
-            and subject.own_score is not None
-            and float32(other.own_score) != float32(subject.own_score)
-            for other in self._of_job.get((job.host, job.path), ())
-        )
 
     def went_on_from(self, subject: Subject) -> set[int]:
         """Return the runs that name a file of the checkpoint's training as their input."""
@@ -253,40 +192,9 @@ class Neighbours:
             and (other.best_paths != subject.best_paths or _two_last(subject, other))
         ]
 
-    def twin(self, subject: Subject, folder: RunFolder) -> Subject | None:
-        """Return a checkpoint elsewhere, of another training, with the same scores and step.
-
-        A copy is none: it remembers the same places. Nor is one whose folder's stamp does not fit
-        the run where the checkpoint's does.
-        """
-        if not self.has_twins(subject):
-            return None
-        numbers = self._numbers[subject.id]
-        return next(
-            (
-                other
-                for other in self._same_numbers.get(numbers, ())
-                if other is not subject
-                and _two_trainings(subject, other)
-                and not self._told_by_stamps(
-                    subject, None if other.stamp_in_utc else other.stamp, folder
-                )
-            ),
-            None,
-        )
-
-    def has_twin_job(self, subject: Subject) -> bool:
-        """Tell whether another job has the config of the checkpoint's job."""
-        return subject.job is not None and any(self.twin_jobs(subject.job))
-
     def has_alike(self, subject: Subject) -> bool:
         """Tell whether another checkpoint has its numbers, or its name and another's life."""
-        return self.has_twins(subject) or bool(self.rivals(subject))
-
-    def has_twins(self, subject: Subject) -> bool:
-        """Tell whether another checkpoint has the same scores and step."""
-        numbers = self._numbers.get(subject.id)
-        return numbers is not None and len(self._same_numbers[numbers]) > 1
+        return self.twins.has_checkpoint(subject) or bool(self.rivals(subject))
 
 
 @lru_cache(maxsize=4_096)
@@ -306,27 +214,6 @@ def _two_last(one: Subject, other: Subject) -> bool:
 
 def _kept_one(subject: Subject) -> bool:
     return len(subject.best_paths) == 1
-
-
-def _command(job: RunFolder) -> _Command | None:
-    if not job.config:
-        return None
-    return (job.config[0][0], job.overrides.text if job.overrides is not None else None)
-
-
-def _numbers(subject: Subject) -> _Numbers | None:
-    own = subject.main_score
-    if own is None or not tells(own):
-        return None
-    known = subject.known_scores
-    best = None if subject.best_score is None else known[-1]
-    return (known[0], best, subject.epoch, subject.global_step)
-
-
-def _two_trainings(one: Subject, other: Subject) -> bool:
-    if one.directory == other.directory:
-        return False
-    return one.output != other.output and set(one.remembered).isdisjoint(other.remembered)
 
 
 def _stem(subject: Subject) -> tuple[str, str, str]:

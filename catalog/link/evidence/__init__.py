@@ -99,7 +99,7 @@ _CAN_SPEAK: dict[Weigher, Callable[[Subject, RunFolder, Context], bool]] = {
     schedule.learning_rate: lambda subject, _folder, context: (
         bool(subject.learning_rates) and bool(context.rate_names())
     ),
-    configs.twin_job: lambda subject, _folder, context: context.places.has_twin_job(subject),
+    configs.twin_job: lambda subject, _folder, context: context.places.twins.has_job(subject),
     architecture.architecture: architecture.has_sizes,
     clocks.written_during_run: lambda _subject, folder, _context: folder.started_at is not None,
 }

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import IMPOSSIBLE, Observation
-from catalog.link.neighbours import CLOCK_SLACK
+from catalog.link.limits import CLOCK_SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

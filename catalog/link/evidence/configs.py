@@ -120,7 +120,7 @@ def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator
 
 def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """Another job was run with the very same config: what `.hydra/` says fits both."""
-    twin = context.places.twin_job(subject, folder)
+    twin = context.places.twins.job(subject, folder)
     if twin is not None and folder.run_id is not None:
         yield Observation(
             "twin-job", ELSEWHERE, f"{twin} was run with the same config: it may be that job's run."

@@ -75,7 +75,7 @@ def twin_file(subject: Subject, folder: RunFolder, context: Context) -> Iterator
     """Another training saved the very same numbers: one of the two is not this run's."""
     if folder.run_id is None:
         return
-    twin = context.places.twin(subject, folder)
+    twin = context.places.twins.checkpoint(subject, folder)
     if twin is not None:
         yield Observation(
             "twin-checkpoint",
