@@ -455,6 +455,26 @@ def test_differences_name_the_keys() -> None:
     assert open_keys({"a": ["${x}", {"b": "<redacted>"}], "c": 1}, "m") == ["m.a[0]", "m.a[1].b"]
 
 
+@pytest.mark.parametrize("where", ["debug.log", "config.yaml"])
+def test_the_text_of_an_object_is_no_value(root: Path, where: str) -> None:
+    project(root)
+    (run,) = (path for path in root.rglob("run-*") if path.is_dir())
+    for path in [*run.glob("*.wandb"), *run.rglob("debug.log"), run / "files" / "config.yaml"]:
+        path.unlink()
+    model = "{'name': 'dbnet', 'root': PosixPath('/data/x'), 'act': <torch.nn.ReLU object at 0x7f>}"
+    if where == "debug.log":
+        (run / "logs").mkdir(exist_ok=True)
+        (run / "logs" / "debug.log").write_text(
+            "2025-10-18 02:32:19,498 INFO    MainThread:1 [wandb_init.py:init():852] wandb.init "
+            f"called with sweep_config: {{}}\nconfig: {{'model': {model}}}\n"
+        )
+    else:
+        (run / "files" / "config.yaml").write_text(yaml.dump({"model": {"value": model}}))
+    done = only(catalog_of(root).recover().files)
+    assert (done.action, done.content) == ("skipped", "")
+    assert "model.act" in str(done)
+
+
 # Configs against weights
 
 

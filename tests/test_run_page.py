@@ -133,6 +133,12 @@ def test_configs_that_only_a_wandb_folder_holds_are_at_risk(tmp_path: Path) -> N
     (row,) = json.loads(output("query", "--evidence-at-risk", "--db", db, "-f", "json"))
     assert row["run"] == "aaaa1111"
     assert "W&B run folder only" in row["risk"]
+    (config,) = root.glob("wandb/run-*aaaa1111/files/config.yaml")
+    config.unlink()
+    catalog.ingest([root])
+    (row,) = catalog.query("evidence-at-risk").dicts()
+    assert "W&B run folder only" in row["risk"], "others state it still"
+    assert (root / row["config_file"]).exists()
     shutil.rmtree(root / "wandb")
     catalog.ingest([root])
     (row,) = catalog.query("evidence-at-risk").dicts()

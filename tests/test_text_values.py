@@ -56,7 +56,7 @@ def test_any_text_is_a_value_or_a_value_error(text: str) -> None:
     json.dumps(value)
 
 
-def test_objects_in_a_literal_stay_text() -> None:
+def test_objects_in_a_literal_are_marked() -> None:
     text = (
         "{'net': <Net object at 0x7f, n=1>, 'out': PosixPath('/a, b'), 'x': nan, 'y': -inf,"
         " 'shape': (1, 2), 'cls': <class 'dict'>, 'r': Ratio(1/2), 'none': None}"
@@ -65,9 +65,18 @@ def test_objects_in_a_literal_stay_text() -> None:
     assert isinstance(value, dict)
     assert repr(value.pop("x")) == "nan"
     assert value == {
-        "net": "<Net object at 0x7f, n=1>", "out": "PosixPath('/a, b')", "y": float("-inf"),
-        "shape": [1, 2], "cls": "<class 'dict'>", "r": "Ratio(1/2)", "none": None,
+        "net": {"__opaque__": "<Net object at 0x7f, n=1>"},
+        "out": {"__opaque__": "PosixPath('/a, b')"}, "y": float("-inf"), "shape": [1, 2],
+        "cls": {"__opaque__": "<class 'dict'>"}, "r": {"__opaque__": "Ratio(1/2)"}, "none": None,
     }  # fmt: skip
+
+
+def test_a_key_that_is_an_object_is_its_text() -> None:
+    assert parse_literal("{Stage.FIT: 1, 2: 'b'}") == {"Stage.FIT": 1, "2": "b"}
+
+
+def test_text_alone_is_text() -> None:
+    assert parse_literal("adamw") == "adamw"
 
 
 @pytest.mark.parametrize("text", ["[" * 500, "{'a': 1", "{'a': 1} x", "'" * 3001, "", "x'" * 9999])

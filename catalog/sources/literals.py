@@ -3,7 +3,8 @@
 W&B's `debug.log` prints configs as dictionaries, and Lightning's `save_hyperparameters`
 stores nested values as their `repr`. `ast.literal_eval` fails on the first object in such a
 text and can exhaust the stack on hostile ones; this parser keeps what is no literal
-(`<Model object at 0x7f..>`, `tensor(1.)`, `PosixPath('x')`) as text, and its depth is bounded.
+(`<Model object at 0x7f..>`, `tensor(1.)`, `PosixPath('x')`) as `{"__opaque__": "<text>"}`, which
+nobody takes for the value that stood there, and its depth is bounded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MAX_LENGTH = 512 * 1024
 """Characters of one literal that are looked at."""
 
+OPAQUE = "__opaque__"
+"""Key of the mark that stands for an object."""
 _MAX_LOOSE_QUOTES = 100
 _MAX_DIGITS = 40
 
@@ -35,6 +38,9 @@ _REPR = re.compile(r"\s*(?:\{\s*['\"].*\}|\[\s*(?:['\"]|\{\s*['\"]).*\]|\{\s*\})
 
 def parse_literal(text: str) -> Plain:
     """Return what a Python literal says: tuples and sets as lists, keys as text.
+
+    What is no literal is text where it is the whole text, and a mark inside a container: strings
+    have quotes there, so that it stands for an object.
 
     Args:
         text: one literal, with anything after it but blanks forbidden.
@@ -66,6 +72,12 @@ def parse_repr(value: Plain) -> Plain:
     return value
 
 
+class _Opaque(str):
+    """Text that is no literal."""
+
+    __slots__ = ()
+
+
 class _Parser:
     """A recursive descent over one text; `at` is the next character."""
 
@@ -88,6 +100,10 @@ class _Parser:
         return character
 
     def value(self, depth: int) -> Plain:
+        found = self._value(depth)
+        return {OPAQUE: found} if depth and type(found) is _Opaque else found
+
+    def _value(self, depth: int) -> Plain:
         if depth > MAX_DEPTH:
             raise ValueError("the literal is nested too deep")
         start = self._peek()
@@ -121,7 +137,7 @@ class _Parser:
             first = self.value(depth + 1)
             if opening == "{" and self._peek() == ":":
                 self.at += 1
-                mapping[first if isinstance(first, str) else str(first)] = self.value(depth + 1)
+                mapping[_key(first)] = self.value(depth + 1)
             else:
                 values.append(first)
             if self._peek() == ",":
@@ -131,7 +147,7 @@ class _Parser:
         self.at += 1
         return mapping if opening == "{" and not values else values
 
-    def _opaque(self) -> str:
+    def _opaque(self) -> _Opaque:
         """Take text that is no literal, up to where its container goes on."""
         begin = self.at
         open_brackets: list[str] = []
@@ -156,7 +172,13 @@ class _Parser:
         text = self._text[begin : self.at].strip()
         if not text:
             raise ValueError(f"no value at character {begin}")
-        return clean(text)
+        return _Opaque(clean(text))
+
+
+def _key(value: Plain) -> str:
+    if isinstance(value, dict) and value.keys() == {OPAQUE}:
+        value = value[OPAQUE]
+    return str(value)
 
 
 def _string(token: str) -> str:

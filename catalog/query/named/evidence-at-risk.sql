@@ -6,10 +6,12 @@ SELECT f.path,
        (SELECT COALESCE(u.tracker_run_id, u.identity)
         FROM link l JOIN run u ON u.id = l.run_id
         WHERE l.checkpoint_id = f.id AND l.verdict = 'linked') AS run,
-       MIN(COALESCE(g.path, k.directory)) AS config_file, COUNT(DISTINCT g.id) AS files,
+       COALESCE(MIN(CASE WHEN g.state = 'present' THEN g.path END), MIN(g.path), MIN(k.directory))
+           AS config_file,
+       COUNT(DISTINCT g.id) AS files,
        CASE WHEN COUNT(g.id) = 0
             THEN 'No config of it is known; its run folder lies outside the ingested trees.'
-            WHEN MIN(g.state) = 'missing'
+            WHEN MAX(g.state) = 'missing'  -- of text: missing < present
             THEN 'Every file that stated its config is gone; the catalog alone still has it.'
             ELSE 'Its config lies in a W&B run folder only, which W&B''s cleaning removes.'
        END AS risk,

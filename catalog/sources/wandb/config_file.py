@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-config"
-VERSION = 1
+VERSION = 2
 
 _SWEEP_FOLDER = re.compile(r"sweep-([A-Za-z0-9_-]+)")
 _SWEEP_CONFIG = re.compile(r"config-(.+)\.yaml", re.DOTALL)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-log"
-VERSION = 1
+VERSION = 2
 
 _MAX_DEBUG_LOG = 4 * 1024 * 1024
 _DEBUG, _INTERNAL, _OUTPUT = "debug.log", "debug-internal.log", "output.log"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.sources.literals import parse_repr
+from catalog.sources.literals import OPAQUE, parse_repr
 
 if TYPE_CHECKING:
     from catalog.sources.facts import Plain
@@ -37,12 +37,14 @@ def prefer_resolved(old: Plain, new: Plain) -> Plain:
 
     Args:
         old: the value so far.
-        new: the update; where it is only `old` as `repr` text, or text with `${...}` over a
-            resolved value, the old one stands.
+        new: the update; where it is only `old` as `repr` text (that of an object too), or text
+            with `${...}` over a resolved value, the old one stands.
 
     """
     if old is None:
         return None if new == "None" else new
+    if old == {OPAQUE: new}:
+        return old
     if isinstance(old, (dict, list)):
         new = parse_repr(new)
     if isinstance(old, dict) and isinstance(new, dict):
