@@ -16,6 +16,7 @@ from catalog.cli.main import app
 from catalog.query.diff import Subject, differences, flatten
 from tests.support.rows import BEST, RUN, fill
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
+from tests.support.trainer_files import write_safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +94,44 @@ def test_the_catalog_says_the_same_as_the_disk(
 def test_equal_ones_differ_in_nothing(pair: tuple[Path, Path]) -> None:
     result = call(pair[0], pair[0], "--fail-if-any")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "Nothing differs.\n")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_weights_without_a_fingerprint_are_compared_by_content(
+    tmp_path: Path, *, folder: bool
+) -> None:
+    sides = []
+    for name, last in (("a", b"\1"), ("b", b"\2"), ("c", b"\1")):
+        side = tmp_path / "tree" / (name if folder else f"{name}.safetensors")
+        weights = side / "model.safetensors" if folder else side
+        weights.parent.mkdir(exist_ok=True)
+        write_safetensors(weights, {"w": [2, 2]})
+        weights.write_bytes(weights.read_bytes()[:-1] + last)
+        if folder:
+            (side / "config.json").write_text('{"model_type": "bert"}')
+        sides.append(side)
+    one, other, copy = sides
+    assert told(one, copy) == []
+    ((section, key, change, left, right),) = told(one, other)
+    assert (section, key, change) == ("checkpoint", "weights", "changed")
+    assert left != right
+    assert call(one, other, "--fail-if-any").exit_code == 1
+
+
+def test_weights_that_nobody_hashed_are_not_called_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        write_safetensors(tmp_path / "tree" / f"{name}.safetensors", {"w": [2, 2]})
+    monkeypatch.setenv("CATALOG_DB", str(tmp_path / "c.db"))
+    monkeypatch.chdir(tmp_path)
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    names = ("a.safetensors", "b.safetensors")
+    assert told(*names) == [("checkpoint", "weights", "not compared", None, None)]
+    assert call(*names, "--fail-if-any").exit_code == 1
+    catalog.ingest([tmp_path / "tree"], hashes=True)
+    assert told(*names) == []
 
 
 def test_a_difference_can_fail_a_script(pair: tuple[Path, Path]) -> None:

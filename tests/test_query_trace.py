@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from catalog import Catalog
 from catalog.errors import Ambiguous, NotFound
 from catalog.query.connection import open_reader
 from catalog.query.trace import Trace, trace
@@ -25,6 +26,7 @@ from tests.support.rows import (
     TWINS,
     fill,
 )
+from tests.support.torch_files import lightning_checkpoint, write_torch_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,6 +156,16 @@ def test_an_unlinked_checkpoint_shows_its_problem(story_db: Path) -> None:
     found = traced(story_db, LONE)
     assert found.candidates == []
     assert [problem["code"] for problem in found.problems] == ["truncated-zip"]
+
+
+def test_beside_a_checkpoint_of_the_root_lies_what_the_root_itself_holds(
+    tmp_path: Path, empty_db: Path
+) -> None:
+    for path in ("a.ckpt", "b.ckpt", "deeper/c.ckpt"):
+        (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
+        write_torch_zip(tmp_path / "tree" / path, lightning_checkpoint())
+    Catalog(empty_db).ingest([tmp_path / "tree"])
+    assert [row["path"] for row in traced(empty_db, "a.ckpt").siblings] == ["b.ckpt"]
 
 
 def test_a_trace_is_plain_data(story_db: Path) -> None:

@@ -96,6 +96,16 @@ def test_differences_are_to_what_most_siblings_have(tmp_path: Path) -> None:
     assert found == {"lr": ("0.5", "0.1", 4), "extra": ("null", None, 4)}
 
 
+def test_a_run_without_a_config_is_compared_with_none(tmp_path: Path) -> None:
+    for name, config in (("run00000", {"lr": 0.1}), ("run00001", {})):
+        write_run_directory(tmp_path / "tree" / "wandb", name, config=config)
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    page = catalog.run("run00001")
+    assert (page.siblings, page.differences) == (0, [])
+    assert "beside it" not in output("run", "run00001", "--db", str(tmp_path / "c.db"))
+
+
 def test_a_folder_is_taken_out_of_a_run_by_a_person(tmp_path: Path) -> None:
     job = write_hydra_directory(tmp_path / "tree" / "outputs" / "2025-10-18" / "02-32-17", {"a": 1})
     write_run_directory(job / "wandb", "a1b2c3d4")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -17,6 +18,7 @@ from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
+from catalog.query.weights import sum_of_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +35,8 @@ class Subject:
 
     name: str
     sections: Mapping[str, Section]
+    weights: Callable[[], str | None] | None = None
+    """Gives the SHA-256 of its weights, where it is known or can be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Difference:
 
     section: str
     key: str
-    change: Literal["changed", "only left", "only right"]
+    change: Literal["changed", "only left", "only right", "not compared"]
     left: Any
     right: Any
 
@@ -60,7 +64,8 @@ def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> 
         with opened() as reader:
             if more or are_runs(reader, names):
                 return compare_runs(reader, names)
-    return as_rows(differences(_side(opened, left, right), _side(opened, right, left)))
+    one, two = _side(opened, left, right), _side(opened, right, left)
+    return as_rows([*differences(one, two), *_of_weights(one, two)])
 
 
 def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
@@ -77,6 +82,17 @@ def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
                         "with checkpoints, and runs with runs."
                     ) from error
             raise
+
+
+def _of_weights(left: Subject, right: Subject) -> Iterator[Difference]:
+    """Yield that weights without a fingerprint differ, or that nobody compared them."""
+    if any(_FINGERPRINT in one.sections.get("checkpoint", {}) for one in (left, right)):
+        return  # a key like any other
+    one, two = (side.weights() if side.weights is not None else None for side in (left, right))
+    if one is None or two is None:
+        yield Difference("checkpoint", "weights", "not compared", one, two)
+    elif one != two:
+        yield Difference("checkpoint", "weights", "changed", one, two)
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -131,6 +147,7 @@ def checkpoint_on_disk(path: Path) -> Subject:
             "hyper-parameters": dict(flatten(plain["hyper_parameters"] or {})),
             "architecture": {one.name: _shape(one.dtype, one.shape) for one in found.tensors},
         },
+        partial(sum_of_weights, path),
     )
 
 
@@ -160,18 +177,20 @@ def checkpoint_in_catalog(reader: Reader, text: str) -> Subject:
                 one["name"]: _shape(one["dtype"], json.loads(one["shape"])) for one in tensors
             },
         },
+        lambda: row["sha256"],
     )
 
 
+_FINGERPRINT: Final = "weights_fingerprint"
 _FACTS: Final = (
     "format", "status", "framework", "framework_version", "epoch", "global_step", "monitor",
     "monitor_mode", "best_score", "own_score", "optimizers", "schedulers", "learning_rates",
-    "parameter_count", "tensor_bytes", "weights_fingerprint", "safety",
+    "parameter_count", "tensor_bytes", _FINGERPRINT, "safety",
 )  # fmt: skip
 """What is compared beside hyper-parameters and tensors: what the training decided, no places."""
 _LISTS: Final = ("optimizers", "schedulers", "learning_rates")
 _CHECKPOINT: Final = f"""
-SELECT f.path, k.document, {", ".join(f"c.{name}" for name in _FACTS)}
+SELECT f.path, f.sha256, k.document, {", ".join(f"c.{name}" for name in _FACTS)}
 FROM checkpoint c
 JOIN file f ON f.id = c.id
 LEFT JOIN config k ON k.id = c.config_id

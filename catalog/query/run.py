@@ -105,6 +105,7 @@ class RunPage:
     """Keys whose value is not the one that most of its siblings have: `key, value, others,
     share` (how many of the siblings have the others' value)."""
     siblings: int
+    """How many it was compared with; none where it, or each of them, has no config."""
     metrics: list[Record]
     curves: list[Record]
     """Of the main metrics: `metric, values`, evenly taken from the history."""
@@ -214,7 +215,7 @@ def _differences(reader: Reader, run: Record) -> tuple[list[Record], int]:
     own = configs.pop(number)
     others = [config for config in configs.values() if config]
     if not own or not others:
-        return [], len(others)
+        return [], 0  # nothing was compared
     rows = []
     for key in sorted(own.keys() | {key for config in others for key in config}):
         usual, share = Counter(config.get(key) for config in others).most_common(1)[0]

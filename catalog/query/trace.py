@@ -112,6 +112,7 @@ JOIN file g ON g.root_id = f.root_id AND g.id <> f.id
 JOIN checkpoint c ON c.id = g.id
 LEFT JOIN migration m ON m.checkpoint_id = c.id
 WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:folder AS TEXT)
+  AND (CAST(:folder AS TEXT) <> '' OR g.path NOT LIKE '%/%')  -- the root's folder is all of it
 ORDER BY g.path
 """
 _COPIES = """

@@ -32,8 +32,10 @@ def diff(
     """Show what differs between two checkpoints, or between runs.
 
     Of checkpoints facts, hyper-parameters and tensors are compared, of runs facts, configs and
-    final metrics; only differing keys are printed. The database is needed only for what is not
-    on disk.
+    final metrics; only differing keys are printed. Weights are told apart by their fingerprint;
+    where a format has none (safetensors, HDF5, Hugging Face folders) the files on disk are read
+    whole, and weights that only the catalog knows, and that nobody hashed, are `not compared`.
+    The database is needed only for what is not on disk.
     """
     rows = open_catalog(db, settings).diff(left, right, *(more or ()))
     if form is Format.TABLE and not rows.rows:
