@@ -475,6 +475,25 @@ def test_the_text_of_an_object_is_no_value(root: Path, where: str) -> None:
     assert "model.act" in str(done)
 
 
+def test_of_a_run_folder_that_was_moved_the_present_place_is_named(root: Path) -> None:
+    project(root)
+    catalog = catalog_of(root)
+    (old,) = (path for path in root.rglob("run-*") if path.is_dir())
+    new = root / "zz_away" / "wandb" / old.name
+    new.parent.mkdir(parents=True)
+    old.rename(new)
+    catalog.ingest([root])
+    (row,) = catalog.query("checkpoint_trace").dicts()
+    assert root / row["run_directory"] == new
+    assert (root / row["config_source"]).exists()
+    done = only(catalog.recover().files)
+    assert done.action == "written"
+    (provenance,) = root.rglob("*.provenance.json")
+    source = json.loads(provenance.read_text())["source"]
+    assert (root / source["path"]).exists()
+    assert source["sha256"]
+
+
 # Configs against weights
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import posixpath
 from collections import defaultdict
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -137,11 +138,20 @@ class Finder:
         return sorted(found.values(), key=_order)
 
     def original(self, folder: RunFolder) -> RunFolder:
-        """Return the folder that a copy of W&B's latest run repeats, where it is there."""
-        if folder.copy_of_latest and folder.run_id is not None:
-            for other in self._by_run[folder.run_id]:
-                if not other.copy_of_latest and other.started_at == folder.started_at:
-                    return other
+        """Return the folder that a copy of W&B's latest run repeats, where it is there.
+
+        Of a folder that is gone, the place where it was moved to: the same run, start and name.
+        """
+        if folder.run_id is None or not (folder.copy_of_latest or folder.is_gone):
+            return folder
+        name = posixpath.basename(folder.path)
+        for other in self._by_run[folder.run_id]:
+            if other.started_at != folder.started_at or other.copy_of_latest or other is folder:
+                continue
+            if folder.copy_of_latest or (
+                not other.is_gone and posixpath.basename(other.path) == name
+            ):
+                return other
         return folder
 
     def _in_time(self, subject: Subject) -> Iterable[RunFolder]:

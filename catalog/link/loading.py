@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 
 from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Places, folder_of
@@ -97,12 +97,17 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
     fields, files = table_of(RunField), table_of(File)
     rows = fetched(
         connection,
-        select(fields.c.run_directory_id, func.max(files.c.modified_at))
+        select(
+            fields.c.run_directory_id,
+            func.max(files.c.modified_at),
+            func.max(case((files.c.state == "present", 1), else_=0)),
+        )
         .join(files, files.c.id == fields.c.file_id)
         .group_by(fields.c.run_directory_id),
     )
-    for number, text in rows:
+    for number, text, is_there in rows:
         folder, newest = folders[int(number)], _moment(text)
+        folder.is_gone = not is_there
         if newest is not None and folder.started_at is not None and folder.ended_at is not None:
             span = (folder.started_at - KEPT_TIMES, folder.ended_at + KEPT_TIMES)
             folder.has_its_times = span[0] <= newest <= span[1]

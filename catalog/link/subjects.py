@@ -55,6 +55,8 @@ class RunFolder:
     """The tracker's name of the project."""
     has_its_times: bool = False
     """Its files kept the modification times that they were written with."""
+    is_gone: bool = False
+    """None of the files that told of it is there any more."""
     is_ended: bool = False
     """An exit is on record: its history is whole."""
     reused: bool = False
@@ -77,9 +79,9 @@ class RunFolder:
         return (
             self.id, self.host, self.path, self.tracker, self.run_id, self.tracker_run_id,
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
-            self.project_name, self.has_its_times, self.is_ended, self.reused, self.job_path,
-            self.arguments and (*self.arguments,), self.overrides and (*self.overrides,),
-            self.config,
+            self.project_name, self.has_its_times, self.is_gone, self.is_ended, self.reused,
+            self.job_path, self.arguments and (*self.arguments,),
+            self.overrides and (*self.overrides,), self.config,
             [(role, [(*one,) for one in said]) for role, said in self.mentions.items()],
         )  # fmt: skip
 

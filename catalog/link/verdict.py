@@ -237,11 +237,12 @@ def _could_be(other: Judged, best: Judged) -> bool:
     )
 
 
-def _order(judged: Judged) -> tuple[float, bool, str]:
-    return (-judged.score, judged.folder.copy_of_latest, judged.folder.path)
+def _order(judged: Judged) -> tuple[float, bool, bool, str]:
+    folder = judged.folder
+    return (-judged.score, folder.is_gone, folder.copy_of_latest, folder.path)
 
 
-def order_in_run(judged: Judged) -> tuple[bool, float, bool, str]:
+def order_in_run(judged: Judged) -> tuple[bool, float, bool, bool, str]:
     """Return the key by which the best folder of one run comes first."""
     # Of a resumed run's folders the one that was open when the file was written comes first,
     # though the stamp of the output folder fits the first one better.

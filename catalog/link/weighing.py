@@ -59,7 +59,7 @@ def load(connection: Connection, settings: Settings) -> Work:
         inputs,
     )
     first: dict[int, RunFolder] = {}
-    for folder in sorted(runs, key=lambda one: (one.copy_of_latest, one.path)):
+    for folder in sorted(runs, key=lambda one: (one.is_gone, one.copy_of_latest, one.path)):
         first.setdefault(folder.run_id or 0, folder)
     return Work(folders, runs, first, subjects, finder, context)
 

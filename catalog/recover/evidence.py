@@ -102,6 +102,7 @@ class Evidence:
         self._only = only
         self._suffixes = settings.sidecar_suffixes
         self._documents: dict[int, dict[str, Any]] = {}
+        self._missing: set[int] = set()  # files that state configs and are gone
         self._checkpoints = self._load_checkpoints()
         self._links, self._ambiguous = self._load_links()
         self._runs = None if only is None else {one.run_id for one in self._links.values()}
@@ -184,10 +185,18 @@ class Evidence:
     def stated(self, checkpoint_id: int) -> Iterator[Stated]:
         """Yield all that is stated for a linked checkpoint, in the order of belief."""
         linked = self._links[checkpoint_id]
+        known_of_run = self._of_run.get(linked.run_id, ())
+        there = {
+            (one.kind, one.config_id) for one in known_of_run if one.file_id not in self._missing
+        }
         recorded = sorted(
-            self._of_run.get(linked.run_id, ()),
-            # The folder that wrote it comes first: a resumed run may have changed its config.
-            key=lambda one: self._of_folder[one.file_id] != linked.folder_id,
+            known_of_run,
+            key=lambda one: (
+                # Of a run folder that was moved, the place where it lies now can be looked at.
+                one.file_id in self._missing and (one.kind, one.config_id) in there,
+                # The folder that wrote it comes first: a resumed run may have changed its config.
+                self._of_folder[one.file_id] != linked.folder_id,
+            ),
         )
         yield from (one for one in recorded if one.kind != _JOB_CONFIG)
         job = self._job(checkpoint_id, linked)
@@ -324,7 +333,7 @@ class Evidence:
         stated, folders, files = table_of(RunConfig), table_of(RunDirectory), table_of(File)
         found: dict[int, list[Stated]] = defaultdict(list)
         folder_of: dict[int, int] = {}
-        for run, folder, config, file_id, path, kind in self._rows(
+        for run, folder, config, file_id, path, kind, state in self._rows(
             folders.c.run_id,
             self._runs,
             select(
@@ -334,6 +343,7 @@ class Evidence:
                 stated.c.file_id,
                 files.c.path,
                 stated.c.kind,
+                files.c.state,
             )
             .join(folders, folders.c.id == stated.c.run_directory_id)
             .join(files, files.c.id == stated.c.file_id)
@@ -346,6 +356,8 @@ class Evidence:
         ):
             found[int(run)].append(Stated(kind, int(config), int(file_id), path))
             folder_of[int(file_id)] = int(folder)
+            if state != "present":
+                self._missing.add(int(file_id))
         return found, folder_of
 
     def _load_jobs(self) -> tuple[dict[int, _Job], tuple[dict[int, int], dict[int, set[int]]]]:
