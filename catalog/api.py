@@ -7,6 +7,7 @@ a program that only reads a SQLite catalog never loads SQLAlchemy.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
+    from catalog.forget import Extent
     from catalog.ingest.pipeline import Progress
     from catalog.link.explain import Explanation
     from catalog.operation import Operation
@@ -157,7 +159,6 @@ class Catalog:
 
         Raises:
             SourceError: a path does not exist, is no folder, or cannot be listed.
-            DatabaseError: the database cannot be used.
         """
         from catalog.ingest.roots import checked_paths
         from catalog.results import IngestSummary
@@ -201,6 +202,30 @@ class Catalog:
             there = [folder for folder in folders if folder.is_dir()]
             if there:
                 yield self.ingest(there)
+
+    def forget(
+        self, path: str | os.PathLike[str], *, missing_only: bool = False, dry_run: bool = False
+    ) -> Extent:
+        """Take what lies in a place out of the catalog; an ingest that comes by reads it again.
+
+        Args:
+            path: a tree, a folder or a file; it need not be there any more.
+            missing_only: only what was gone at the last ingest.
+            dry_run: only tell what would be forgotten.
+
+        Raises:
+            NotFound: the catalog knows nothing there.
+            RecoveryError: a recovery's journal, which stays, names a file in it as its source.
+        """
+        from catalog.forget import forget
+
+        with self._deciding(reading=dry_run) as (operation, connection):
+            extent = forget(
+                connection, Path(path), self._host, missing_only=missing_only, dry=dry_run
+            )
+            if not dry_run:
+                operation.judge(connection, self._clock(), "forget", gather=True)
+        return extent
 
     def query(
         self, name: str, params: Mapping[str, str] | None = None, *, limit: int | None = None
@@ -305,18 +330,12 @@ class Catalog:
         """
         from catalog.ingest.runs import keep_apart
         from catalog.query.run import find_run
-        from catalog.schema.engine import writing
-        from catalog.schema.upgrade import open_existing
 
         with self._reader() as reader:
             number = find_run(reader, name)
-        engine = open_existing(self.location)
-        try:
-            with writing(engine, self.location) as connection:
-                keep_apart(connection, number, folder.rstrip("/"), apart=apart)
-                self._operation(engine).judge(connection, self._clock())
-        finally:
-            engine.dispose()
+        with self._deciding() as (operation, connection):
+            keep_apart(connection, number, folder.rstrip("/"), apart=apart)
+            operation.judge(connection, self._clock())
 
     def status(self) -> Rows:
         """Return how many checkpoints are in which state now."""
@@ -514,7 +533,6 @@ class Catalog:
 
         Raises:
             UsageError: there is no such source to prefer.
-            DatabaseError: the database cannot be used.
         """
         from catalog.recover.explain import explain
         from catalog.schema.engine import explained
@@ -547,6 +565,19 @@ class Catalog:
 
         return backup(self.location, Path(target))
 
+    @contextmanager
+    def _deciding(self, *, reading: bool = False) -> Iterator[tuple[Operation, Connection]]:
+        """One transaction in an existing catalog, with the means to judge anew."""
+        from catalog.schema.engine import writing
+        from catalog.schema.upgrade import open_existing
+
+        engine = open_existing(self.location, reading=reading)
+        try:
+            with writing(engine, self.location) as connection:
+                yield self._operation(engine), connection
+        finally:
+            engine.dispose()
+
     def _operation(self, engine: Engine) -> Operation:
         from catalog.operation import Operation
 
@@ -557,18 +588,12 @@ class Catalog:
         from catalog.link.decisions import say
         from catalog.query.find import find_checkpoint
         from catalog.query.run import find_run
-        from catalog.schema.engine import writing
-        from catalog.schema.upgrade import open_existing
 
         with self._reader() as reader:
             number = find_checkpoint(reader, checkpoint)
             run_number = None if run is None else find_run(reader, run)
-        engine = open_existing(self.location)
-        try:
-            with writing(engine, self.location) as connection:
-                now = self._clock()
-                say(connection, number, run_number, decision, reason, now)
-                self._operation(engine).judge(connection, now)
-        finally:
-            engine.dispose()
+        with self._deciding() as (operation, connection):
+            now = self._clock()
+            say(connection, number, run_number, decision, reason, now)
+            operation.judge(connection, now)
         return self.trace(checkpoint)

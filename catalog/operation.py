@@ -134,20 +134,23 @@ class Operation:
             with writing(self.engine, self.location) as connection:
                 self.judge(connection, self.clock(), "hash")
 
-    def judge(self, connection: Connection, now: str, cause: str = "decision") -> None:
+    def judge(
+        self, connection: Connection, now: str, cause: str = "decision", *, gather: bool = False
+    ) -> None:
         """Judge anew what a person's word changed: an ingest without news would not do it.
 
         Args:
             connection: inside a transaction.
             now: the present, UTC.
             cause: why, for the row of the ingest.
+            gather: whether what files say of runs changed as well.
         """
         if connection.execute(select(table_of(Ingest).c.id).limit(1)).first() is None:
             return  # nothing was ever ingested
         ingest_id = begin(connection, [], self.settings, now, cause)
         # One that was killed may have left files whose runs nobody gathered: the next ingest
         # would take this judging for a whole one.
-        gather = not settled(connection, ingest_id, self.settings)
+        gather = gather or not settled(connection, ingest_id, self.settings)
         self._judge(connection, ingest_id, now, None, silent, Stages(), gather=gather)
         finish(connection, ingest_id, Counts(), now)
 

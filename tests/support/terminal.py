@@ -12,8 +12,17 @@ import sys
 import termios
 
 
-def on_terminal(*arguments: str, columns: int = 120, env: dict[str, str] | None = None) -> str:
-    """Return what `catalog ARGUMENTS` writes to a terminal of that width, without colours."""
+def on_terminal(
+    *arguments: str, columns: int = 120, env: dict[str, str] | None = None, typed: str = ""
+) -> str:
+    """Return what `catalog ARGUMENTS` writes to a terminal of that width, without colours.
+
+    Args:
+        arguments: of the command line.
+        columns: width of the terminal.
+        env: variables to set.
+        typed: what a person answers.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     # A test runner may set these for its own workers; a terminal's size is the terminal's.
@@ -26,6 +35,7 @@ def on_terminal(*arguments: str, columns: int = 120, env: dict[str, str] | None 
         env={**inherited, "TERM": "xterm", **(env or {})},
     )
     os.close(theirs)
+    os.write(ours, typed.encode())
     chunks = []
     while True:
         try:

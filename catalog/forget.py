@@ -1,0 +1,252 @@
+"""Take a tree, or a part of one, out of the catalog: every row that its files left."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+
+from catalog.errors import NotFound, RecoveryError
+from catalog.ingest.metrics import MetricWriter
+from catalog.link.moves import known_moves
+from catalog.schema.dependents import delete_unreferred, delete_with_dependents
+from catalog.schema.store import Store, chunks, fetched, table_of
+from catalog.schema.tables import (
+    Architecture,
+    Checkpoint,
+    Config,
+    File,
+    LinkDecision,
+    MetricName,
+    Problem,
+    RecoveryFile,
+    Root,
+    RunDirectory,
+    metadata,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from sqlalchemy import Column, ColumnElement, Connection, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the catalog knows of a place on disk, and would not know any more."""
+
+    files: int = 0
+    gone: int = 0
+    """Of the files, those that are not on disk any more: what they said cannot be read again."""
+    checkpoints: int = 0
+    run_directories: int = 0
+    """All of them, where the whole place is forgotten."""
+    decisions: int = 0
+    """What people said with `catalog link` of these checkpoints, where they were not moved."""
+    recovered: int = 0
+    """Files that recoveries wrote for them; nothing can undo or verify these afterwards."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """The rows of a place."""
+
+    roots: list[int] = field(default_factory=list)
+    """Those that lie in it as a whole."""
+    files: set[int] = field(default_factory=set)
+    gone: int = 0
+    directories: set[int] = field(default_factory=set)
+    problems: set[int] = field(default_factory=set)
+
+
+def forget(
+    connection: Connection, path: Path, host: str, *, missing_only: bool = False, dry: bool = False
+) -> Extent:
+    """Delete every row of the files in a place; runs and links have to be judged anew then.
+
+    Contents that nothing else states (configs, architectures, names of metrics) go as well.
+
+    Args:
+        connection: in a transaction.
+        path: a folder or a file; it need not be there any more.
+        host: name of this machine.
+        missing_only: leave what was there at the last ingest.
+        dry: only tell what would go.
+
+    Raises:
+        NotFound: the catalog knows nothing there.
+        RecoveryError: a config that was recovered elsewhere was cut from a file in the place.
+    """
+    rows = _rows(connection, path, host, missing_only=missing_only)
+    if not rows.files and not rows.roots:
+        raise NotFound(_nothing(connection, path, missing_only=missing_only))
+    moved = _moved_on(connection, rows.files)
+    extent = _extent(connection, rows, moved)
+    _check_sources(connection, rows.files, path)
+    if not dry:
+        _let_decisions_follow(connection, moved)
+        _delete(connection, rows)
+    return extent
+
+
+def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) -> _Rows:
+    rows = _Rows()
+    for root, below, is_whole in _parts(connection, path, host):
+        if is_whole and not missing_only:
+            rows.roots.append(root)
+        files = table_of(File)
+        query = select(files.c.id, files.c.path, files.c.state).where(files.c.root_id == root)
+        for number, name, state in fetched(connection, query):
+            if _is_in(name, below) and (state != "present" or not missing_only):
+                rows.files.add(int(number))
+                rows.gone += state != "present"
+        if missing_only:
+            continue
+        for model, found in ((RunDirectory, rows.directories), (Problem, rows.problems)):
+            table = table_of(model)
+            query = select(table.c.id, table.c.path).where(table.c.root_id == root)
+            found |= {int(one) for one, name in fetched(connection, query) if _is_in(name, below)}
+    return rows
+
+
+def _parts(connection: Connection, path: Path, host: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield (root, part of it, whether that is all of it) of a place."""
+    table = table_of(Root)
+    # A link that led to a root may be gone by now, and the root may be named by the link.
+    places = {Path(os.path.abspath(path)), path.resolve()}  # noqa: PTH100 - links as they are
+    for number, text in connection.execute(
+        select(table.c.id, table.c.path).where(table.c.host == host)
+    ):
+        root = Path(text)
+        if any(root.is_relative_to(place) for place in places):
+            yield int(number), ".", True
+            continue
+        inside = next((place for place in places if place.is_relative_to(root)), None)
+        if inside is not None:
+            yield int(number), inside.relative_to(root).as_posix(), False
+
+
+def _is_in(path: str, below: str) -> bool:
+    return below == "." or path == below or path.startswith(f"{below}/")
+
+
+def _extent(connection: Connection, rows: _Rows, moved: Mapping[int, int]) -> Extent:
+    decisions, written = table_of(LinkDecision), table_of(RecoveryFile)
+    stands = written.c.state != "removed"
+    return Extent(
+        files=len(rows.files),
+        gone=rows.gone,
+        checkpoints=_count(connection, table_of(Checkpoint).c.id, rows.files),
+        run_directories=len(rows.directories),
+        decisions=_count(connection, decisions.c.checkpoint_id, rows.files - moved.keys()),
+        recovered=_count(connection, written.c.checkpoint_id, rows.files, stands),
+    )
+
+
+def _count(
+    connection: Connection,
+    column: Column[int],
+    numbers: Collection[int],
+    *where: ColumnElement[bool],
+) -> int:
+    """Return how many rows of a column's table have one of the numbers in it."""
+    return sum(
+        connection.execute(
+            select(func.count()).select_from(column.table).where(column.in_(part), *where)
+        ).scalar_one()
+        for part in chunks(sorted(numbers))
+    )
+
+
+def _moved_on(connection: Connection, files: Collection[int]) -> dict[int, int]:
+    """Return, of checkpoints that were moved out of the place, where they are now."""
+    moves = known_moves(connection)
+    found: dict[int, int] = {}
+    for number in moves.keys() & files:
+        now = number
+        while now in moves:
+            now = moves[now]
+        if now not in files:
+            found[number] = now
+    return found
+
+
+def _check_sources(connection: Connection, files: Collection[int], path: Path) -> None:
+    """Refuse where the journal of a recovery, which is kept, names a source in the place."""
+    table = table_of(RecoveryFile)
+    for part in chunks(sorted(files)):
+        for batch, checkpoint in connection.execute(
+            select(table.c.recovery_id, table.c.checkpoint_id).where(
+                table.c.source_file_id.in_(part)
+            )
+        ):
+            if checkpoint not in files:
+                raise RecoveryError(
+                    f"Recovery {batch} cut a config for a checkpoint elsewhere from a file in "
+                    f"{path}; forget that checkpoint first, or together with it."
+                )
+
+
+def _let_decisions_follow(connection: Connection, moved: Mapping[int, int]) -> None:
+    """Keep what a person said of a checkpoint that lies elsewhere now."""
+    table = table_of(LinkDecision)
+    for before, now in moved.items():
+        connection.execute(
+            update(table).where(table.c.checkpoint_id == before).values(checkpoint_id=now)
+        )
+
+
+def _delete(connection: Connection, rows: _Rows) -> None:
+    store = Store(connection)
+    numbers = sorted(rows.files)
+    directories = rows.directories | _directories_of(connection, numbers)
+    delete_with_dependents(connection, Problem, rows.problems)
+    for part in chunks(numbers):
+        store.delete(Problem, "file_id", part)
+    # Series of other files may hold their points in these: they get them back.
+    MetricWriter(store, "full").forget(numbers)
+    delete_with_dependents(connection, File, numbers)
+    delete_with_dependents(connection, RunDirectory, _told_of_no_more(connection, directories))
+    delete_with_dependents(connection, Root, rows.roots)
+    for model in (Config, Architecture, MetricName):
+        delete_unreferred(connection, model)
+
+
+def _told() -> Iterator[Table]:
+    """Yield the tables in which a file tells something of a run directory."""
+    for table in metadata.sorted_tables:
+        if {"file_id", "run_directory_id"} <= set(table.columns.keys()):
+            yield table
+
+
+def _directories_of(connection: Connection, files: list[int]) -> set[int]:
+    found: set[int] = set()
+    for table in _told():
+        column = table.c.run_directory_id
+        for part in chunks(files):
+            said = select(column).where(table.c.file_id.in_(part), column.is_not(None)).distinct()
+            found.update(connection.execute(said).scalars())
+    return found
+
+
+def _told_of_no_more(connection: Connection, directories: Collection[int]) -> set[int]:
+    """Return the run directories of which no file tells anything any more."""
+    left = set(directories)
+    for table in _told():
+        column = table.c.run_directory_id
+        for part in chunks(sorted(left)):
+            left.difference_update(
+                connection.execute(select(column).where(column.in_(part)).distinct()).scalars()
+            )
+    return left
+
+
+def _nothing(connection: Connection, path: Path, *, missing_only: bool) -> str:
+    if missing_only:
+        return f"No file that the catalog knows in {path} is missing; `catalog query roots` counts."
+    roots = connection.execute(select(table_of(Root).c.path).order_by(table_of(Root).c.path))
+    known = ", ".join(roots.scalars()) or "no tree at all"
+    return f"The catalog knows nothing in {path}; it knows {known}."
