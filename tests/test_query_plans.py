@@ -28,6 +28,7 @@ SMALL, LARGE = 4, 16
 FLAT = {
     "checkpoints",
     "checkpoint_file",
+    "checkpoint_in_run",
     "checkpoint_trace",
     "config",
     "config_flat",

@@ -41,7 +41,10 @@ def draw(page: RunPage) -> None:
         _line(tree, "config", f"{row['file']}  {row['kind']}", None)
     _add_differences(tree, page)
     _add_curves(tree, page)
-    _add_checkpoints(tree, page.checkpoints)
+    linked = [row for row in page.checkpoints if row["verdict"] == "linked"]
+    _add_checkpoints(tree, linked, "")
+    others = [row for row in page.checkpoints if row["verdict"] != "linked"]
+    _add_checkpoints(tree, others, " in its folders, with no W&B run")
     print_tree(tree)
 
 
@@ -89,10 +92,10 @@ def _add_curves(tree: Branch, page: RunPage) -> None:
         branch.add(Branch(f"and {left} more (catalog query metrics)", style="dim"))
 
 
-def _add_checkpoints(tree: Branch, checkpoints: list[Record]) -> None:
+def _add_checkpoints(tree: Branch, checkpoints: list[Record], where: str) -> None:
     if not checkpoints:
         return
-    branch = tree.add(Branch(counted(len(checkpoints), "checkpoint")))
+    branch = tree.add(Branch(counted(len(checkpoints), "checkpoint") + where))
     for row in checkpoints[:_FEW]:
         said = [f"epoch {row['epoch']}"] if row["epoch"] is not None else []
         if row["own_score"] is not None:

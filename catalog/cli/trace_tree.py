@@ -74,7 +74,12 @@ def _add_runs(tree: Branch, trace: Trace) -> None:
     verdict = trace.checkpoint["verdict"]
     said = "pinned" if trace.checkpoint["decided_by"] == "person" else verdict
     branch = _line(tree, "run", said, style=_STYLES.get(verdict, "red"), dim=_why(trace))
-    told = [c for c in trace.candidates if not _linked(trace) or c["verdict"] == "linked"]
+    for place in trace.places:
+        if place["run"] != trace.checkpoint["run"]:
+            here = place["run_directory"] == trace.checkpoint["path"]
+            label = "tells of" if here else "lies in the folder of"
+            _line(branch, label, place["run"], dim=f"{place['tracker']}, {place['run_directory']}")
+    told, others = _told(trace)
     for candidate in told[:_FULL]:
         names = [candidate["entity"], candidate["project"], candidate["run"]]
         run = _line(
@@ -99,17 +104,30 @@ def _add_runs(tree: Branch, trace: Trace) -> None:
                 _line(said, "in", piece["file"])
     if len(told) > _FULL:
         _line(branch, "also", f"{len(told) - _FULL} more runs (-f json shows all)")
-    rejected = [c for c in trace.candidates if _linked(trace) and c["verdict"] != "linked"]
-    if rejected:
-        listed = (f"{c['run']} ({c['verdict']}, {c['score']:+.1f})" for c in rejected)
-        _line(branch, "not", _few(listed, len(rejected)))
+    if others:
+        listed = (f"{c['run']} ({c['verdict']}, {c['score']:+.1f})" for c in others)
+        _line(branch, "not", _few(listed, len(others)))
+
+
+def _told(trace: Trace) -> tuple[list[Record], list[Record]]:
+    """Return the runs to show with their evidence, and those that are only named."""
+    if _linked(trace):
+        shown_in_full = {id(one) for one in trace.candidates if one["verdict"] == "linked"}
+    else:
+        shown_in_full = {id(one) for one in trace.candidates if one["score"] > 0}
+    return (
+        [one for one in trace.candidates if id(one) in shown_in_full],
+        [one for one in trace.candidates if id(one) not in shown_in_full],
+    )
 
 
 def _why(trace: Trace) -> str | None:
     """Return why no run is linked, where none is."""
     verdict = trace.checkpoint["verdict"]
     if verdict == "unlinked" and not trace.candidates:
-        return "Nothing on disk ties it to a run."
+        return "Nothing on disk ties it to a W&B run."
+    if verdict == "unlinked" and all(one["score"] <= 0 for one in trace.candidates):
+        return "More speaks against each W&B run near it than for it."
     if verdict == "unlinked":
         return (
             f"The nearest runs are not enough: a link takes {THRESHOLD:+.1f}, {CONTENT:+.1f} of it "

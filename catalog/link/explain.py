@@ -117,7 +117,7 @@ def _weighed(work: Work, subject: Subject, run_id: int) -> Judged | None:
 def _reasons(own: Judged | None, verdict: str, others: list[Judged]) -> list[str]:
     if own is None:
         return [
-            "It is no run that a tracker recorded: checkpoints are linked to tracked runs only."
+            "It is no W&B run: verdicts are about these. A trace tells whose folder it lies in."
         ]
     if verdict == "linked":
         return ["It is the run that the checkpoint is linked to."]

@@ -84,13 +84,20 @@ WHERE series_id = :series AND position % :stride = 0
 ORDER BY position
 """
 _CHECKPOINTS = """
-SELECT f.path, m.state, c.epoch, c.global_step, c.own_score, c.monitor
-FROM link l
-JOIN checkpoint c ON c.id = l.checkpoint_id
-JOIN file f ON f.id = c.id
-LEFT JOIN migration m ON m.checkpoint_id = c.id
-WHERE l.run_id = :id AND l.verdict = 'linked'
-ORDER BY f.path
+SELECT t.path, t.state, t.epoch, t.global_step, t.own_score, t.monitor, t.verdict
+FROM (SELECT l.checkpoint_id AS id FROM link l WHERE l.run_id = :id AND l.verdict = 'linked'
+      UNION
+      SELECT cd.checkpoint_id FROM checkpoint_directory cd
+      WHERE cd.run_directory_id IN (SELECT d.id FROM run_directory d WHERE d.run_id = :id)
+      UNION
+      SELECT f.id FROM run_directory d
+      JOIN file f ON f.root_id = d.root_id AND f.path = d.path
+      WHERE d.run_id = :id) own
+JOIN checkpoint_trace t ON t.checkpoint_id = own.id
+WHERE t.verdict <> 'linked'
+   OR EXISTS (SELECT 1 FROM link l
+              WHERE l.checkpoint_id = own.id AND l.run_id = :id AND l.verdict = 'linked')
+ORDER BY CASE WHEN t.verdict = 'linked' THEN 0 ELSE 1 END, t.path
 """
 
 
@@ -110,6 +117,7 @@ class RunPage:
     curves: list[Record]
     """Of the main metrics: `metric, values`, evenly taken from the history."""
     checkpoints: list[Record]
+    """Those that are linked to it, then those that lie in its folders and are linked to none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""

@@ -48,6 +48,9 @@ LEFT JOIN file f ON f.id = e.run_file_id
 WHERE l.checkpoint_id = :id
 ORDER BY ABS(e.weight) DESC, e.position
 """
+_PLACES = """
+SELECT p.run, p.tracker, p.run_directory FROM checkpoint_in_run p WHERE p.checkpoint_id = :id
+"""
 _CONFIGS = """
 SELECT f.path AS file, rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,
        CASE WHEN rc.id = (SELECT o.id FROM run_config o
@@ -150,6 +153,9 @@ class Trace:
     """Its row in the view `checkpoint_trace`, and why it cannot be used, where so."""
     candidates: list[Record]
     """Runs that may have written it, the best first, each with its `evidence`."""
+    places: list[Record]
+    """Runs of any tracker in whose folders it lies, the nearest folder first: that is where it is,
+    and no proof of who wrote it."""
     configs: list[Record]
     """Every config that is stated for it; the one to believe is `chosen`."""
     metrics: list[Record]
@@ -222,6 +228,7 @@ def trace(reader: Reader, text: str) -> Trace:
     return Trace(
         checkpoint=checkpoint,
         candidates=candidates,
+        places=sorted(rows(_PLACES), key=lambda row: (-len(row["run_directory"]), row["tracker"])),
         configs=rows(_CONFIGS),
         metrics=sorted(rows(_METRICS), key=lambda row: row["metric"] != watched),
         scores=rows(_SCORES),

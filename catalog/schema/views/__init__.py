@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ORDER = (
     "checkpoint_file",
+    "checkpoint_in_run",
     "run_overview",
     "run_config_chosen",
     "run_metrics",
