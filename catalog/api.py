@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import SourceError, UsageError
+from catalog.errors import DatabaseMissing, NotACatalog, SourceError, UsageError
 from catalog.query.connection import open_reader
 from catalog.schema.location import locate
 from catalog.settings import Settings
@@ -147,7 +147,8 @@ class Catalog:
         """Read trees, or what changed in them, and judge all checkpoints anew.
 
         Args:
-            paths: a folder, or several.
+            paths: a folder, or several. Of one that is gone and was ingested before, all that is
+                known is missing from now on, until it is back.
             progress: called with (stage, done, total) as work goes on.
             hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
             executor: reads the files, such as that of a cluster whose machines see the same
@@ -156,7 +157,8 @@ class Catalog:
                 a while to open, as on a network disk, more are quicker.
 
         Raises:
-            SourceError: a path does not exist, is no folder, or cannot be listed.
+            SourceError: a path does not exist and was never ingested, is no folder, or cannot be
+                listed.
             DatabaseError: the database cannot be used.
         """
         from catalog.ingest.roots import checked_paths
@@ -167,7 +169,7 @@ class Catalog:
             paths = [paths]
         if not paths:
             raise SourceError("There is no folder to ingest; name at least one.")
-        folders = checked_paths([Path(path) for path in paths])
+        folders = checked_paths([Path(path) for path in paths], self._knows)
         engine = open_for_writing(self.location)
         try:
             operation = self._operation(engine)
@@ -183,6 +185,8 @@ class Catalog:
             read=done.counts.read,
             unchanged=done.counts.unchanged,
             missing=done.counts.missing,
+            newly_left_out=done.counts.left_out,
+            lost=tuple(done.counts.lost),
             **standing,
             seconds=done.seconds,
             stages=done.stages,
@@ -197,10 +201,22 @@ class Catalog:
         from catalog.ingest.roots import checked_paths
         from catalog.ingest.watch import changes
 
-        for folders in changes(checked_paths([Path(path) for path in paths])):
-            there = [folder for folder in folders if folder.is_dir()]
+        watched = checked_paths([Path(path) for path in paths], self._knows)
+        for folders in changes(watched):
+            # A tree of its own that vanished is news; any other folder's is told by the one above.
+            there = [folder for folder in folders if folder.is_dir() or folder in watched]
             if there:
                 yield self.ingest(there)
+
+    def _knows(self, path: Path) -> bool:
+        """Say whether the catalog knows something at a path that does not exist."""
+        from catalog.query.roots import knows
+
+        try:
+            with self._reader() as reader:
+                return knows(reader, self._host, path)
+        except (DatabaseMissing, NotACatalog):
+            return False  # nothing was ever ingested
 
     def query(
         self, name: str, params: Mapping[str, str] | None = None, *, limit: int | None = None

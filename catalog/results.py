@@ -13,6 +13,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class LostTree:
+    """A known tree, or a folder of one, where nothing is that was there."""
+
+    path: str
+    is_gone: bool
+    """Whether the folder itself is gone; that of a disk that is not mounted is still there."""
+    checkpoints: int
+    """How many known checkpoints are missing for that."""
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSummary:
     """What one ingest did, and what stands in the catalog after it."""
 
@@ -27,6 +38,12 @@ class IngestSummary:
     unusable: int
     missing_checkpoints: int
     """Known checkpoints that are gone now; `missing` counts files that were newly found gone."""
+    left_out_checkpoints: int
+    """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
+    newly_left_out: int
+    """Files of which this ingest found that they are left out now."""
+    lost: tuple[LostTree, ...]
+    """The trees where nothing is that was there; nothing known of them is forgotten."""
     linked: int
     ambiguous: int
     unlinked: int
