@@ -52,6 +52,14 @@ def _zone(run: Record) -> str | None:
 
 
 def _add_differences(tree: Branch, page: RunPage) -> None:
+    if page.unclear_siblings:
+        named = f"of {page.run['project']}" if page.run["project"] else "without a project's name"
+        _line(
+            tree,
+            "not compared",
+            f"with {counted(page.unclear_siblings, 'other run')} {named}",
+            "no git remote or folder tells whether they are of the same project",
+        )
     if not page.siblings:
         return
     title = f"differs from {counted(page.siblings, 'run')} beside it"
