@@ -173,6 +173,36 @@ def test_a_page_harms_no_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in output("run", "a1b2c3d4", "--db", db)
 
 
+def test_folders_in_several_trees_are_told_apart(tmp_path: Path) -> None:
+    roots, db = [tmp_path / "tree", tmp_path / "backup"], str(tmp_path / "c.db")
+    Training(named=True).write(roots[0])
+    Catalog(db).ingest([roots[0]])
+    folder = next(roots[0].glob("wandb/run-*"))
+    assert str(roots[0]) not in output("run", "a1b2c3d4", "--db", db)
+    shutil.copytree(roots[0], roots[1])
+    Catalog(db).ingest([roots[1]])
+    page = output("run", "a1b2c3d4", "--db", db)
+    for root in roots:
+        assert f"in  {root}/wandb/{folder.name}" in page
+        assert page.count(f"{root}/outputs/") == 1
+    rows = json.loads(output("query", "run-directories", "--db", db, "-f", "json"))
+    assert sorted(row["root"] for row in rows) == sorted(map(str, roots))
+
+
+def test_a_copy_of_the_latest_run_is_no_run_s_first_folder(tmp_path: Path) -> None:
+    wandb = tmp_path / "tree" / "wandb"
+    folder = write_run_directory(wandb, "a1b2c3d4", config={"lr": 0.1})
+    shutil.copytree(folder, wandb / "latest-run")
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    (run,) = catalog.query("runs").dicts()
+    assert (run["directories"], run["first_directory"]) == (2, f"wandb/{folder.name}")
+    assert [row["path"] for row in catalog.run("a1b2c3d4").directories] == [
+        f"wandb/{folder.name}",
+        "wandb/latest-run",
+    ]
+
+
 def test_metrics_of_a_run_by_option(ocr_db: Path) -> None:
     short = output("query", "metrics", "--run", "tit2247i", "--db", str(ocr_db), "-f", "csv")
     long = output("query", "metrics", "-p", "run=tit2247i", "--db", str(ocr_db), "-f", "csv")

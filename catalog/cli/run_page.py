@@ -35,14 +35,22 @@ def draw(page: RunPage) -> None:
     packages = json.loads(run["packages"] or "{}")
     installed = ", ".join(f"{name} {version}" for name, version in packages.items())
     _line(tree, "with", ", ".join(filter(None, versions)), installed)
+    rows = (*page.directories, *page.checkpoints)
+    # A path below the root says where only as long as there is one root.
+    is_spread = len({row["root"] for row in rows}) > 1
     for row in page.directories:
-        _line(tree, "in", f"{row['path']}  {row['tracker']}", row["join_detail"])
+        place = _place(row, "path", is_spread=is_spread)
+        _line(tree, "in", f"{place}  {row['tracker']}", row["join_detail"])
     for row in page.configs[:1]:
-        _line(tree, "config", f"{row['file']}  {row['kind']}", None)
+        _line(tree, "config", f"{_place(row, 'file', is_spread=is_spread)}  {row['kind']}", None)
     _add_differences(tree, page)
     _add_curves(tree, page)
-    _add_checkpoints(tree, page.checkpoints)
+    _add_checkpoints(tree, page.checkpoints, is_spread=is_spread)
     print_tree(tree)
+
+
+def _place(row: Record, column: str, *, is_spread: bool) -> str:
+    return f"{row['root'].rstrip('/')}/{row[column]}" if is_spread else str(row[column])
 
 
 def _zone(run: Record) -> str | None:
@@ -97,7 +105,7 @@ def _add_curves(tree: Branch, page: RunPage) -> None:
         branch.add(Branch(f"and {left} more (catalog query metrics)", style="dim"))
 
 
-def _add_checkpoints(tree: Branch, checkpoints: list[Record]) -> None:
+def _add_checkpoints(tree: Branch, checkpoints: list[Record], *, is_spread: bool) -> None:
     if not checkpoints:
         return
     branch = tree.add(Branch(counted(len(checkpoints), "checkpoint")))
@@ -105,7 +113,8 @@ def _add_checkpoints(tree: Branch, checkpoints: list[Record]) -> None:
         said = [f"epoch {row['epoch']}"] if row["epoch"] is not None else []
         if row["own_score"] is not None:
             said.append(f"score {shown('score', row['own_score'])}")
-        _line(branch, row["state"] or "", row["path"], ", ".join(said))
+        place = _place(row, "path", is_spread=is_spread)
+        _line(branch, row["state"] or "", place, ", ".join(said))
     if len(checkpoints) > _FEW:
         branch.add(Branch(f"and {len(checkpoints) - _FEW} more", style="dim"))
 

@@ -41,15 +41,17 @@ SELECT r.path AS root, d.path, d.tracker, d.mode, d.started_at, d.ended_at, d.zo
        d.joined_by, d.join_detail
 FROM run_directory d JOIN root r ON r.id = d.root_id
 WHERE d.run_id = :id
-ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, d.started_at, d.path
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
+         CASE WHEN d.copy_of_latest THEN 1 ELSE 0 END, d.started_at, d.path, r.path
 """
 _CONFIGS = """
-SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker
+SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker, r.path AS root
 FROM run_config c
 JOIN run_directory d ON d.id = c.run_directory_id
 JOIN file f ON f.id = c.file_id
+JOIN root r ON r.id = f.root_id
 WHERE d.run_id = :id AND c.kind <> 'hydra-overrides'
-ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path, r.path
 """
 _VALUES = """
 SELECT d.run_id AS run, v.key, v.type, v.text
@@ -73,13 +75,14 @@ WHERE series_id = :series AND position % :stride = 0
 ORDER BY position
 """
 _CHECKPOINTS = """
-SELECT f.path, m.state, c.epoch, c.global_step, c.own_score, c.monitor
+SELECT f.path, m.state, c.epoch, c.global_step, c.own_score, c.monitor, r.path AS root
 FROM link l
 JOIN checkpoint c ON c.id = l.checkpoint_id
 JOIN file f ON f.id = c.id
+JOIN root r ON r.id = f.root_id
 LEFT JOIN migration m ON m.checkpoint_id = c.id
 WHERE l.run_id = :id AND l.verdict = 'linked'
-ORDER BY f.path
+ORDER BY f.path, r.path
 """
 
 

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+_NOTHING = (
+    "Nothing was recognised there. An ingest looks for checkpoints (.ckpt, .pt, .pth, "
+    ".safetensors, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, MLflow, "
+    "TensorBoard and others left of runs, and for configs beside checkpoints; name a folder that "
+    "holds some. What `.catalogignore` or the setting `ignore` names is left out."
+)
+
 
 @app.command(cls=Command)
 def ingest(
@@ -116,7 +123,9 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
     lines += map(_lost, done.lost)
-    following = ["status"]
+    if not done.seen and not done.lost:
+        lines.append(_NOTHING)
+    following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
     if done.unusable:
         following = ["query --unusable", "recover --dry-run"]
     if done.ambiguous:
