@@ -142,6 +142,6 @@ def _lost(tree: "LostTree") -> str:
     known = counted(tree.checkpoints, "known checkpoint") if tree.checkpoints else "known files"
     verb = "is" if tree.checkpoints == 1 else "are"
     return (
-        f"{tree.path} {what}: its {known} {verb} missing now. Nothing is forgotten: where it is "
-        "back (a disk mounted, say), or where it was moved to, ingest it there."
+        f"{tree.path} {what}: its {known} {verb} missing now. Nothing is forgotten: once it is "
+        "back (a disk mounted again, say), ingest it again; if it was moved, ingest its new place."
     )
