@@ -149,7 +149,8 @@ class Catalog:
         """Read trees, or what changed in them, and judge all checkpoints anew.
 
         Args:
-            paths: a folder, or several.
+            paths: a folder, or several. Of one that is gone and was ingested before, all that is
+                known is missing from now on, until it is back.
             progress: called with (stage, done, total) as work goes on.
             hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
             executor: reads the files, such as that of a cluster whose machines see the same
@@ -158,17 +159,18 @@ class Catalog:
                 a while to open, as on a network disk, more are quicker.
 
         Raises:
-            SourceError: a path does not exist, is no folder, or cannot be listed.
+            SourceError: a path does not exist and was never ingested, is no folder, or cannot be
+                listed.
         """
         from catalog.ingest.roots import checked_paths
-        from catalog.results import IngestSummary
+        from catalog.results import summary_of
         from catalog.schema.upgrade import open_for_writing
 
         if isinstance(paths, str | os.PathLike):
             paths = [paths]
         if not paths:
             raise SourceError("There is no folder to ingest; name at least one.")
-        folders = checked_paths([Path(path) for path in paths])
+        folders = checked_paths([Path(path) for path in paths], self._knows)
         engine = open_for_writing(self.location)
         try:
             operation = self._operation(engine)
@@ -178,16 +180,7 @@ class Catalog:
             (standing,) = self.query("ingest-summary").dicts()
         finally:
             engine.dispose()
-        return IngestSummary(
-            ingest_id=done.ingest_id,
-            seen=done.counts.seen,
-            read=done.counts.read,
-            unchanged=done.counts.unchanged,
-            missing=done.counts.missing,
-            **standing,
-            seconds=done.seconds,
-            stages=done.stages,
-        )
+        return summary_of(done, standing)
 
     def watch(self, paths: Sequence[str | os.PathLike[str]]) -> Iterator[IngestSummary]:
         """Ingest again whenever something changes in the trees, for ever; see `ingest`.
@@ -198,10 +191,17 @@ class Catalog:
         from catalog.ingest.roots import checked_paths
         from catalog.ingest.watch import changes
 
-        for folders in changes(checked_paths([Path(path) for path in paths])):
-            there = [folder for folder in folders if folder.is_dir()]
+        watched = checked_paths([Path(path) for path in paths], self._knows)
+        for folders in changes(watched):
+            # A tree of its own that vanished is news; any other folder's is told by the one above.
+            there = [folder for folder in folders if folder.is_dir() or folder in watched]
             if there:
                 yield self.ingest(there)
+
+    def _knows(self, path: Path) -> bool:
+        from catalog.query.roots import knows
+
+        return knows(self._reader, self._host, path)
 
     def forget(
         self, path: str | os.PathLike[str], *, missing_only: bool = False, dry_run: bool = False

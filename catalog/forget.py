@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from catalog.errors import NotFound, RecoveryError
 from catalog.ingest.metrics import MetricWriter
-from catalog.link.moves import known_moves
+from catalog.link.moves import same_files
 from catalog.schema.dependents import delete_unreferred, delete_with_dependents
 from catalog.schema.store import Store, chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -98,11 +98,12 @@ def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) 
         if is_whole and not missing_only:
             rows.roots.append(root)
         files = table_of(File)
-        query = select(files.c.id, files.c.path, files.c.state).where(files.c.root_id == root)
-        for number, name, state in fetched(connection, query):
-            if _is_in(name, below) and (state != "present" or not missing_only):
+        query = select(files.c.id, files.c.path, files.c.missing_ingest_id)
+        for number, name, found_gone in fetched(connection, query.where(files.c.root_id == root)):
+            is_gone = found_gone is not None  # what is left out by a pattern is there
+            if _is_in(name, below) and (is_gone or not missing_only):
                 rows.files.add(int(number))
-                rows.gone += state != "present"
+                rows.gone += is_gone
         if missing_only:
             continue
         for model, found in ((RunDirectory, rows.directories), (Problem, rows.problems)):
@@ -162,15 +163,12 @@ def _count(
 
 
 def _moved_on(connection: Connection, files: Collection[int]) -> dict[int, int]:
-    """Return, of checkpoints that were moved out of the place, where they are now."""
-    moves = known_moves(connection)
+    """Return, of checkpoints that lie outside the place as well, the last of those places."""
     found: dict[int, int] = {}
-    for number in moves.keys() & files:
-        now = number
-        while now in moves:
-            now = moves[now]
-        if now not in files:
-            found[number] = now
+    for number, places in same_files(connection).items():
+        others = [place for place in places if place not in files]
+        if number in files and others:
+            found[number] = others[-1]
     return found
 
 

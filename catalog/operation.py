@@ -105,8 +105,10 @@ class Operation:
                 now = self.clock()
                 is_settled = settled(connection, ingest_id, self.settings)
                 if counts.changed or recovery_id is not None or not is_settled:
-                    # What a recovery noted, and what came back unread, leaves no trace in files.
-                    partly = is_settled and recovery_id is None and not counts.returned
+                    # What a recovery noted, what came back unread and what is left out from now
+                    # on leaves no trace in files.
+                    unseen = counts.returned or counts.left_out
+                    partly = is_settled and recovery_id is None and not unseen
                     self._judge(
                         connection, ingest_id, now, recovery_id, told, stages, partly=partly
                     )

@@ -6,10 +6,24 @@ Apart from `catalog.api`, so that a command that reads does not make these class
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from catalog.operation import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class LostTree:
+    """A known tree, or a folder of one, where nothing is that was there."""
+
+    path: str
+    is_gone: bool
+    """Whether the folder itself is gone; that of a disk that is not mounted is still there."""
+    checkpoints: int
+    """How many known checkpoints are missing for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,12 @@ class IngestSummary:
     unusable: int
     missing_checkpoints: int
     """Known checkpoints that are gone now; `missing` counts files that were newly found gone."""
+    left_out_checkpoints: int
+    """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
+    newly_left_out: int
+    """Files of which this ingest found that they are left out now."""
+    lost: tuple[LostTree, ...]
+    """The trees where nothing is that was there; nothing known of them is forgotten."""
     linked: int
     ambiguous: int
     unlinked: int
@@ -34,6 +54,28 @@ class IngestSummary:
     stages: dict[str, float]
     """Seconds by stage: known (what the catalog knows of the tree), scan, read (waiting for
     readers), write, mark (what is gone), gather (runs from what their files say), link, assess."""
+
+
+def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
+    """Return the summary of an ingest.
+
+    Args:
+        done: what it did.
+        standing: the row of the query `ingest-summary` after it.
+    """
+    counts = done.counts
+    return IngestSummary(
+        ingest_id=done.ingest_id,
+        seen=counts.seen,
+        read=counts.read,
+        unchanged=counts.unchanged,
+        missing=counts.missing,
+        newly_left_out=counts.left_out,
+        lost=tuple(counts.lost),
+        **standing,
+        seconds=done.seconds,
+        stages=done.stages,
+    )
 
 
 @dataclass(frozen=True, slots=True)

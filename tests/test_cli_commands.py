@@ -266,6 +266,13 @@ def test_ingest_of_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert str(tmp_path / "none") in said
 
 
+def test_an_ingest_that_finds_nothing_says_what_it_looks_for(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["ingest", str(tmp_path), "--db", str(tmp_path / "new.db")])
+    assert done.exit_code == 0
+    assert "Nothing was recognised there. An ingest looks for checkpoints (.ckpt" in done.stdout
+    assert "Next: `catalog ingest PATH" in done.stdout
+
+
 def test_trace_draws_a_tree(db: Path) -> None:
     shown = call("trace", BEST).stdout
     lines = [line.lstrip("│├└─ ") for line in shown.splitlines()]
@@ -371,6 +378,9 @@ class FakeCatalog:
         usable=5,
         unusable=4,
         missing_checkpoints=0,
+        left_out_checkpoints=0,
+        newly_left_out=0,
+        lost=(),
         linked=7,
         ambiguous=1,
         unlinked=1,

@@ -236,3 +236,12 @@ def test_a_person_is_asked(tmp_path: Path, trees: tuple[Path, Path]) -> None:
     assert facts(db) == before
     assert "Forgotten." in on_terminal("forget", str(trees[0]), "--db", str(db), typed="y\n")
     assert facts(db)["files"] == []
+
+
+def test_what_a_pattern_leaves_out_is_not_missing(tmp_path: Path, trees: tuple[Path, Path]) -> None:
+    catalog = ingested(tmp_path / "catalog.db", trees[0])
+    (trees[0] / ".catalogignore").write_text("second-*\n")
+    catalog.ingest([trees[0]])
+    with pytest.raises(NotFound, match=r"No file .* is missing"):
+        catalog.forget(trees[0], missing_only=True)
+    assert catalog.forget(trees[0], dry_run=True).gone == 0

@@ -72,7 +72,7 @@ WALKED = {
     "decisions": {"sqlite_autoindex_link_decision_1"},
     "ingests": {"ingest"},
     "lineage": {"lineage"},
-    "moves": {"sqlite_autoindex_file_1"},
+    "moves": {"checkpoint_move"},
     "recovered": {"recovery_file"},
     "recovered-files": {"recovery_file"},
 }

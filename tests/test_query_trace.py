@@ -27,6 +27,7 @@ from tests.support.rows import (
     fill,
 )
 from tests.support.torch_files import lightning_checkpoint, write_torch_zip
+from tests.support.trees import Training
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +98,17 @@ def test_no_more_than_five_are_named(story_db: Path) -> None:
         connection.commit()
     with pytest.raises(Ambiguous, match=r"12 checkpoints[^\n]*:(\n  \S+){5}\n  and 7 more$"):
         traced(story_db, "many")
+
+
+def test_what_is_near_is_named_once_wherever_it_lies(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        Training().write(tmp_path / name)
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / name for name in ("one", "two", "three")])
+    path = catalog.query("checkpoints").dicts()[0]["path"]
+    with pytest.raises(NotFound, match="Near it") as refused:
+        catalog.trace(path.replace("best", "bset"))
+    assert str(refused.value).count(path) == 1
 
 
 def test_nothing_found_names_what_is_near(story_db: Path) -> None:

@@ -372,6 +372,27 @@ def test_a_second_recovery_waits_for_the_first(root: Path) -> None:
     assert [path.name for path in root.parent.glob("catalog.db-recovery")] == []
 
 
+def test_a_lock_that_cannot_be_made_is_told_with_what_to_try(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(root)
+    catalog = catalog_of(root)
+    real = os.open
+
+    def read_only(path: Any, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith("-recovery"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    done = call(catalog)
+    assert done.exit_code == 1
+    (line,) = done.stderr.splitlines()
+    assert "catalog.db-recovery" in line
+    assert "(Read-only file system)" in line
+    assert f"permission to write to {root.parent}, or copy the catalog" in line
+
+
 def test_two_catalogs_on_one_tree_write_once(root: Path, tmp_path: Path) -> None:
     (checkpoint,) = project(root)
     first, second = catalog_of(root), Catalog(tmp_path / "second.db")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,65 @@ def test_no_job_is_joined_to_another_run_than_wrote_its_checkpoints(
     ]
     assert len(checked) >= 6
     assert [one for one in checked if one[1] != one[2]] == []
+
+
+def several_joins(root: Path, run: str) -> None:
+    """Write one training for each kind of evidence; `run` begins the id of its run."""
+    inside = job(root, "2025-10-18/01-00-00")
+    tracked(inside / "wandb", f"{run}1", rows=[{"a": n * 1.5} for n in range(4)])
+    write_scalars(inside / "tb", {"other": [1.0, 2.0, 3.0]})
+    job(root, "named", output_dir="/old/place/outputs/named")
+    tracked(
+        root / "wandb",
+        f"{run}2",
+        stamp="20251018_011000",
+        config={"output_dir": "/old/place/outputs/named"},
+        rows=[{"b": 1.0}],
+    )
+    lines = [f"[2025-10-18 01:32:2{n},123][train][INFO] - line {n}" for n in range(3)]
+    job(root, "logged", log_lines=lines)
+    tracked(
+        root / "wandb", f"{run}3", stamp="20251018_012000", output_lines=lines, rows=[{"c": 1.0}]
+    )
+    job(root, "2025-10-18/02-32-17", overrides=["seed=7", "lr=0.1"])
+    tracked(root / "wandb", f"{run}4", args=["seed=7", "lr=0.1"])
+    write_scalars(root / "tb", {"train/loss": LOSS})
+
+
+@pytest.mark.parametrize("run", ["a1b2c3d", "general-"])
+@pytest.mark.parametrize("depth", [".", "inner/project"])
+def test_a_copy_of_the_tree_takes_no_join_apart(tmp_path: Path, run: str, depth: str) -> None:
+    root, copy = tmp_path / "tree", tmp_path / "backup"
+    several_joins(root / "inner" / "project", run)
+    (root / "notes.txt").write_text("x")
+    shutil.copytree(root / depth, copy)
+    alone = ingested(tmp_path)
+    before = {path.removeprefix("inner/project/"): by for path, (_, by) in folders(alone).items()}
+    assert {by for by in before.values() if by} == {
+        "inside-job", "job-named", "same-log", "same-command", "same-metrics",
+    }  # fmt: skip
+    runs = len(alone.query("runs").rows)
+    alone.ingest([copy])
+    rows = alone.sql("SELECT d.path, d.joined_by, d.root_id FROM run_directory d").rows
+    for number in (1, 2):
+        found = {path.removeprefix("inner/project/"): by for path, by, at in rows if at == number}
+        assert found == before
+    # An id that its tracker drew is the same run anywhere, one that a person gave is not.
+    assert len(alone.query("runs").rows) == (runs if run != "general-" else 2 * runs)
+    other_way = Catalog(tmp_path / "other.db")
+    other_way.ingest([copy])
+    other_way.ingest([root])
+    rows = other_way.sql("SELECT d.path, d.joined_by FROM run_directory d").rows
+    assert {path.removeprefix("inner/project/"): by for path, by in rows} == before
+
+
+def test_another_run_in_another_tree_that_fits_as_well_still_leaves_it_open(tmp_path: Path) -> None:
+    root, other = tmp_path / "tree", tmp_path / "other"
+    job(root, "a", output_dir="/old/place/outputs/a")
+    tracked(root / "wandb", config={"output_dir": "/old/place/outputs/a"})
+    write_scalars(root / "tb", {"train/loss": LOSS})
+    tracked(other / "wandb", "bbbb2222", config={"output_dir": "/old/place/outputs/a"})
+    catalog = ingested(tmp_path)
+    assert {by for _, by in folders(catalog).values()} == {None, "job-named", "same-metrics"}
+    catalog.ingest([other])
+    assert {by for _, by in folders(catalog).values()} == {None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -96,6 +96,53 @@ def test_differences_are_to_what_most_siblings_have(tmp_path: Path) -> None:
     assert found == {"lr": ("0.5", "0.1", 4), "extra": ("null", None, 4)}
 
 
+def tracked(root: Path, name: str, lr: float, **options: Any) -> None:
+    second = int(name[-2:])
+    write_run_directory(
+        root / "wandb", name, stamp=f"20251018_0232{second:02}", config={"lr": lr}, **options
+    )
+
+
+def test_siblings_are_of_one_repository(tmp_path: Path) -> None:
+    root, db = tmp_path / "tree", tmp_path / "c.db"
+    ours, theirs = "git@example.org:team/ours.git", "https://example.org/team/theirs"
+    for number in range(3):
+        tracked(root / "ours", f"oursrn0{number}", 0.1, git_remote=ours)
+        tracked(root / "theirs", f"theirs0{number}", 0.5, git_remote=theirs)
+        tracked(root / "unknown", f"somrun0{number}", 0.9)
+    # The same repository in another folder, under the other kind of address.
+    tracked(root / "clone", "cloned03", 0.1, git_remote="https://user@example.org/team/ours")
+    # In the same folder, without a word on a repository; and of another owner.
+    tracked(root / "ours", "nogit004", 0.1)
+    tracked(root / "ours", "others05", 0.5, entity="another", git_remote=ours)
+    Catalog(db).ingest([root])
+    page = Catalog(db).run("oursrn00")
+    assert (page.siblings, page.differences, page.unclear_siblings) == (4, [], 3)
+    drawn = output("run", "oursrn00", "--db", str(db))
+    assert "not compared  with 3 other runs of ocr" in drawn
+    page = Catalog(db).run("theirs01")
+    assert (page.siblings, page.differences) == (2, [])
+    # One that names no repository has the runs of its own folder beside it, and no others.
+    page = Catalog(db).run("somrun00")
+    assert (page.siblings, page.differences, page.unclear_siblings) == (2, [], 8)
+    assert (
+        json.loads(output("run", "somrun00", "--db", str(db), "-f", "json"))["unclear_siblings"]
+        == 8
+    )
+
+
+def test_jobs_that_nobody_tracked_are_beside_those_of_their_own_project(tmp_path: Path) -> None:
+    for project, lr in (("one", 0.1), ("two", 0.5)):
+        for day in (18, 19):
+            write_hydra_directory(
+                tmp_path / "tree" / project / "outputs" / f"2025-10-{day}" / "02-32-17", {"lr": lr}
+            )
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    page = catalog.run("one/outputs/2025-10-18/02-32-17")
+    assert (page.siblings, page.differences, page.unclear_siblings) == (1, [], 2)
+
+
 def test_a_run_without_a_config_is_compared_with_none(tmp_path: Path) -> None:
     for name, config in (("run00000", {"lr": 0.1}), ("run00001", {})):
         write_run_directory(tmp_path / "tree" / "wandb", name, config=config)
@@ -124,6 +171,36 @@ def test_a_page_harms_no_terminal(tmp_path: Path) -> None:
     db = str(tmp_path / "c.db")
     invoke("ingest", str(tmp_path / "tree"), "--db", db)
     assert "\x1b" not in output("run", "a1b2c3d4", "--db", db)
+
+
+def test_folders_in_several_trees_are_told_apart(tmp_path: Path) -> None:
+    roots, db = [tmp_path / "tree", tmp_path / "backup"], str(tmp_path / "c.db")
+    Training(named=True).write(roots[0])
+    Catalog(db).ingest([roots[0]])
+    folder = next(roots[0].glob("wandb/run-*"))
+    assert str(roots[0]) not in output("run", "a1b2c3d4", "--db", db)
+    shutil.copytree(roots[0], roots[1])
+    Catalog(db).ingest([roots[1]])
+    page = output("run", "a1b2c3d4", "--db", db)
+    for root in roots:
+        assert f"in  {root}/wandb/{folder.name}" in page
+        assert page.count(f"{root}/outputs/") == 1
+    rows = json.loads(output("query", "run-directories", "--db", db, "-f", "json"))
+    assert sorted(row["root"] for row in rows) == sorted(map(str, roots))
+
+
+def test_a_copy_of_the_latest_run_is_no_run_s_first_folder(tmp_path: Path) -> None:
+    wandb = tmp_path / "tree" / "wandb"
+    folder = write_run_directory(wandb, "a1b2c3d4", config={"lr": 0.1})
+    shutil.copytree(folder, wandb / "latest-run")
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    (run,) = catalog.query("runs").dicts()
+    assert (run["directories"], run["first_directory"]) == (2, f"wandb/{folder.name}")
+    assert [row["path"] for row in catalog.run("a1b2c3d4").directories] == [
+        f"wandb/{folder.name}",
+        "wandb/latest-run",
+    ]
 
 
 def test_metrics_of_a_run_by_option(ocr_db: Path) -> None:

@@ -35,17 +35,25 @@ def draw(page: RunPage) -> None:
     packages = json.loads(run["packages"] or "{}")
     installed = ", ".join(f"{name} {version}" for name, version in packages.items())
     _line(tree, "with", ", ".join(filter(None, versions)), installed)
+    rows = (*page.directories, *page.checkpoints)
+    # A path below the root says where only as long as there is one root.
+    is_spread = len({row["root"] for row in rows}) > 1
     for row in page.directories:
-        _line(tree, "in", f"{row['path']}  {row['tracker']}", row["join_detail"])
+        place = _place(row, "path", is_spread=is_spread)
+        _line(tree, "in", f"{place}  {row['tracker']}", row["join_detail"])
     for row in page.configs[:1]:
-        _line(tree, "config", f"{row['file']}  {row['kind']}", None)
+        _line(tree, "config", f"{_place(row, 'file', is_spread=is_spread)}  {row['kind']}", None)
     _add_differences(tree, page)
     _add_curves(tree, page)
     linked = [row for row in page.checkpoints if row["verdict"] == "linked"]
-    _add_checkpoints(tree, linked, "")
+    _add_checkpoints(tree, linked, "", is_spread=is_spread)
     others = [row for row in page.checkpoints if row["verdict"] != "linked"]
-    _add_checkpoints(tree, others, " in its folders, with no W&B run")
+    _add_checkpoints(tree, others, " in its folders, with no W&B run", is_spread=is_spread)
     print_tree(tree)
+
+
+def _place(row: Record, column: str, *, is_spread: bool) -> str:
+    return f"{row['root'].rstrip('/')}/{row[column]}" if is_spread else str(row[column])
 
 
 def _zone(run: Record) -> str | None:
@@ -55,6 +63,14 @@ def _zone(run: Record) -> str | None:
 
 
 def _add_differences(tree: Branch, page: RunPage) -> None:
+    if page.unclear_siblings:
+        named = f"of {page.run['project']}" if page.run["project"] else "without a project's name"
+        _line(
+            tree,
+            "not compared",
+            f"with {counted(page.unclear_siblings, 'other run')} {named}",
+            "no git remote or folder tells whether they are of the same project",
+        )
     if not page.siblings:
         return
     title = f"differs from {counted(page.siblings, 'run')} beside it"
@@ -92,7 +108,9 @@ def _add_curves(tree: Branch, page: RunPage) -> None:
         branch.add(Branch(f"and {left} more (catalog query metrics)", style="dim"))
 
 
-def _add_checkpoints(tree: Branch, checkpoints: list[Record], where: str) -> None:
+def _add_checkpoints(
+    tree: Branch, checkpoints: list[Record], where: str, *, is_spread: bool
+) -> None:
     if not checkpoints:
         return
     branch = tree.add(Branch(counted(len(checkpoints), "checkpoint") + where))
@@ -100,7 +118,8 @@ def _add_checkpoints(tree: Branch, checkpoints: list[Record], where: str) -> Non
         said = [f"epoch {row['epoch']}"] if row["epoch"] is not None else []
         if row["own_score"] is not None:
             said.append(f"score {shown('score', row['own_score'])}")
-        _line(branch, row["state"] or "", row["path"], ", ".join(said))
+        place = _place(row, "path", is_spread=is_spread)
+        _line(branch, row["state"] or "", place, ", ".join(said))
     if len(checkpoints) > _FEW:
         branch.add(Branch(f"and {len(checkpoints) - _FEW} more", style="dim"))
 

@@ -54,7 +54,7 @@ def _heading(row: Record) -> Branch:
         row["framework"] and f"{row['framework']} {row['framework_version'] or ''}".strip(),
         row["epoch"] is not None and f"epoch {row['epoch']}",
         row["global_step"] is not None and f"step {row['global_step']}",
-        row["presence"] == "missing" and "MISSING",
+        row["presence"] != "present" and row["presence"].upper(),
     ]
     text = Branch(visible(row["path"]), style="bold")
     text.append("\n" + ", ".join(visible(str(fact)) for fact in facts if fact), style="not bold")

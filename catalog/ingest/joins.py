@@ -10,6 +10,9 @@ own tracker. The evidence, from the strongest:
 - `same-log`: the job's log and the run's output share lines with millisecond stamps;
 - `same-command`: the job's overrides are the run's arguments, and the run started next;
 - `same-metrics`: the same metric runs between the same extremes, to all digits of 32 bits.
+
+The same tree may be there twice, as where a backup was ingested: then a folder is joined to the run
+of its own tree, and what lies in the other tree does not count against that.
 """
 
 from __future__ import annotations
@@ -108,17 +111,45 @@ def _jobs_to_runs(
     ):
         left = [job for job in jobs if job.id not in joins and job.id not in undecided]
         by_job: dict[int, list[_Pair]] = defaultdict(list)
-        by_run: dict[int, set[int]] = defaultdict(set)
+        by_run: dict[int, list[Folder]] = defaultdict(list)
         for pair in find(connection, left, runs):
             by_job[pair.job.id].append(pair)
-            by_run[pair.run.id].add(pair.job.id)
-        for job, found in by_job.items():
-            wanted = {identities[pair.run.id] for pair in found}
-            if len(wanted) == 1 and all(len(by_run[pair.run.id]) == 1 for pair in found):
-                joins[job] = Join(wanted.pop(), kind, found[0].detail)
+            by_run[pair.run.id].append(pair.job)
+        for number, found in by_job.items():
+            job = found[0].job
+            near = {run.id for run in _of_its_tree(job, [pair.run for pair in found])}
+            kept = [pair for pair in found if pair.run.id in near]
+            wanted = {identities[pair.run.id] for pair in kept}
+            rivals = {
+                rival.id for pair in kept for rival in _rivals(job, pair.run, by_run[pair.run.id])
+            }
+            if len(wanted) == 1 and rivals == {number}:
+                joins[number] = Join(wanted.pop(), kind, kept[0].detail)
             else:
-                undecided.add(job)
+                undecided.add(number)
     return joins
+
+
+def _of_its_tree(folder: Folder, runs: list[Folder]) -> list[Folder]:
+    """Return the runs in a folder's own tree, if all others are the same ones in copies of it."""
+    near = [run for run in runs if run.root_id == folder.root_id]
+    if near and {_name(run) for run in runs} == {_name(run) for run in near}:
+        return near
+    return runs
+
+
+def _rivals(folder: Folder, run: Folder, folders: Iterable[Folder]) -> list[Folder]:
+    """Return which of some folders count where a folder is to be the only one of a run."""
+    if folder.root_id != run.root_id:
+        return list(folders)
+    return [one for one in folders if one.root_id == run.root_id]
+
+
+def _name(run: Folder) -> tuple[str | None, str]:
+    """Return what a run is called in each copy of its tree."""
+    if run.tracker_run_id is not None:
+        return None, run.tracker_run_id
+    return run.stamp, run.path.rpartition("/")[2]
 
 
 class _Holders:
@@ -270,21 +301,29 @@ class _Extremes:
         for run in runs:
             for key in self._keys.get(run.id, ()):
                 recorded[key].add(run.id)
-        told: dict[tuple[str, tuple[str, float, float]], set[str]] = defaultdict(set)
+        told: dict[tuple[str, tuple[str, float, float]], list[Folder]] = defaultdict(list)
         for folder in folders:
             for key in self._keys.get(folder.id, ()):
-                told[folder.tracker, key].add(self._identities[folder.id])
+                told[folder.tracker, key].append(folder)
         for folder in folders:
             fits: dict[str, list[str]] = defaultdict(list)
             target = None
             for key in sorted(self._keys.get(folder.id, ())):
-                found = {
-                    self._identities[number]
-                    for number in recorded.get(key, ())
-                    if _overlap(folder, by_number[number])
-                }
-                for identity in found:
-                    fits[identity].append(key[0] if len(told[folder.tracker, key]) == 1 else "")
+                found: dict[str, bool] = {}
+                for run in _of_its_tree(
+                    folder,
+                    [
+                        by_number[number]
+                        for number in sorted(recorded.get(key, ()))
+                        if _overlap(folder, by_number[number])
+                    ],
+                ):
+                    rivals = _rivals(folder, run, told[folder.tracker, key])
+                    is_only = len({self._identities[one.id] for one in rivals}) == 1
+                    identity = self._identities[run.id]
+                    found[identity] = found.get(identity, True) and is_only
+                for identity, is_only in found.items():
+                    fits[identity].append(key[0] if is_only else "")
             if len(fits) == 1:
                 ((target, names),) = fits.items()
             if target is not None and all(names):

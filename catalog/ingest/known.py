@@ -7,7 +7,7 @@ for a million files that is one chance in ten million million.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import select
 
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Item
 
 
+class Left(NamedTuple):
+    """A known file, and in which way it was absent before."""
+
+    number: int
+    path: str
+    is_gone: bool
+    is_left_out: bool
+
+
 class Known:
     """The files of one scope that an earlier ingest read."""
 
@@ -32,7 +41,7 @@ class Known:
         self._versions = {name: one.VERSION for name, one in registry.readers().items()}
         self._present: set[int] = set()
         self._missing: dict[int, int] = {}
-        for key, number, state in self._rows(connection):
+        for key, number, _path, state, _found_gone in self._rows(connection):
             if state == "present":
                 self._present.add(key)
             else:
@@ -51,23 +60,29 @@ class Known:
             return 0
         return self._missing.pop(key, None)
 
-    def left(self, connection: Connection) -> list[int]:
-        """Return the numbers of files that were present and have not been taken.
+    def left(self, connection: Connection) -> Iterator[Left]:
+        """Yield the files that have not been taken, whether they were present before or not.
 
         Args:
             connection: which sees what was written since, so that changed files, whose rows are
                 others now, do not count.
         """
-        if not self._present:
-            return []
-        return [
-            number
-            for key, number, state in self._rows(connection)
-            if state == "present" and key in self._present
-        ]
+        for state, keys in (("present", self._present), ("missing", self._missing)):
+            if keys:
+                for key, number, path, _state, found_gone in self._rows(connection, state):
+                    if key in keys:
+                        is_absent = state == "missing"
+                        yield Left(
+                            number,
+                            path,
+                            is_gone=is_absent and found_gone is not None,
+                            is_left_out=is_absent and found_gone is None,
+                        )
 
-    def _rows(self, connection: Connection) -> Iterator[tuple[int, int, str]]:
-        """Yield (sum, number, state) of each file in the scope."""
+    def _rows(
+        self, connection: Connection, only: str | None = None
+    ) -> Iterator[tuple[int, int, str, str, int | None]]:
+        """Yield (sum, number, path, state, ingest that found it gone) of each file in the scope."""
         table = table_of(File)
         query = select(
             table.c.path,
@@ -78,12 +93,16 @@ class Known:
             table.c.inode,
             table.c.id,
             table.c.state,
+            table.c.missing_ingest_id,
         ).where(table.c.root_id == self._scope.root_id)
+        if only is not None:
+            query = query.where(table.c.state == only)
         prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
         if prefix:
             query = query.where(table.c.path.startswith(prefix, autoescape=True))
         rows = fetched_bare(connection, query)
-        for path, reader, version, size, mtime_ns, inode, number, state in rows:
+        for path, reader, version, size, mtime_ns, inode, number, state, found_gone in rows:
             # LIKE does not tell a from A on SQLite.
             if not prefix or path.startswith(prefix):
-                yield hash((path, reader, version, size, mtime_ns, inode)), number, state
+                key = hash((path, reader, version, size, mtime_ns, inode))
+                yield key, number, path, state, found_gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import insert, select, text, update
 
 from catalog import __version__
+from catalog.ingest.absent import absent
 from catalog.ingest.bookmarks import Bookmarks
 from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
-from catalog.ingest.roots import Scope, scopes
+from catalog.ingest.roots import Scope, moved_away, scopes
 from catalog.ingest.scan import Scan
 from catalog.ingest.workers import WORTH_A_POOL, workers
 from catalog.ingest.write import BatchWriter, Memory
+from catalog.results import LostTree
 from catalog.schema.engine import writing
 from catalog.schema.store import chunks, table_of
-from catalog.schema.tables import File, Ingest
+from catalog.schema.tables import Checkpoint, File, Ingest
 from catalog.sources import registry
 
 if TYPE_CHECKING:
@@ -66,11 +68,15 @@ class Counts:
     missing: int = 0
     returned: int = 0
     """Known files that were missing and are there again, unchanged."""
+    left_out: int = 0
+    """Known files that are there and that a pattern leaves out from now on."""
+    lost: list[LostTree] = field(default_factory=list)
+    """The trees where nothing is that was there."""
 
     @property
     def changed(self) -> bool:
         """Whether any row of facts is another than before."""
-        return bool(self.read or self.missing or self.returned)
+        return bool(self.read or self.missing or self.returned or self.left_out)
 
 
 def begin(
@@ -168,11 +174,22 @@ def read_trees(
     counts = Counts()
     with writing(engine, location) as connection:
         wanted = scopes(connection, paths, host, now)
+    gone = [path for path in paths if not path.is_dir()]
+
+    def read(scope: Scope) -> None:
+        tree = _Tree(engine, location, scope, ingest_id, settings, counts, progress, stages)
+        is_named = tree.top in paths or any(tree.top.is_relative_to(path) for path in gone)
+        with stages.stage("read"):
+            tree.read(readers, is_named=is_named)
+
     with workers(executor, jobs) as readers:
         for scope in wanted:
-            tree = _Tree(engine, location, scope, ingest_id, settings, counts, progress, stages)
-            with stages.stage("read"):
-                tree.read(readers)
+            read(scope)
+        if counts.read:
+            with stages.stage("known"), engine.connect() as connection:
+                left_behind = moved_away(connection, wanted, ingest_id, host)
+            for scope in left_behind:
+                read(scope)
     return counts
 
 
@@ -206,9 +223,17 @@ class _Tree:
 
             ignored = Ignored().within(".", settings.ignore)
         self._scan = Scan(scope.root, scope.below, scope.pruned, ignored)
+        self._is_empty = True
+        self.top = scope.root / scope.below
+        """Absolute path of the folder to start with."""
 
-    def read(self, readers: Workers) -> None:
-        """Scan, read what is due and write it as it comes, then mark what is gone."""
+    def read(self, readers: Workers, *, is_named: bool) -> None:
+        """Scan, read what is due and write it as it comes, then mark what is gone.
+
+        Args:
+            readers: read the files.
+            is_named: a person asked for this very folder, and is told where it is gone already.
+        """
         with self._stages.stage("known"), self._engine.connect() as connection:
             known = Known(connection, self._scope)
         self._bookmarks = Bookmarks(
@@ -235,7 +260,7 @@ class _Tree:
                 waiting, cost = [], 0
         if waiting:
             self._write(waiting)
-        self._mark_all(known)
+        self._mark_all(known, is_named=is_named)
 
     def _timed(self, batches: Iterator[list[Item]]) -> Iterator[list[Item]]:
         while True:
@@ -252,6 +277,7 @@ class _Tree:
                 continue  # every item is made of files
             for item in registry.recognise(listing):
                 counts.seen += 1
+                self._is_empty = False
                 number = known.take(item)
                 if number is None:
                     yield item
@@ -273,15 +299,37 @@ class _Tree:
         self._counts.read += len(readings)
         self._progress("read", self._counts.read, None)
 
-    def _mark_all(self, known: Known) -> None:
+    def _mark_all(self, known: Known, *, is_named: bool) -> None:
         with self._stages.stage("mark"), writing(self._engine, self._location) as connection:
-            gone = known.left(connection)
             writer = BatchWriter(connection, self._scope.root_id, self._ingest_id)
             writer.problems(self._scan.problems, self._scope.below)
+            gone, left_out = absent(self._scan, known.left(connection))
             _mark(connection, gone, state="missing", missing_ingest_id=self._ingest_id)
+            _mark(connection, left_out, state="missing", missing_ingest_id=None)
             _mark(connection, self._returned, state="present", missing_ingest_id=None)
+            if self._is_empty and not self._scan.unlisted and (gone or is_named):
+                self._tell_lost(connection)
         self._counts.missing += len(gone)
+        self._counts.left_out += len(left_out)
         self._counts.returned += len(self._returned)
+
+    def _tell_lost(self, connection: Connection) -> None:
+        """Note that nothing is in the tree that was there, if anything was."""
+        files, table = table_of(File), table_of(Checkpoint)
+        rows = connection.execute(
+            select(files.c.path, table.c.status)
+            .outerjoin(table, table.c.id == files.c.id)
+            .where(
+                files.c.root_id == self._scope.root_id,
+                files.c.state == "missing",
+                files.c.missing_ingest_id.is_not(None),
+            )
+        )
+        prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
+        known = [status for path, status in rows if path.startswith(prefix)]
+        if known:
+            checkpoints = sum(status not in {None, "foreign"} for status in known)
+            self._counts.lost.append(LostTree(str(self.top), self._scan.is_gone, checkpoints))
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from catalog.errors import SourceError
-from catalog.schema.tables import Root
+from catalog.schema.store import table_of
+from catalog.schema.tables import Checkpoint, File, Root
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
@@ -30,16 +31,27 @@ class Scope:
     """Roots inside this one: they are scanned as their own."""
 
 
-def checked_paths(paths: Sequence[Path]) -> list[Path]:
+def checked_paths(paths: Sequence[Path], is_known: Callable[[Path], bool]) -> list[Path]:
     """Return the absolute, real paths of the folders to ingest, each once.
 
+    Args:
+        paths: as a person names them.
+        is_known: says of an absolute path that does not exist whether the catalog knows what lay
+            there: that it is gone is news, then.
+
     Raises:
-        SourceError: a path does not exist, is no folder, or may not be listed.
+        SourceError: a path does not exist and was never known, is no folder, or may not be listed.
     """
     real: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
-            raise SourceError(f"{path} does not exist; name a folder that holds training output.")
+            gone = Path(os.path.realpath(path))
+            if not is_known(gone):
+                raise SourceError(
+                    f"{path} does not exist; name a folder that holds training output."
+                )
+            real[gone] = None
+            continue
         if not path.is_dir():
             raise SourceError(
                 f"{path} is a file; `catalog ingest` takes folders. Name the folder it lies in."
@@ -54,7 +66,8 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
     """Return what to scan for some checked paths; new roots are written.
 
     A path inside a known root is a part of that root. Roots inside a path keep being roots
-    of their own, and are scanned along with it.
+    of their own, and are scanned along with it. Of a path that is gone and above known roots
+    these alone are looked at.
     """
     known = {
         Path(path): int(number)
@@ -67,12 +80,12 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
         above = [root for root in known if path.is_relative_to(root)]
         if above:
             root = max(above, key=lambda root: len(root.parts))
-        else:
-            root = path
-            known[root] = _add(connection, root, host, now)
-        wanted[root, path.relative_to(root).as_posix()] = None
+            wanted[root, path.relative_to(root).as_posix()] = None
+        elif path.is_dir():
+            known[path] = _add(connection, path, host, now)
+            wanted[path, "."] = None
         for inner in known:
-            if inner != root and inner.is_relative_to(path):
+            if inner.is_relative_to(path):
                 wanted[inner, "."] = None
     return [
         Scope(
@@ -88,6 +101,49 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
             other_root == root and other != below and _covers(other, below)
             for other_root, other in wanted
         )
+    ]
+
+
+def moved_away(
+    connection: Connection, looked_at: Sequence[Scope], ingest_id: int, host: str
+) -> list[Scope]:
+    """Return the roots that are gone and whose checkpoints this ingest found elsewhere.
+
+    A tree that was moved is ingested where it lies now; without a look at its old place its files
+    would stand as present there for ever, and what people said of them would stay behind.
+    """
+    whole = {scope.root_id for scope in looked_at if scope.below == "."}
+    roots = {
+        int(number): Path(path)
+        for number, path in connection.execute(
+            select(Root.id, Root.path).where(Root.host == host).order_by(Root.id)  # type: ignore[call-overload]
+        )
+    }
+    others = roots.keys() - whole
+    if not others:
+        return []
+    files, table = table_of(File), table_of(Checkpoint)
+    new, old, now, before = files.alias(), files.alias(), table.alias(), table.alias()
+    found = connection.execute(
+        select(old.c.root_id)
+        .distinct()
+        .select_from(new)
+        .join(now, now.c.id == new.c.id)
+        .join(before, before.c.weights_fingerprint == now.c.weights_fingerprint)
+        .join(old, old.c.id == before.c.id)
+        .where(
+            new.c.first_ingest_id == ingest_id,
+            old.c.root_id != new.c.root_id,
+            old.c.root_id.in_(others),
+            old.c.state == "present",
+            old.c.size == new.c.size,
+        )
+    ).scalars()
+    # Nothing is there to be scanned, so nothing is pruned.
+    return [
+        Scope(number, roots[number], ".", frozenset())
+        for number in sorted(found)
+        if not os.path.lexists(roots[number])
     ]
 
 

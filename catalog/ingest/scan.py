@@ -25,6 +25,8 @@ UNREAD = (
 """Endings that no reader wants: pictures, sound and code, of which a tree may hold a million."""
 
 IGNORE_FILE = ".catalogignore"
+VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
+"""The name that tells of a folder that it is one; such a folder is not entered."""
 MAX_IGNORE_FILE = 1024 * 1024
 """Characters of patterns that are read of one file."""
 
@@ -89,6 +91,10 @@ class Scan:
     ignored: Ignored | None = None
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     """(path below the root, problem) of what could not be listed."""
+    unlisted: list[str] = field(default_factory=list)
+    """Folders below the root that are there and cannot be listed."""
+    is_gone: bool = False
+    """Whether there was no such folder as the one to start with."""
 
     def listings(self) -> Iterator[Listing]:
         """Yield every directory, parents first, names in order.
@@ -96,15 +102,15 @@ class Scan:
         Links to directories are not entered; a virtual environment (a folder with
         `pyvenv.cfg`), the folders of `SKIPPED` and what is ignored are left out.
         """
-        pending = [(self.below, self._above())]
+        pending = [(self.below, self.patterns_above())]
         while pending:
             path, ignored = pending.pop()
             entries = self._list(path)
-            if entries is None or "pyvenv.cfg" in entries:
+            if entries is None or VIRTUAL_ENVIRONMENT in entries:
                 continue
             prefix = "" if path == "." else f"{path}/"
             if IGNORE_FILE in entries:
-                ignored = self._with_file(ignored, path)
+                ignored = self.with_patterns_of(path, ignored)
             kept = [entries[name] for name in sorted(entries)]
             if ignored is not None:
                 kept = [
@@ -123,16 +129,17 @@ class Scan:
                 and not (self.pruned and str(self.root / prefix / entry.name) in self.pruned)
             )
 
-    def _above(self) -> Ignored | None:
+    def patterns_above(self) -> Ignored | None:
         """Return what the folders above `below` ignore."""
         ignored = self.ignored
         above = "."
         for name in self.below.split("/") if self.below != "." else ():
-            ignored = self._with_file(ignored, above)
+            ignored = self.with_patterns_of(above, ignored)
             above = name if above == "." else f"{above}/{name}"
         return ignored
 
-    def _with_file(self, ignored: Ignored | None, folder: str) -> Ignored | None:
+    def with_patterns_of(self, folder: str, ignored: Ignored | None) -> Ignored | None:
+        """Return patterns with those that a folder's own file adds to them."""
         path = self.root / folder / IGNORE_FILE
         if not path.is_file():
             return ignored
@@ -173,7 +180,12 @@ class Scan:
                         entries[name] = _Folder(name)
                     elif (entry := self._odd(found)) is not None:
                         entries[name] = entry
+        except (FileNotFoundError, NotADirectoryError):
+            # Below the start it vanished between two listings.
+            self.is_gone = self.is_gone or path == self.below
+            return None
         except OSError as error:
+            self.unlisted.append(path)
             self.problems.append(
                 (
                     path,

@@ -26,24 +26,37 @@ def changes(paths: Sequence[Path], interval: float = INTERVAL) -> Iterator[list[
 
     With the package `watchfiles` the system tells what changed; without it, or where the file
     system gives no events (network mounts: set WATCHFILES_FORCE_POLLING), the trees are looked
-    through every `interval` seconds, which opens no file that did not change.
+    through every `interval` seconds, which opens no file that did not change. So they are as
+    long as one of them is gone, for nothing tells when it is back.
 
     Args:
         paths: the trees, absolute.
         interval: seconds between two looks.
     """
-    if find_spec("watchfiles") is None:
-        while True:
+
+    def are_there() -> bool:
+        return all(path.is_dir() for path in paths)
+
+    is_whole = are_there()
+    while True:
+        if find_spec("watchfiles") is None or not is_whole:
             time.sleep(interval)
+            is_whole = are_there()  # before the look, which then sees all that came meanwhile
             yield list(paths)
-    watchfiles = import_module("watchfiles")
-    for changed in watchfiles.watch(*paths, watch_filter=None, step=QUIET_MS, debounce=60_000):
-        yield _folders([Path(path) for _change, path in changed], paths)
+            continue
+        watchfiles = import_module("watchfiles")
+        for changed in watchfiles.watch(*paths, watch_filter=None, step=QUIET_MS, debounce=60_000):
+            is_whole = are_there()
+            yield _folders([Path(path) for _change, path in changed], paths)
+            if not is_whole:
+                break
+        else:
+            return
 
 
 def _folders(changed: Sequence[Path], paths: Sequence[Path]) -> list[Path]:
-    """Return the nearest folders above what changed that are there."""
-    folders: set[Path] = set()
+    """Return the nearest folders above what changed that are there, and the trees that are not."""
+    folders = {path for path in paths if not path.is_dir()}
     for path in changed:
         folder = path.parent
         while not folder.is_dir():

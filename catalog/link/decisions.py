@@ -9,10 +9,10 @@ from sqlalchemy import delete, insert, select
 
 from catalog.errors import NotFound, UsageError
 from catalog.link.evidence.observation import CERTAIN, Observation
-from catalog.link.moves import known_moves
+from catalog.link.moves import same_files
 from catalog.link.verdict import Judged
-from catalog.schema.store import table_of
-from catalog.schema.tables import LinkDecision, Run
+from catalog.schema.store import chunks, table_of
+from catalog.schema.tables import File, LinkDecision, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,26 +41,30 @@ class Decision(NamedTuple):
         )
 
 
-def load_decisions(connection: Connection, moves: Mapping[int, int]) -> dict[int, list[Decision]]:
-    """Return the decisions on each checkpoint, where it lies now.
+def load_decisions(connection: Connection) -> dict[int, list[Decision]]:
+    """Return the decisions on each checkpoint, at every place where it lies now.
 
-    Args:
-        connection: the database.
-        moves: the checkpoint that a missing one is now.
+    Where it is gone from all of them, at the last one.
     """
-    table, runs = table_of(LinkDecision), table_of(Run)
+    table, runs, files = table_of(LinkDecision), table_of(Run), table_of(File)
     found: dict[int, list[Decision]] = defaultdict(list)
-    for row in connection.execute(
+    rows = connection.execute(
         select(table, runs.c.id.label("run_id"))
         .join(runs, runs.c.identity == table.c.run_identity)
         .order_by(table.c.decided_at, table.c.id)
-    ):
-        checkpoint = int(row.checkpoint_id)
-        while checkpoint in moves:
-            checkpoint = moves[checkpoint]
-        found[checkpoint].append(
-            Decision(int(row.run_id), row.decision, row.reason, row.decided_at)
-        )
+    ).all()
+    places = same_files(connection) if rows else {}
+    moved = {one for row in rows for one in places.get(int(row.checkpoint_id), ())}
+    gone: set[int] = set()
+    for part in chunks(sorted(moved)):
+        found_gone = files.c.id.in_(part) & files.c.missing_ingest_id.is_not(None)
+        gone.update(connection.execute(select(files.c.id).where(found_gone)).scalars())
+    for row in rows:
+        number = int(row.checkpoint_id)
+        everywhere = places.get(number, [number])
+        decision = Decision(int(row.run_id), row.decision, row.reason, row.decided_at)
+        for place in [one for one in everywhere if one not in gone] or everywhere[-1:]:
+            found[place].append(decision)
     return found
 
 
@@ -87,7 +91,7 @@ def say(
         NotFound: there is nothing to take back.
     """
     table, runs = table_of(LinkDecision), table_of(Run)
-    about = table.c.checkpoint_id.in_([checkpoint, *_former(connection, checkpoint)])
+    about = table.c.checkpoint_id.in_(same_files(connection).get(checkpoint, [checkpoint]))
     identity = None
     if run is not None:
         found = connection.execute(select(runs.c.identity, runs.c.tracker).where(runs.c.id == run))
@@ -117,16 +121,6 @@ def say(
             decided_at=now,
         )
     )
-
-
-def _former(connection: Connection, checkpoint: int) -> list[int]:
-    """Return the checkpoint where it lay before, and before that."""
-    before = {now: old for old, now in known_moves(connection).items()}
-    found: list[int] = []
-    while checkpoint in before:
-        checkpoint = before[checkpoint]
-        found.append(checkpoint)
-    return found
 
 
 def apply(

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.evidence import weigh
 from catalog.link.limits import CONTENT, LEAD, THRESHOLD
-from catalog.link.moves import known_moves
 from catalog.link.verdict import Judged, order_in_run
 from catalog.link.weighing import load, weigh_candidates
 from catalog.query.rows import Rows
@@ -63,7 +62,7 @@ def explain(
     """
     work = load(connection, settings)
     subject = next(one for one in work.subjects if one.id == checkpoint_id)
-    decisions = load_decisions(connection, known_moves(connection)).get(checkpoint_id, [])
+    decisions = load_decisions(connection).get(checkpoint_id, [])
     found = work.finder.find(subject)
     judged = apply(weigh_candidates(work, subject, found, decisions), decisions, work.folder_of_run)
     own = next((one for one in judged if one.folder.run_id == run_id), None)

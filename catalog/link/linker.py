@@ -60,7 +60,7 @@ def link_checkpoints(
     work = load(connection, settings)
     before, now, candidates = stored(connection), {}, {}
     groups = copies_of(work.subjects)
-    decisions = load_decisions(connection, moves)
+    decisions = load_decisions(connection)
     bases = Bases(connection, work.folders, work.context)
     for subject in work.subjects:
         candidates[subject.id] = found = work.finder.find(subject)

@@ -100,7 +100,7 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
         select(
             fields.c.run_directory_id,
             func.max(files.c.modified_at),
-            func.max(case((files.c.state == "present", 1), else_=0)),
+            func.max(case((files.c.missing_ingest_id.is_(None), 1), else_=0)),
         )
         .join(files, files.c.id == fields.c.file_id)
         .group_by(fields.c.run_directory_id),

@@ -1,9 +1,14 @@
-"""Moved and renamed checkpoints: a missing file and a new one with the same weights are one."""
+"""Moved and renamed checkpoints: a missing file and a new one with the same weights are one.
+
+A move is never forgotten. It counts as long as the file is not back at its old place: then both
+are there, and the later one is a copy.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import select
@@ -12,31 +17,39 @@ from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import Checkpoint, CheckpointMove, File
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Collection
+
+    from sqlalchemy import ColumnElement, Connection
 
 
 def follow_moves(connection: Connection) -> dict[int, int]:
     """Write which new checkpoints are missing ones found again; nothing known is forgotten.
 
-    The new file came into the catalog when the old one was found missing, or later, and has its
-    weights and its size. Of several the one of the same name is taken, then in order of path.
+    The new file has the old one's weights and size. It came into the catalog when the old one was
+    found missing, or later; or it lies in another tree, bears the same name and time, and came
+    after the old one: a tree may be read at its new place before anybody looks at the old one.
+    Of several the one of the same name is taken, then the one whose folders are most alike, then
+    in order of path.
 
     Args:
         connection: in a transaction.
 
     Returns:
-        The checkpoint that a missing one is now, by number.
+        As `known_moves`.
     """
-    moves = known_moves(connection)
-    gone, new = _unexplained(connection, moves)
+    explained, taken = set(), set()
+    for now, before in _moves(connection):
+        explained.add(before)
+        taken.add(now)
+    gone, new = _unexplained(connection, explained, taken)
     store = Store(connection)
     for weights, missing in gone.items():
         free = new.get(weights, [])
         for name_counts in (True, False):
             for old in list(missing):
-                found = next((one for one in free if _is_it(old, one, name_counts)), None)
-                if found is not None:
-                    moves[int(old.id)] = int(found.id)
+                fits = [one for one in free if _is_it(old, one, name_counts)]
+                if fits:
+                    found = max(fits, key=lambda one: _alike(old.path, one.path))
                     store.add(
                         CheckpointMove,
                         {"checkpoint_id": int(found.id), "moved_from_id": int(old.id)},
@@ -44,52 +57,79 @@ def follow_moves(connection: Connection) -> dict[int, int]:
                     free.remove(found)
                     missing.remove(old)
     store.flush()
-    return moves
+    return known_moves(connection)
 
 
 def known_moves(connection: Connection) -> dict[int, int]:
-    """Return the checkpoint that a missing one is now, as far as that was found before."""
-    table = table_of(CheckpointMove)
-    return {
-        int(before): int(now)
-        for now, before in fetched(connection, select(table.c.checkpoint_id, table.c.moved_from_id))
-    }
+    """Return the checkpoint that a missing one is now, as far as that was found."""
+    files = table_of(File)
+    gone = files.c.missing_ingest_id.is_not(None)
+    return {before: now for now, before in _moves(connection, gone)}
+
+
+def same_files(connection: Connection) -> dict[int, list[int]]:
+    """Return, for each checkpoint that was ever moved, itself at each of its places, in order."""
+    places: dict[int, list[int]] = {}
+    for now, before in _moves(connection):
+        both = [*places.get(before, (before,)), *places.get(now, (now,))]
+        places |= dict.fromkeys(both, both)
+    return places
+
+
+def _moves(
+    connection: Connection, condition: ColumnElement[bool] | None = None
+) -> list[tuple[int, int]]:
+    """Return (place now, place before) of moves; the condition is on the file of the latter."""
+    table, files = table_of(CheckpointMove), table_of(File)
+    query = select(table.c.checkpoint_id, table.c.moved_from_id).order_by(table.c.checkpoint_id)
+    if condition is not None:
+        query = query.join(files, files.c.id == table.c.moved_from_id).where(condition)
+    return [(int(now), int(before)) for now, before in fetched(connection, query)]
 
 
 _Group: TypeAlias = dict[tuple[str, int], list[Any]]
 
 
-def _unexplained(connection: Connection, moves: dict[int, int]) -> tuple[_Group, _Group]:
+def _unexplained(
+    connection: Connection, explained: Collection[int], taken: Collection[int]
+) -> tuple[_Group, _Group]:
     """Return the missing checkpoints that nobody found yet, and those that may be found ones."""
     table, files = table_of(Checkpoint), table_of(File)
     columns = (
         files.c.id,
+        files.c.root_id,
         files.c.path,
         files.c.size,
+        files.c.mtime_ns,
         files.c.state,
         files.c.first_ingest_id,
         files.c.missing_ingest_id,
         table.c.weights_fingerprint,
     )
+    is_gone = files.c.missing_ingest_id.is_not(None) & table.c.weights_fingerprint.is_not(None)
     gone: _Group = defaultdict(list)
     new: _Group = defaultdict(list)
     missing = connection.execute(
         select(*columns)
         .join(files, files.c.id == table.c.id)
-        .where(files.c.state == "missing", table.c.weights_fingerprint.is_not(None))
+        .where(is_gone)
         .order_by(files.c.path, files.c.id)
     ).all()
     for row in missing:
-        if int(row.id) not in moves:
+        if int(row.id) not in explained:
             gone[row.weights_fingerprint, int(row.size)].append(row)
     if gone:
-        taken = set(moves.values())
-        first = min(int(row.missing_ingest_id) for rows in gone.values() for row in rows)
+        wanted = select(table.c.weights_fingerprint).join(files, files.c.id == table.c.id)
+        first = min(int(row.first_ingest_id) for rows in gone.values() for row in rows)
         for row in fetched(
             connection,
             select(*columns)
             .join(files, files.c.id == table.c.id)
-            .where(files.c.state == "present", files.c.first_ingest_id >= first)
+            .where(
+                files.c.state == "present",
+                files.c.first_ingest_id > first,
+                table.c.weights_fingerprint.in_(wanted.where(is_gone)),
+            )
             .order_by(files.c.path, files.c.id),
         ):
             if int(row.id) not in taken:
@@ -98,6 +138,18 @@ def _unexplained(connection: Connection, moves: dict[int, int]) -> tuple[_Group,
 
 
 def _is_it(old: Any, new: Any, name_counts: bool) -> bool:
-    return int(new.first_ingest_id) >= int(old.missing_ingest_id) and (
-        not name_counts or posixpath.basename(old.path) == posixpath.basename(new.path)
+    is_named_alike = posixpath.basename(old.path) == posixpath.basename(new.path)
+    if int(new.first_ingest_id) >= int(old.missing_ingest_id):
+        return is_named_alike or not name_counts
+    return (
+        is_named_alike
+        and old.root_id != new.root_id
+        and old.mtime_ns == new.mtime_ns
+        and int(new.first_ingest_id) > int(old.first_ingest_id)
     )
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many names at the end of two paths are the same."""
+    pairs = zip(reversed(one.split("/")), reversed(other.split("/")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

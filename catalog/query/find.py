@@ -121,5 +121,6 @@ def near_it(text: str, known: Iterable[str], otherwise: str) -> str:
         known: names that are there.
         otherwise: the sentence where none of them is near.
     """
-    near = difflib.get_close_matches(text, known, n=3)
+    # One path may be in several trees; as a hint it is one.
+    near = difflib.get_close_matches(text, list(dict.fromkeys(known)), n=3)
     return f"Near it: {', '.join(near)}." if near else otherwise

@@ -60,7 +60,7 @@ class Relative:
     path: str
     """Below its root; of one that the catalog does not hold, as it is named."""
     state: str
-    """present, missing (the file is gone), or unknown (the catalog holds none like that)."""
+    """As the view `checkpoint_trace` has it, or unknown (the catalog holds none like that)."""
     run: str | None
     """On the way up the run that named it, on the way down the run that went on from it."""
     named_as: str

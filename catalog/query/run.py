@@ -10,6 +10,7 @@ from catalog.errors import Ambiguous, NotFound
 from catalog.query.find import COMPARED, near_it
 from catalog.query.named import resolve
 from catalog.query.rows import Rows
+from catalog.query.siblings import siblings
 
 if TYPE_CHECKING:
     from catalog.query.connection import Reader
@@ -40,27 +41,17 @@ SELECT r.path AS root, d.path, d.tracker, d.mode, d.started_at, d.ended_at, d.zo
        d.joined_by, d.join_detail
 FROM run_directory d JOIN root r ON r.id = d.root_id
 WHERE d.run_id = :id
-ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, d.started_at, d.path
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
+         CASE WHEN d.copy_of_latest THEN 1 ELSE 0 END, d.started_at, d.path, r.path
 """
 _CONFIGS = """
-SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker
+SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker, r.path AS root
 FROM run_config c
 JOIN run_directory d ON d.id = c.run_directory_id
 JOIN file f ON f.id = c.file_id
+JOIN root r ON r.id = f.root_id
 WHERE d.run_id = :id AND c.kind <> 'hydra-overrides'
-ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path
-"""
-_NEAREST = """
-SELECT u.id AS number
-FROM run u
-WHERE u.id <> :id AND u.tracker = CAST(:tracker AS TEXT)
-  AND (u.project = CAST(:project AS TEXT)
-       OR (u.project IS NULL AND CAST(:project AS TEXT) IS NULL))
-  AND EXISTS (SELECT 1 FROM run_directory d WHERE d.run_id = u.id AND d.root_id IN
-              (SELECT o.root_id FROM run_directory o WHERE o.run_id = :id))
-ORDER BY CASE WHEN u.started_at < CAST(:started AS TEXT) THEN 0 ELSE 1 END,
-         CASE WHEN u.started_at < CAST(:started AS TEXT) THEN u.started_at END DESC,
-         u.started_at, u.id
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path, r.path
 """
 _VALUES = """
 SELECT d.run_id AS run, v.key, v.type, v.text
@@ -84,7 +75,7 @@ WHERE series_id = :series AND position % :stride = 0
 ORDER BY position
 """
 _CHECKPOINTS = """
-SELECT t.path, t.state, t.epoch, t.global_step, t.own_score, t.monitor, t.verdict
+SELECT t.path, t.state, t.epoch, t.global_step, t.own_score, t.monitor, t.verdict, t.root
 FROM (SELECT l.checkpoint_id AS id FROM link l WHERE l.run_id = :id AND l.verdict = 'linked'
       UNION
       SELECT cd.checkpoint_id FROM checkpoint_directory cd
@@ -97,7 +88,7 @@ JOIN checkpoint_trace t ON t.checkpoint_id = own.id
 WHERE t.verdict <> 'linked'
    OR EXISTS (SELECT 1 FROM link l
               WHERE l.checkpoint_id = own.id AND l.run_id = :id AND l.verdict = 'linked')
-ORDER BY CASE WHEN t.verdict = 'linked' THEN 0 ELSE 1 END, t.path
+ORDER BY CASE WHEN t.verdict = 'linked' THEN 0 ELSE 1 END, t.path, t.root
 """
 
 
@@ -113,6 +104,9 @@ class RunPage:
     share` (how many of the siblings have the others' value)."""
     siblings: int
     """How many it was compared with; none where it, or each of them, has no config."""
+    unclear_siblings: int
+    """How many runs of a project of that name it was not compared with, for neither a repository
+    nor the folder tells whether they are of the same one."""
     metrics: list[Record]
     curves: list[Record]
     """Of the main metrics: `metric, values`, evenly taken from the history."""
@@ -144,13 +138,14 @@ def run_page(reader: Reader, text: str) -> RunPage:
     only = {"id": number}
     (run,) = reader.run(_RUN, only).dicts()
     checkpoints = reader.run(_CHECKPOINTS, only).dicts()
-    differences, siblings = _differences(reader, run)
+    differences, compared, unclear = _differences(reader, run)
     return RunPage(
         run=run,
         directories=reader.run(_DIRECTORIES, only).dicts(),
         configs=reader.run(_CONFIGS, only).dicts(),
         differences=differences,
-        siblings=siblings,
+        siblings=compared,
+        unclear_siblings=unclear,
         metrics=reader.run(*resolve("metrics", {"run": _identity(reader, number)})).dicts(),
         curves=_curves(reader, number, {row["monitor"] for row in checkpoints}),
         checkpoints=checkpoints,
@@ -207,23 +202,14 @@ def config_of(reader: Reader, numbers: list[int]) -> dict[int, dict[str, tuple[s
     return found
 
 
-def _differences(reader: Reader, run: Record) -> tuple[list[Record], int]:
+def _differences(reader: Reader, run: Record) -> tuple[list[Record], int, int]:
     number = int(run["run_number"])
-    nearest = reader.run(
-        _NEAREST,
-        {
-            "id": number,
-            "tracker": run["tracker"],
-            "project": run["project"],
-            "started": run["started_at"],
-        },
-        row_limit=_SIBLINGS,
-    )
-    configs = config_of(reader, [number, *(int(other) for (other,) in nearest.rows)])
+    nearest, unclear = siblings(reader, run, _SIBLINGS)
+    configs = config_of(reader, [number, *nearest])
     own = configs.pop(number)
     others = [config for config in configs.values() if config]
     if not own or not others:
-        return [], 0  # nothing was compared
+        return [], 0, unclear  # nothing was compared
     rows = []
     for key in sorted(own.keys() | {key for config in others for key in config}):
         usual, share = Counter(config.get(key) for config in others).most_common(1)[0]
@@ -236,7 +222,7 @@ def _differences(reader: Reader, run: Record) -> tuple[list[Record], int]:
                     "share": share,
                 }
             )
-    return rows, len(others)
+    return rows, len(others), unclear
 
 
 def value_text(value: tuple[str, str | None] | None) -> str | None:

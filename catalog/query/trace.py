@@ -119,7 +119,10 @@ WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:fo
 ORDER BY g.path
 """
 _COPIES = """
-SELECT r.path AS root, g.path, g.state, g.modified_at
+SELECT r.path AS root, g.path,
+       CASE WHEN g.state = 'missing' AND g.missing_ingest_id IS NULL THEN 'left out'
+            ELSE g.state END AS state,
+       g.modified_at
 FROM checkpoint c
 JOIN checkpoint o ON o.weights_fingerprint = c.weights_fingerprint AND o.id <> c.id
 JOIN file g ON g.id = o.id
@@ -132,7 +135,7 @@ SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS
 FROM checkpoint_move m
 JOIN file f ON f.id = m.moved_from_id
 JOIN root r ON r.id = f.root_id
-WHERE m.checkpoint_id = :id
+WHERE m.checkpoint_id = :id AND f.missing_ingest_id IS NOT NULL  -- else it is back
 """
 _MOST_MOVES = 100
 _EVENTS = """

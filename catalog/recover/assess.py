@@ -84,6 +84,8 @@ class _Known(NamedTuple):
     status: str
     reason: str | None
     is_missing: bool
+    is_left_out: bool
+    """Missing, for no ingest looks at it any more; the file is there."""
 
 
 def assess(
@@ -130,6 +132,7 @@ def _checkpoints(connection: Connection, scope: Scope | None) -> Iterator[list[_
             table.c.status,
             table.c.reason,
             files.c.state,
+            files.c.missing_ingest_id,
         )
         .join(files, files.c.id == table.c.id)
         .join(roots, roots.c.id == files.c.root_id)
@@ -152,9 +155,12 @@ def _known(
     status: str,
     reason: str | None,
     state: str,
+    found_gone: int | None,
 ) -> _Known:
     whole = f"{root.rstrip('/')}/{path}"
-    return _Known(number, host, whole, format_, status, reason, state == "missing")
+    is_missing = state == "missing"
+    is_left_out = is_missing and found_gone is None
+    return _Known(number, host, whole, format_, status, reason, is_missing, is_left_out)
 
 
 _Near: TypeAlias = "list[tuple[Place, _Config]]"
@@ -285,6 +291,14 @@ class _Judge:
 
     def state(self, one: _Known) -> State:
         """Return the state of one of the checkpoints that were prepared."""
+        if one.is_left_out:
+            return State(
+                "missing",
+                "left-out",
+                "It is there, and left out now by .catalogignore, the setting `ignore` or a "
+                "pyvenv.cfg above it.",
+                "If it shall count, take the pattern away, then ingest again.",
+            )
         if one.is_missing:
             return State(
                 "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from catalog.errors import DatabaseBusy
+from catalog.errors import DatabaseBusy, DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ def only_recovery(engine: Engine, location: Location) -> Iterator[None]:
 
     Raises:
         DatabaseBusy: another process recovers or undoes on this catalog.
+        DatabaseError: the lock's file cannot be made beside the catalog.
     """
     if location.file is not None:
         with _file_lock(location.file.with_name(f"{location.file.name}-recovery"), location):
@@ -46,7 +47,14 @@ def only_recovery(engine: Engine, location: Location) -> Iterator[None]:
 
 @contextmanager
 def _file_lock(path: Path, location: Location) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}: this file, which keeps a second recovery away, cannot be made "
+            f"({error.strerror}); give yourself permission to write to {path.parent}, or copy the "
+            "catalog to a folder of your own (`catalog db backup`) and name the copy with --db."
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

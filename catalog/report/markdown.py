@@ -127,7 +127,7 @@ def _summary(page: _Page, numbers: Row) -> None:
         f"- {numbers['checkpoints']} checkpoints ({human_size(numbers['bytes'])} present): "
         f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery), "
         f"{total} unusable ({human_size(numbers['unusable_bytes'])}), "
-        f"{numbers['missing']} missing.",
+        f"{numbers['missing']} missing{_left_out(numbers['left_out'])}.",
     )
     if total:
         page.add(
@@ -146,7 +146,7 @@ def _sources(page: _Page) -> None:
     if not rows:
         page.add("None.")
         return
-    page.table(rows, reader=escape, present=str, missing=str, bytes=human_size)
+    page.table(rows, reader=escape, present=str, missing=str, left_out=str, bytes=human_size)
     page.source("data-sources")
 
 
@@ -268,6 +268,11 @@ def _recommendations(page: _Page, numbers: Row) -> None:
         page.add(*(f"{number}. {text}" for number, text in enumerate(listed, start=1)))
         page.cut("unusable-reasons", len(reasons))
         page.source("overview", "unusable-reasons")
+
+
+def _left_out(count: int) -> str:
+    """Say that some of those are not gone."""
+    return f", of which {count} are there and left out of ingests by a pattern" if count else ""
 
 
 def _config(path: str | None) -> str:

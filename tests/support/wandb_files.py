@@ -176,6 +176,7 @@ def write_run_directory(
     output_lines: Sequence[str] = (),
     files_digests: Mapping[str, str] | None = None,
     exit_code: int | None = 0,
+    git_remote: str | None = None,
     stream: bool = True,
 ) -> Path:
     """Write one run directory in the layout of wandb 0.19 and return it.
@@ -196,6 +197,7 @@ def write_run_directory(
         output_lines: what the program printed.
         files_digests: path and base64 MD5 of files logged as an artifact.
         exit_code: None for a run that was killed.
+        git_remote: address of its repository, where its metadata name one.
         stream: False leaves a stream of 0 bytes, as a killed 0.19 does.
     """
     prefix = "offline-run" if offline else "run"
@@ -230,6 +232,8 @@ def write_run_directory(
         "os": "Linux-6.1", "python": "CPython 3.11.7", "startedAt": _utc(started), "args": [*args],
         "program": "train.py", "host": host, "executable": "/usr/bin/python", "cpu_count": 8,
     }  # fmt: skip
+    if git_remote is not None:
+        metadata["git"] = {"remote": git_remote, "commit": "0" * 40}
     (files / "wandb-metadata.json").write_text(json.dumps(metadata, indent=2))
     (files / "output.log").write_text("".join(line + "\n" for line in output_lines))
     (files / "requirements.txt").write_text("torch==2.13.0\n")

@@ -11,9 +11,16 @@ from catalog.cli.options import DbOption, SetOption, command, new_app, open_cata
 from catalog.query.values import counted
 
 if TYPE_CHECKING:
-    from catalog.results import IngestSummary
+    from catalog.results import IngestSummary, LostTree
 
 app = new_app()
+
+_NOTHING = (
+    "Nothing was recognised there. An ingest looks for checkpoints (.ckpt, .pt, .pth, "
+    ".safetensors, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, MLflow, "
+    "TensorBoard and others left of runs, and for configs beside checkpoints; name a folder that "
+    "holds some. What `.catalogignore` or the setting `ignore` names is left out."
+)
 
 
 @app.command(cls=Command)
@@ -87,7 +94,7 @@ def ingest(
     if watch:
         sys.stdout.flush()
         for done in catalog.watch(paths or [Path()]):
-            if not quiet and (done.read or done.missing):
+            if not quiet and (done.read or done.missing or done.newly_left_out):
                 sys.stdout.write(_summary(done, db))
                 sys.stdout.flush()
 
@@ -103,16 +110,22 @@ def _profile(done: "IngestSummary") -> str:
 
 
 def _summary(done: "IngestSummary", db: str | None) -> str:
-    files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing)"
+    files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing"
+    files += f", {done.newly_left_out} newly left out)" if done.newly_left_out else ")"
     usable = f"{done.usable} usable, {done.unusable} not"
     if done.missing_checkpoints:
         usable += f", {done.missing_checkpoints} missing"
+    if done.left_out_checkpoints:
+        usable += f", {done.left_out_checkpoints} left out"
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
     lines = [
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
-    following = ["status"]
+    lines += map(_lost, done.lost)
+    if not done.seen and not done.lost:
+        lines.append(_NOTHING)
+    following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
     if done.unusable:
         following = ["query --unusable", "recover --dry-run"]
     if done.ambiguous:
@@ -122,3 +135,13 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
         following.append("query --problems")
     lines.append(f"Next: {', '.join(command(arguments, db) for arguments in following)}.")
     return "\n".join(lines) + "\n"
+
+
+def _lost(tree: "LostTree") -> str:
+    what = "is gone" if tree.is_gone else "holds nothing of what was in it"
+    known = counted(tree.checkpoints, "known checkpoint") if tree.checkpoints else "known files"
+    verb = "is" if tree.checkpoints == 1 else "are"
+    return (
+        f"{tree.path} {what}: its {known} {verb} missing now. Nothing is forgotten: once it is "
+        "back (a disk mounted again, say), ingest it again; if it was moved, ingest its new place."
+    )

@@ -45,7 +45,9 @@ def run(
 
     A page for people; json gives everything, the other formats give the metrics as rows. Folders
     of other tools (a Hydra job, TensorBoard files) that tell of the same training belong to the
-    run with the evidence for it; --apart and --rejoin are for a person who knows better.
+    run with the evidence for it; --apart and --rejoin are for a person who knows better. Its
+    config is compared with runs of the same project: of its name in the tracker, and of one
+    repository, or of one folder where no repository is named.
     """
     if apart and rejoin:
         raise UsageError("Either --apart or --rejoin: one folder at a time.")

@@ -72,6 +72,13 @@ def status(
 
     console = Console(highlight=False)
     _draw(console, states)
+    (standing,) = catalog.query("ingest-summary").dicts()
+    if left_out := standing["left_out_checkpoints"]:
+        console.print(
+            f"Of the missing {left_out} {'is' if left_out == 1 else 'are'} not gone, but left out "
+            "by a pattern: `catalog query left-out`.",
+            soft_wrap=True,
+        )
     _draw_progress(console, catalog.progress())
     left = catalog.query("unusable-reasons")
     if left.rows:

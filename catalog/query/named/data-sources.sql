@@ -1,2 +1,2 @@
 -- What kinds of files the catalog knows from.
-SELECT reader, present, missing, bytes FROM data_sources ORDER BY present DESC, reader
+SELECT reader, present, missing, left_out, bytes FROM data_sources ORDER BY present DESC, reader

@@ -12,6 +12,9 @@ SELECT f.path,
        CASE WHEN COUNT(g.id) = 0
             THEN 'No config of it is known; its run folder lies outside the ingested trees.'
             WHEN MAX(g.state) = 'missing'  -- of text: missing < present
+             AND COUNT(CASE WHEN g.missing_ingest_id IS NULL THEN 1 END) > 0
+            THEN 'Every file that stated its config is gone, or left out of ingests now.'
+            WHEN MAX(g.state) = 'missing'
             THEN 'Every file that stated its config is gone; the catalog alone still has it.'
             ELSE 'Its config lies in a W&B run folder only, which W&B''s cleaning removes.'
        END AS risk,

@@ -14,6 +14,8 @@ SELECT (SELECT COUNT(*) FROM root) AS roots,
        c.recoverable AS recoverable,
        c.unrecoverable AS unrecoverable,
        c.missing AS missing,
+       (SELECT COUNT(*) FROM migration o WHERE o.state = 'missing' AND o.reason_code = 'left-out')
+           AS left_out,
        v.linked AS unusable_linked,
        v.ambiguous AS unusable_ambiguous,
        c.recoverable + c.unrecoverable - v.linked - v.ambiguous AS unusable_unlinked,

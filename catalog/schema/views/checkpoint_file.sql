@@ -5,7 +5,7 @@
 -- path: path below the root
 -- size: bytes on disk
 -- modified_at: when it was written, UTC
--- state: present or missing
+-- state: present, missing (gone) or left out (there, and no ingest looks at it any more)
 -- format: how it is stored, e.g. `torch-zip`
 -- status: whether it could be read, and if not what stands in its place
 SELECT c.id AS checkpoint_id,
@@ -14,7 +14,8 @@ SELECT c.id AS checkpoint_id,
        f.path AS path,
        f.size AS size,
        f.modified_at AS modified_at,
-       f.state AS state,
+       CASE WHEN f.state = 'missing' AND f.missing_ingest_id IS NULL THEN 'left out'
+            ELSE f.state END AS state,
        c.format AS format,
        c.status AS status
 FROM checkpoint c

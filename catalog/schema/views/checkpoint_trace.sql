@@ -4,7 +4,7 @@
 -- root, path: the tree it lies in, and its path below
 -- size: bytes on disk
 -- modified_at: when it was written, UTC
--- presence: present or missing
+-- presence: present, missing (gone) or left out (there, and no ingest looks at it any more)
 -- format, status: how it is stored, and whether it could be read
 -- framework, framework_version: what wrote it
 -- epoch, global_step: as it states them
@@ -29,7 +29,8 @@ SELECT c.id AS checkpoint_id,
        f.path AS path,
        f.size AS size,
        f.modified_at AS modified_at,
-       f.state AS presence,
+       CASE WHEN f.state = 'missing' AND f.missing_ingest_id IS NULL THEN 'left out'
+            ELSE f.state END AS presence,
        c.format AS format,
        c.status AS status,
        c.framework AS framework,

@@ -2,7 +2,8 @@
 --
 -- state: usable (a config lies where inference looks), migrated (the same, written by
 --   `catalog recover`), recoverable (unusable, but its run states the config),
---   unrecoverable (unusable, and nothing on disk states it), missing (the file is gone)
+--   unrecoverable (unusable, and nothing on disk states it), missing (the file is gone, or left out
+--   of ingests by a pattern: its `reason_code` in the table migration is `left-out`)
 -- checkpoints: how many
 -- bytes: what they take; of missing ones, what they took
 SELECT s.state AS state,

@@ -17,7 +17,8 @@
 -- host, program, arguments: the machine, and what ran there
 -- git_remote, git_commit: the code that ran
 -- python_version, tracker_version, packages: what it ran on (packages: a JSON object)
--- directories, first_directory: how many folders tell of it, and the first of its own tracker's
+-- directories, first_directory: how many folders tell of it, and the first of its own tracker's,
+--   a copy of W&B's latest run only where there is no other
 -- joined_directories: how many of them were written by other tools and joined by evidence
 -- checkpoints: how many are linked to it
 SELECT u.id AS run_number,
@@ -47,8 +48,9 @@ SELECT u.id AS run_number,
        u.tracker_version AS tracker_version,
        u.packages AS packages,
        (SELECT COUNT(*) FROM run_directory d WHERE d.run_id = u.id) AS directories,
-       (SELECT MIN(d.path) FROM run_directory d
-        WHERE d.run_id = u.id AND d.joined_by IS NULL) AS first_directory,
+       (SELECT d.path FROM run_directory d
+        WHERE d.run_id = u.id AND d.joined_by IS NULL
+        ORDER BY CASE WHEN d.copy_of_latest THEN 1 ELSE 0 END, d.path LIMIT 1) AS first_directory,
        (SELECT COUNT(*) FROM run_directory d
         WHERE d.run_id = u.id AND d.joined_by IS NOT NULL) AS joined_directories,
        (SELECT COUNT(*) FROM link l WHERE l.run_id = u.id AND l.verdict = 'linked') AS checkpoints
