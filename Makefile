@@ -57,7 +57,7 @@ format: $(VENV)/.developing ## Format the code
 	$(BIN)/ruff format --quiet
 
 docs: $(VENV)/.developing ## Make the generated pages of the docs again
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 example: $(VENV)/.installed ## Make catalog.db.example again
 	$(BIN)/python examples/make_catalog.py

@@ -32,15 +32,21 @@ class IngestSummary:
 
     ingest_id: int
     seen: int
+    """Files that a reader recognised."""
     read: int
+    """Of these, opened: new, changed, or last read by an older reader."""
     unchanged: int
+    """Of these, not opened again."""
     missing: int
+    """Known files that were newly found gone."""
     problems: int
+    """Problems that are open now, those of earlier ingests included."""
     checkpoints: int
+    """All in the catalog, as are the counts that follow."""
     usable: int
     unusable: int
     missing_checkpoints: int
-    """Known checkpoints that are gone now; `missing` counts files that were newly found gone."""
+    """Known checkpoints that are gone now."""
     left_out_checkpoints: int
     """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
     newly_left_out: int
@@ -48,6 +54,7 @@ class IngestSummary:
     lost: tuple[LostTree, ...]
     """The trees where nothing is that was there; nothing known of them is forgotten."""
     linked: int
+    """Checkpoints whose run is known; with those that follow these are all."""
     ambiguous: int
     unlinked: int
     seconds: float

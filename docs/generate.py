@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: `docs/cli.md` and `docs/schema.md`.
+"""Write the pages that are made from the code: `cli.md`, `python.md` and `schema.md`.
 
 Run it by `make docs`; a test tells when a page is older than the code.
 """
@@ -13,6 +13,7 @@ from catalog.cli.main import COMMANDS, load, main
 from catalog.query.named import list_queries
 from catalog.schema.tables import TABLES, metadata
 from catalog.settings import all_settings
+from docs.python_page import python_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +36,11 @@ def schema_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Return every page that is made here, by its place."""
-    return {HERE / "cli.md": cli_page(), HERE / "schema.md": schema_page()}
+    return {
+        HERE / "cli.md": cli_page(),
+        HERE / "python.md": _text(python_lines(MADE)),
+        HERE / "schema.md": schema_page(),
+    }
 
 
 def _cli_lines() -> Iterator[str]:

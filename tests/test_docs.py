@@ -1,30 +1,20 @@
 from __future__ import annotations
 
-import importlib.util
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from catalog import Catalog
 from catalog.cli.main import COMMANDS, load
 from catalog.query.named import list_queries
 from catalog.schema.tables import TABLES, metadata
 from catalog.schema.views import ORDER
 from catalog.settings import all_settings
-
-if TYPE_CHECKING:
-    from types import ModuleType
+from docs.generate import pages
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-
-
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def commands() -> list[tuple[str, Any]]:
@@ -39,10 +29,23 @@ def commands() -> list[tuple[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["cli.md", "schema.md"])
+@pytest.mark.parametrize("name", ["cli.md", "python.md", "schema.md"])
 def test_a_page_is_as_new_as_the_code(name: str) -> None:
-    made = _generator().pages()[DOCS / name]
+    made = pages()[DOCS / name]
     assert (DOCS / name).read_text(encoding="utf-8") == made, "run `make docs`"
+
+
+def test_every_public_method_says_what_it_takes_and_gives() -> None:
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    for name, member in vars(Catalog).items():
+        if name.startswith("_") or not callable(member):
+            continue
+        _, _, section = page.partition(f"### Catalog.{name}\n")
+        section = section.partition("\n### ")[0]
+        taken = [one for one in signature(member).parameters if one != "self"]
+        assert f"{name}(" in section
+        assert (member.__doc__ or "").partition("\n")[0] in section
+        assert all(one in section for one in taken), name
 
 
 @pytest.mark.parametrize(("name", "command"), commands(), ids=[name for name, _ in commands()])
