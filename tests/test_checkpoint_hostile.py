@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from catalog import Catalog
+from catalog.cli.main import app
 from catalog.sources.checkpoint.plain import MAX_VALUES, Unwrapper
 from catalog.sources.checkpoint.safety import judge
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from tests.support.checkpoint_reading import checkpoint_of, codes, facts_of
 from tests.support.torch_files import (
+    FakeGlobal,
     FakeTensor,
     lightning_checkpoint,
     pickled,
@@ -211,7 +215,7 @@ def test_two_data_pkl_are_both_judged(tmp_path: Path) -> None:
         facts = facts_of(path)
         assert facts.checkpoint is not None
         assert facts.checkpoint.safety == "dangerous"
-        assert codes(facts) == ["several-pickles"]
+        assert codes(facts) == ["several-pickles", "dangerous-pickle"]
     path = write_zip(tmp_path / "a.pt", [("a/data.pkl", b"}."), ("b/data.pkl", b"}.")])
     assert checkpoint_of(path).safety == "unknown"
 
@@ -324,3 +328,33 @@ def assert_told(facts: Facts) -> None:
         assert facts.problems
     assert all(problem.message.endswith(".") for problem in facts.problems)
     repr(facts).encode()
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_dangerous_pickle_is_a_problem_wherever_one_looks(tmp_path: Path, is_whole: bool) -> None:
+    root = tmp_path / "tree"
+    root.mkdir()
+    attack = b"\x80\x02cposix\nsystem\n(X\x02\x00\x00\x00idtR."
+    (root / "best.ckpt").write_bytes(attack if is_whole else attack[:-1])
+    (root / "best.config.json").write_text('{"model": {"name": "x"}}')
+    db = str(tmp_path / "catalog.db")
+    Catalog(db).ingest([root])
+    rows = {row["code"]: row["message"] for row in Catalog(db).query("problems").dicts()}
+    assert rows["dangerous-pickle"].startswith(
+        "Its pickle would run posix.system when it is loaded"
+    )
+    drawn = CliRunner().invoke(app, ["trace", "best.ckpt", "--db", db]).stdout
+    assert "danger  Loading it would run foreign code." in drawn
+    (row,) = Catalog(db).sql("SELECT safety FROM checkpoint_trace").rows
+    assert row == ("dangerous",)
+
+
+def test_a_plain_pickle_is_of_no_framework(tmp_path: Path) -> None:
+    (tmp_path / "a.pt").write_bytes(pickle.dumps({"epoch": 3, "w": [1.0]}, protocol=2))
+    checkpoint = facts_of(tmp_path / "a.pt").checkpoint
+    assert checkpoint is not None
+    assert (checkpoint.format, checkpoint.framework, checkpoint.epoch) == ("pickle", None, 3)
+    (tmp_path / "b.pt").write_bytes(pickled({"dtype": FakeGlobal("torch", "bfloat16")})[0])
+    other = facts_of(tmp_path / "b.pt").checkpoint
+    assert other is not None
+    assert (other.format, other.framework) == ("pickle", "torch")

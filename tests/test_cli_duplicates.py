@@ -17,6 +17,7 @@ from catalog.cli.main import app
 from catalog.ingest import hashing
 from catalog.sources.paths import open_regular
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
+from tests.support.trainer_files import write_trainer_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,6 +127,32 @@ def test_files_without_sums_of_their_own_are_compared_by_hash(
         ("b.safetensors", 2),
     ]
     assert [row["spare_bytes"] for row in rows] == [0, len(header) + 12]
+    # A trace takes the same for equal.
+    catalog = Catalog(database)
+    assert [row["path"] for row in catalog.trace("a.safetensors").copies] == ["b.safetensors"]
+    assert catalog.trace("c.safetensors").copies == []
+
+
+def test_folders_of_equal_weights_are_duplicates(tmp_path: Path, database: str) -> None:
+    tree = tmp_path / "tree"
+    first = write_trainer_checkpoint(tree / "out" / "checkpoint-5", {"output_dir": "out"})
+    shutil.copytree(first, tree / "kept")
+    write_trainer_checkpoint(tree / "other", {"output_dir": "out"}, width=5)
+    (tree / "kept" / "README.md").write_text("kept for the paper")
+    call("ingest", tree, "-q", "--db", database)
+    assert duplicates(database) == []
+    call("ingest", tree, "-q", "--hash", "--db", database)
+    found = ["kept", "out/checkpoint-5"]
+    assert [(row["path"], row["copies"]) for row in duplicates(database)] == [
+        (path, 2) for path in found
+    ]
+    assert [row["path"] for row in Catalog(database).trace("kept").copies] == found[1:]
+    # What changes since has no sum until it is taken again.
+    write_trainer_checkpoint(tree / "kept", {"output_dir": "out"}, width=6)
+    call("ingest", tree, "-q", "--db", database)
+    assert duplicates(database) == []
+    call("ingest", tree, "-q", "--hash", "--db", database)
+    assert duplicates(database) == []
 
 
 def sums(db: Path | str) -> dict[str, str | None]:

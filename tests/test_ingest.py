@@ -17,6 +17,7 @@ from catalog.errors import SourceError
 from catalog.sources import registry
 from catalog.sources.facts import Facts, Item
 from tests.support.database import facts
+from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
 from tests.support.trees import Training
 
 
@@ -293,3 +294,22 @@ def test_the_problem_of_a_file_that_is_gone_stands_no_more(tmp_path: Path) -> No
     assert catalog.query("problems").rows == []
     (tmp_path / "b.ckpt").rename(tree / "b.ckpt")
     assert catalog.ingest([tree]).problems == 1
+
+
+def test_a_checkpoint_is_overwritten_by_one_of_another_model_and_config(
+    tmp_path: Path, database: str
+) -> None:
+    """What it refers to now came into the catalog with it, in one and the same batch."""
+    path = tmp_path / "tree" / "best.ckpt"
+    path.parent.mkdir()
+    for width in (2, 3):
+        tensor = FakeTensor("uint8", (width,), bytes(width))
+        content = lightning_checkpoint(state_dict={"w": tensor}, hyper_parameters={"width": width})
+        write_torch_zip(path, content)
+        Catalog(database).ingest([path.parent])
+        found = Catalog(database).sql(
+            "SELECT t.parameter_count, v.text FROM checkpoint_trace t "
+            "JOIN checkpoint c ON c.id = t.checkpoint_id "
+            "JOIN config_value v ON v.config_id = c.config_id AND v.key = 'width'"
+        )
+        assert found.rows == [(width, str(width))]

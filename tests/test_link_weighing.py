@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,10 @@ from catalog.link import evidence, linker
 from catalog.link.evidence import WEIGHERS, context, weigh
 from catalog.link.evidence.numbers import metrics_of
 from catalog.link.weighing import load
-from catalog.schema.engine import writing
+from catalog.schema.engine import open_engine, writing
+from catalog.schema.location import locate
 from catalog.schema.upgrade import open_for_writing
+from catalog.settings import Settings
 from tests.support.database import facts
 from tests.support.random_trees import write_tree
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
@@ -91,3 +95,20 @@ def test_what_is_the_same_of_all_files_of_a_folder_is_looked_at_once(
         write_torch_zip(beside / f"{epoch}.ckpt", content)
     assert Catalog(empty_db).ingest([root]).read > 5
     assert asked == {"a1b2c3d4": 1}
+
+
+def test_what_was_loaded_for_linking_goes_with_its_last_user(ocr_db: Path) -> None:
+    """An ingest looks for no cycles: rows that hold each other would stay to its end."""
+    engine = open_engine(locate(ocr_db), reading=True)
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        with engine.connect() as connection:
+            work = load(connection, Settings())
+            rest = [weakref.ref(one) for one in (work.context.places, work.finder)]
+            del work
+            assert [one() for one in rest] == [None] * len(rest)
+    finally:
+        engine.dispose()
+        if was_on:
+            gc.enable()

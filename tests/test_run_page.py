@@ -14,6 +14,7 @@ from catalog.cli.main import app
 from catalog.cli.run_page import sparkline
 from catalog.errors import Ambiguous, NotFound
 from tests.support.torch_files import lightning_checkpoint, write_torch_zip
+from tests.support.trainer_files import rewritten, write_trainer_checkpoint
 from tests.support.trees import Training
 from tests.support.wandb_files import write_hydra_directory, write_run_directory
 
@@ -332,3 +333,43 @@ def test_an_ingest_takes_how_much_history_to_keep(tmp_path: Path) -> None:
     assert invoke("ingest", str(tmp_path / "tree"), "--db", db, "--history", "x").exit_code == 2
     output("ingest", str(tmp_path / "tree"), "--db", db, "--history", "last")
     assert len(Catalog(db).query("history", {"run": "a1b2c3d4", "metric": "loss"}).rows) == 1
+
+
+def trainer_log(until: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for step in range(1, until + 1):
+        rows.append({"step": step, "epoch": step, "loss": 1 / step})
+        rows.append({"step": step, "epoch": step, "eval_loss": 2 / step})
+    return rows
+
+
+def test_value_and_curve_are_of_one_folder(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for step in (5, 10):  # `checkpoint-10` comes first by its name, `checkpoint-5` tells less
+        folder = tree / "out" / f"checkpoint-{step}"
+        write_trainer_checkpoint(folder, {"output_dir": "out"}, history=trainer_log(step))
+    db = str(tmp_path / "catalog.db")
+    Catalog(db).ingest([tree])
+    for part in ("checkpoint-5", "checkpoint-10"):
+        page = output("run", part, "--db", db).splitlines()
+        (line,) = (line for line in page if " eval_loss  " in line)
+        assert line.endswith("0.2 to 2 over 10 points, in out/checkpoint-10")
+        assert "eval_loss  0.2  █" in line
+    (run,) = Catalog(db).query("runs").dicts()
+    curves = Catalog(db).run(run["run"]).curves
+    assert {curve["run_directory"] for curve in curves} == {"out/checkpoint-10"}
+
+
+def test_one_history_under_two_names_is_shown_once(tmp_path: Path) -> None:
+    tree, log = tmp_path / "tree", trainer_log(4)
+    write_trainer_checkpoint(tree / "out" / "checkpoint-4", {"output_dir": "out"}, history=log)
+    write_run_directory(tree / "wandb", "a1b2c3d4", rows=[*map(rewritten, log)])
+    db = str(tmp_path / "catalog.db")
+    Catalog(db).ingest([tree])
+    page = output("run", "a1b2c3d4", "--db", db)
+    assert "out/checkpoint-4  transformers" in page
+    assert "eval/loss  0.5" in page
+    assert "eval_loss" not in page
+    # Programs get both, each with its folder.
+    metrics = json.loads(output("run", "a1b2c3d4", "--db", db, "--format", "json"))["metrics"]
+    assert {"eval_loss", "eval/loss"} <= {row["metric"] for row in metrics}

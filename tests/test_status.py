@@ -78,7 +78,7 @@ def test_the_roots_count_what_the_states_count(catalog: Catalog) -> None:
     states = {row["state"]: row["checkpoints"] for row in catalog.status().dicts()}
     assert root["checkpoints"] == sum(states.values()) == summary.checkpoints
     assert states["missing"] == summary.missing_checkpoints == 1
-    assert len(catalog.query("checkpoints").rows) == root["checkpoints"] + 1
+    assert len(catalog.query("checkpoints").rows) == root["checkpoints"]
 
 
 def test_an_ingest_tells_of_known_checkpoints_that_are_gone(catalog: Catalog) -> None:
@@ -137,3 +137,31 @@ def test_every_change_is_a_row_with_its_cause(catalog: Catalog) -> None:
     rows: list[dict[str, Any]] = catalog.query("migration-events").dicts()
     (moved,) = [row for row in rows if row["from_state"] == "recoverable"]
     assert (moved["to_state"], moved["recovery"], moved["ingest"]) == ("migrated", batch, 2)
+
+
+def test_other_data_under_a_checkpoints_name_counts_nowhere(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    Training().write(root)
+    (root / "notes.ckpt").write_text("not a checkpoint at all\n")
+    catalog = Catalog(tmp_path / "catalog.db")
+    summary = catalog.ingest([root])
+    assert summary.checkpoints == sum(row["checkpoints"] for row in catalog.status().dicts()) == 1
+    assert len(catalog.query("checkpoints").rows) == 1
+    assert [row["checkpoints"] for row in catalog.query("roots").dicts()] == [1]
+    # It can be asked for by name all the same.
+    found = catalog.trace("notes.ckpt").checkpoint
+    assert (found["status"], found["state"]) == ("foreign", None)
+
+
+def test_a_checkpoint_that_other_data_replaced_is_missing_with_that_reason(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    checkpoint = Training().write(root)
+    catalog = Catalog(tmp_path / "catalog.db")
+    catalog.ingest([root])
+    checkpoint.write_text("not a checkpoint any more\n")
+    catalog.ingest([root])
+    (row,) = catalog.query("checkpoints").dicts()
+    assert row["state"] == "missing"
+    found = catalog.trace("best.ckpt").checkpoint
+    assert (found["presence"], found["reason_code"]) == ("present", "not-a-checkpoint")
+    assert found["reason"] == "Other data stands in its place now."

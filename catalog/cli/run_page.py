@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.tree import Branch, print_tree
 from catalog.query.values import counted, shown, visible
+from catalog.schema.canonical import common_metric, float32
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,21 +93,54 @@ def _add_curves(tree: Branch, page: RunPage) -> None:
         return
     branch = tree.add(Branch("metrics"))
     drawn = {curve["metric"]: sparkline(curve["values"]) for curve in page.curves}
-    seen: set[str] = set()
-    for row in sorted(page.metrics, key=lambda row: row["metric"] not in drawn):
-        if row["metric"] in seen or len(seen) >= _FEW:
-            continue
-        seen.add(row["metric"])
+    told = _told_once(page)
+    told.sort(key=lambda row: row["metric"] not in drawn)
+    several = Counter(row["metric"] for row in page.metrics)
+    for row in told[:_FEW]:
         value = row["summary"] if row["summary"] is not None else row["final"]
         said = row["special"] or shown("value", value)
-        extremes = None
+        notes = []
         if row["points"] and row["lowest"] is not None:
             low, high = shown("value", row["lowest"]), shown("value", row["highest"])
-            extremes = f"{low} to {high} over {counted(row['points'], 'point')}"
-        _line(branch, row["metric"], f"{said}  {drawn.get(row['metric'], '')}".strip(), extremes)
-    left = len({row["metric"] for row in page.metrics} - seen)
-    if left:
-        branch.add(Branch(f"and {left} more (catalog query metrics)", style="dim"))
+            notes.append(f"{low} to {high} over {counted(row['points'], 'point')}")
+        if several[row["metric"]] > 1:
+            notes.append(f"in {row['run_directory']}")
+        _line(
+            branch,
+            row["metric"],
+            f"{said}  {drawn.get(row['metric'], '')}".strip(),
+            ", ".join(notes),
+        )
+    if len(told) > _FEW:
+        branch.add(Branch(f"and {len(told) - _FEW} more (catalog query metrics)", style="dim"))
+
+
+def _told_once(page: RunPage) -> list[Record]:
+    """Return one row of each metric: of the folder whose history is drawn, or that tells most.
+
+    What a Trainer's own log and a tracker's tell under two names is told once.
+    """
+    drawn = {(curve["metric"], curve["run_directory"]) for curve in page.curves}
+    own = {row["path"] for row in page.directories if row["joined_by"] is None}
+    best: dict[str, Record] = {}
+    for row in sorted(
+        page.metrics,
+        key=lambda row: (
+            (row["metric"], row["run_directory"]) not in drawn,
+            row["run_directory"] not in own,
+            -(row["points"] or 0),
+        ),
+    ):
+        best.setdefault(row["metric"], row)
+    kept: dict[tuple[object, ...], Record] = {}
+    for name in sorted(best, key=lambda name: ("/" not in name, name)):
+        row = best[name]
+        ends = row["lowest"], row["highest"]
+        alike: tuple[object, ...] = (name,)
+        if None not in ends:
+            alike = (common_metric(name), row["points"], *map(float32, ends))
+        kept.setdefault(alike, row)
+    return sorted(kept.values(), key=lambda row: str(row["metric"]))
 
 
 def _add_checkpoints(

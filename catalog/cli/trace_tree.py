@@ -68,6 +68,8 @@ def _add_use(tree: Branch, row: Record) -> None:
         _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
     if row["remedy"]:
         _line(branch, "try", row["remedy"])
+    if row["safety"] == "dangerous":
+        _line(branch, "danger", "Loading it would run foreign code.", style="red")
 
 
 def _add_runs(tree: Branch, trace: Trace) -> None:

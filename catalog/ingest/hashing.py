@@ -2,8 +2,9 @@
 
 SHA-256, and MD5 as the artifacts of W&B state it: base64 (`wandb/sdk/lib/hashutil.py`).
 
-It is the one part of an ingest that reads checkpoints whole. A directory has no such sum, and a
-symbolic link has that of its target, which is a file of its own.
+It is the one part of an ingest that reads checkpoints whole. A directory whose weights nothing else
+tells apart has a SHA-256 of its weight files; a symbolic link has the sums of its target, a file of
+its own.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 
+from catalog.errors import SourceError
 from catalog.schema.engine import writing
 from catalog.schema.store import table_of
 from catalog.schema.tables import Checkpoint, File, Root
+from catalog.sources.checkpoint.sums import sum_of_weights
 from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ _BATCH = 20
 
 class _Sums(NamedTuple):
     sha256: str
-    md5: str
+    md5: str | None
+    """Of a file; no artifact states one of a directory."""
 
 
 def hash_checkpoints(
@@ -56,7 +60,7 @@ def hash_checkpoints(
     due = _due(engine, folders, host)
     progress("hash", 0, len(due))
     hashed = 0
-    known: dict[tuple[int, int, int], _Sums | None] = {}
+    known: dict[tuple[int, int, int], _Sums | None] = {}  # by inode, size and time
     table = table_of(File)
     for start in range(0, len(due), _BATCH):
         sums = {}
@@ -64,9 +68,12 @@ def hash_checkpoints(
         for done, (number, path, size, mtime_ns, inode) in enumerate(batch, start + 1):
             # Hard links share an inode: what they name is read once.
             same = (inode, size, mtime_ns)
-            if same not in known:
-                known[same] = _sums(path, size, mtime_ns)
-            found = known[same]
+            if inode == 0:
+                found = _sum_of_directory(path)
+            elif same in known:
+                found = known[same]
+            else:
+                found = known[same] = _sums(path, size, mtime_ns)
             if found is not None:
                 sums[number] = found
             progress("hash", done, len(due))
@@ -91,9 +98,16 @@ def _due(
         .join(checkpoint, checkpoint.c.id == file.c.id)
         .where(
             file.c.state == "present",
-            or_(file.c.sha256.is_(None), file.c.md5.is_(None)),
+            or_(
+                and_(file.c.inode != 0, or_(file.c.sha256.is_(None), file.c.md5.is_(None))),
+                # A directory has no inode of its own; few formats of its files keep no sums.
+                and_(
+                    file.c.inode == 0,
+                    file.c.sha256.is_(None),
+                    checkpoint.c.weights_fingerprint.is_(None),
+                ),
+            ),
             file.c.is_link.is_(False),
-            file.c.inode != 0,  # a directory checkpoint has none
             root.c.host == host,
         )
         .order_by(root.c.path, file.c.path)
@@ -104,6 +118,17 @@ def _due(
             for number, top, path, size, mtime_ns, inode in connection.execute(query)
         ]
     return [row for row in rows if any(row[1].is_relative_to(folder) for folder in folders)]
+
+
+def _sum_of_directory(path: Path) -> _Sums | None:
+    """Return the sum of a directory's weights; the next ingest sees if it changed meanwhile."""
+    if not path.is_dir():
+        return None  # files that share a name's beginning, such as TensorFlow's
+    try:
+        found = sum_of_weights(path)
+    except SourceError:
+        return None
+    return None if found is None else _Sums(found, None)
 
 
 def _sums(path: Path, size: int, mtime_ns: int) -> _Sums | None:

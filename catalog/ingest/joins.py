@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
-from catalog.schema.canonical import float32
+from catalog.schema.canonical import common_metric, float32
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ConfigValue,
@@ -50,7 +50,6 @@ _SHARED_LINES = 2
 _OUTPUT_KEYS = ("output_dir", "paths.output_dir", "path.output_dir", "hydra.runtime.output_dir")
 _COUNTERS = re.compile(r"epoch|step|(?:^|[/_.-])lr(?:$|[/_.-])|learning_rate")
 """Metrics that are alike in all runs of a project."""
-_HUGGINGFACE = re.compile(r"(eval|test)_(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +290,7 @@ class _Extremes:
             .where(series.c.point_count > 2, series.c.lowest < series.c.highest),
         ):
             if not _COUNTERS.search(name):
-                key = (_common_name(name), float32(lowest), float32(highest))
+                key = (common_metric(name), float32(lowest), float32(highest))
                 self._keys[int(number)].add(key)
 
     def join(self, folders: list[Folder], runs: list[Folder], joins: dict[int, Join]) -> None:
@@ -330,14 +329,6 @@ class _Extremes:
                 shown = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
                 detail = f"Its {shown} ran between the same extremes, to all digits."
                 joins[folder.id] = Join(target, "same-metrics", detail)
-
-
-def _common_name(name: str) -> str:
-    """Return a metric's name as the Trainer's callbacks log it: `eval_loss` is `eval/loss`."""
-    match = _HUGGINGFACE.fullmatch(name)
-    if match:
-        return f"{match[1]}/{match[2]}"
-    return name if "/" in name else f"train/{name}"
 
 
 def _overlap(one: Folder, other: Folder) -> bool:

@@ -95,6 +95,8 @@ class BatchWriter:
         """Whether the points of a file can be added to later."""
         self._directories: dict[str, tuple[int, dict[str, Any]]] = {}
         """Number and row (of a known one: what may still be filled in) by path."""
+        self._changed: dict[int, dict[str, Any]] = {}
+        """Rows of known checkpoints by number."""
         self._problems: dict[int, dict[tuple[str, str], int]] = {}
         """Numbers of open problems by file, then by code and message."""
 
@@ -164,6 +166,14 @@ class BatchWriter:
             self._facts(number, item, reading, is_known_checkpoint=number in checkpoints)
         self._store.flush()
         self._metrics.flush()
+        self._update_checkpoints()
+
+    def _update_checkpoints(self) -> None:
+        """Write the rows of known checkpoints; what they refer to stands by now."""
+        table = table_of(Checkpoint)
+        for number, row in self._changed.items():
+            self._connection.execute(update(table).where(table.c.id == number).values(row))
+        self._changed.clear()
 
     def problems(self, found: Sequence[tuple[str, facts.Problem]], below: str) -> None:
         """Write the problems of a scan, which belong to no file; those that are gone are closed.
@@ -350,8 +360,7 @@ class BatchWriter:
             "globals": json.dumps(said.globals) if said.globals else None,
         }
         if is_known:
-            table = table_of(Checkpoint)
-            self._connection.execute(update(table).where(table.c.id == number).values(row))
+            self._changed[number] = row
         else:
             self._store.add(Checkpoint, {"id": number, **row})
         seen: set[tuple[str, str]] = set()

@@ -37,6 +37,49 @@ class _Place(NamedTuple):
     host: str
 
 
+class _Runs:
+    """Which runs belong to a checkpoint by its stamp, or by what they name as their input.
+
+    Apart from `Neighbours`, which the indexes that ask for it need not hold: what holds each other
+    is let go only by the garbage collector.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance = tolerance
+        self.of_input: dict[str, set[int]] = defaultdict(set)
+        """Runs by the tail of a folder of which they name a file."""
+        self._went_on_from: dict[Place, set[int]] = {}
+
+    def went_on_from(self, subject: Subject) -> set[int]:
+        """Return the runs that name a file of the checkpoint's training as their input."""
+        place = subject.place
+        found = self._went_on_from.get(place)
+        if found is None:
+            found = set()
+            if self.of_input:
+                for folder in (place.directory, *place.remembered):
+                    found |= self.of_input.get(_folder_tail(folder), set())
+            self._went_on_from[place] = found
+        return found
+
+    def fit(self, subject: Subject, folder: RunFolder) -> bool:
+        """Tell whether a run started right after the checkpoint's stamp, or went on from it."""
+        return (
+            subject.stamp is not None
+            and not subject.stamp_in_utc
+            and (
+                self._started_after(subject.stamp, folder)
+                or folder.run_id in self.went_on_from(subject)
+            )
+        )
+
+    def _started_after(self, stamp: datetime, folder: RunFolder) -> bool:
+        if folder.stamp is None:
+            return False
+        seconds = (folder.stamp - stamp).total_seconds()
+        return -CLOCK_SLACK <= seconds <= self._tolerance
+
+
 class Neighbours:
     """Indexes over all checkpoints, job folders and run folders."""
 
@@ -47,12 +90,10 @@ class Neighbours:
         inputs: Inputs,
         tolerance: float,
     ) -> None:
-        self._tolerance = tolerance
+        self._runs = _Runs(tolerance)
         self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
         self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._went_on_from: dict[Place, set[int]] = {}
-        self._went_on: dict[str, set[int]] = defaultdict(set)
         self._overrides: dict[tuple[str, str], list[str]] = {}
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
@@ -83,7 +124,8 @@ class Neighbours:
                 jobs.append(folder)
             elif is_run(folder) and folder.run_id is not None:
                 for said in inputs.of(folder):
-                    self._went_on[_folder_tail(posixpath.dirname(said.path))].add(folder.run_id)
+                    tail = _folder_tail(posixpath.dirname(said.path))
+                    self._runs.of_input[tail].add(folder.run_id)
                 if not folder.copy_of_latest:
                     self._folders_of_run[folder.run_id].add(folder.id)
                 self._runs_of_project[folder.host, folder.project].add(folder.run_id)
@@ -94,7 +136,7 @@ class Neighbours:
             if (stamped.host, stamped.path) not in self._runs_in_job:
                 self._add_place(stamped)
         free = (job for job in jobs if (job.host, job.path) not in self._runs_in_job)
-        self.twins = Twins(subjects, free, self._fits, tolerance)
+        self.twins = Twins(subjects, free, self._runs.fit, tolerance)
 
     def _add_place(self, place: _Place) -> None:
         """Note a training's folder under each project around it."""
@@ -120,34 +162,9 @@ class Neighbours:
         """Return the numbers of a run's own folders."""
         return self._folders_of_run.get(run_id, set())
 
-    def _fits(self, subject: Subject, folder: RunFolder) -> bool:
-        """Tell whether a run started right after the checkpoint's stamp, or went on from it."""
-        return (
-            subject.stamp is not None
-            and not subject.stamp_in_utc
-            and (
-                self._started_after(subject.stamp, folder)
-                or folder.run_id in self.went_on_from(subject)
-            )
-        )
-
-    def _started_after(self, stamp: datetime, folder: RunFolder) -> bool:
-        if folder.stamp is None:
-            return False
-        seconds = (folder.stamp - stamp).total_seconds()
-        return -CLOCK_SLACK <= seconds <= self._tolerance
-
     def went_on_from(self, subject: Subject) -> set[int]:
         """Return the runs that name a file of the checkpoint's training as their input."""
-        place = subject.place
-        found = self._went_on_from.get(place)
-        if found is None:
-            found = set()
-            if self._went_on:
-                for folder in (place.directory, *place.remembered):
-                    found |= self._went_on.get(_folder_tail(folder), set())
-            self._went_on_from[place] = found
-        return found
+        return self._runs.went_on_from(subject)
 
     def between(self, subject: Subject, folder: RunFolder) -> str | None:
         """Return another training's folder, made after the checkpoint's and before the run.

@@ -18,7 +18,7 @@ from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
-from catalog.query.weights import sum_of_weights
+from catalog.sources.checkpoint.sums import sum_of_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -62,7 +62,8 @@ WHERE d.run_id IN ({numbers})
 ORDER BY d.run_id, d.started_at, d.path, v.key
 """
 _SERIES = """
-SELECT n.name AS metric, COALESCE(s.points_of, s.id) AS number, s.point_count AS points
+SELECT n.name AS metric, COALESCE(s.points_of, s.id) AS number, s.point_count AS points,
+       d.path AS run_directory
 FROM metric_series s
 JOIN metric_name n ON n.id = s.metric_name_id
 JOIN run_directory d ON d.id = s.run_directory_id
@@ -109,7 +110,8 @@ class RunPage:
     nor the folder tells whether they are of the same one."""
     metrics: list[Record]
     curves: list[Record]
-    """Of the main metrics: `metric, values`, evenly taken from the history."""
+    """Of the main metrics: `metric, points, run_directory, values`, evenly taken from the longest
+    history."""
     checkpoints: list[Record]
     """Those that are linked to it, then those that lie in its folders and are linked to none."""
 
@@ -244,7 +246,8 @@ def _curves(reader: Reader, number: int, monitored: set[str | None]) -> list[Rec
         points = reader.run(_POINTS, {"series": row["number"], "stride": stride})
         values = [value for (value,) in points.rows]
         if values:
-            curves.append({"metric": row["metric"], "points": row["points"], "values": values})
+            told = {name: row[name] for name in ("metric", "points", "run_directory")}
+            curves.append({**told, "values": values})
     return curves
 
 

@@ -19,7 +19,7 @@ SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
        f.path AS inference_config, c.monitor_mode, c.directory,
        CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
             WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
-            ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path, c.safety,
+            ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path,
        own.sha256
 FROM checkpoint_trace t
 JOIN checkpoint c ON c.id = t.checkpoint_id
@@ -119,16 +119,19 @@ WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:fo
 ORDER BY g.path
 """
 _COPIES = """
-SELECT r.path AS root, g.path,
-       CASE WHEN g.state = 'missing' AND g.missing_ingest_id IS NULL THEN 'left out'
-            ELSE g.state END AS state,
-       g.modified_at
-FROM checkpoint c
-JOIN checkpoint o ON o.weights_fingerprint = c.weights_fingerprint AND o.id <> c.id
-JOIN file g ON g.id = o.id
+SELECT r.path AS root, g.path, g.state, g.modified_at
+FROM (SELECT o.id FROM checkpoint c
+      JOIN checkpoint o ON o.weights_fingerprint = c.weights_fingerprint AND o.id <> c.id
+      WHERE c.id = :id
+      UNION ALL
+      -- As in `duplicate_checkpoints`: where a format keeps no sums, that of its content.
+      SELECT o.id FROM checkpoint c
+      JOIN file own ON own.id = c.id
+      JOIN file same ON same.sha256 = own.sha256 AND same.id <> own.id
+      JOIN checkpoint o ON o.id = same.id
+      WHERE c.id = :id AND c.weights_fingerprint IS NULL) copy
+JOIN file g ON g.id = copy.id
 JOIN root r ON r.id = g.root_id
-WHERE c.id = :id
-ORDER BY r.path, g.path
 """
 _MOVES = """
 SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id
@@ -240,7 +243,7 @@ def trace(reader: Reader, text: str) -> Trace:
             if checkpoint["verdict"] == "linked"
             else rows(_FOLDER, folder=f"{folder}/" if folder else "")
         ),
-        copies=rows(_COPIES),
+        copies=sorted(rows(_COPIES), key=lambda row: (row["root"], row["path"])),
         moves=_moves(reader, number),
         events=rows(_EVENTS),
         problems=rows(_PROBLEMS),

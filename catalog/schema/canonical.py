@@ -1,10 +1,11 @@
-"""One form for one content: canonical JSON, its hash, and its flat keys."""
+"""One form for one content: canonical JSON, its hash, its flat keys; one name for one metric."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
+import re
 import struct
 from array import array
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Plain
 
 _FLOAT = struct.Struct("<f")
+_HUGGINGFACE = re.compile(r"(eval|test)_(.+)")
 MAX_VALUES = 20_000
 """More flat values than this are not made of one config; the document itself is whole."""
 
@@ -125,3 +127,15 @@ def _finite(value: Plain) -> Plain:
     if isinstance(value, float) and not math.isfinite(value):
         return {"__float__": special(value)[1]}
     return value
+
+
+def common_metric(name: str) -> str:
+    """Return a metric's name as the Trainer's callbacks log it: `eval_loss` is `eval/loss`.
+
+    `trainer_state.json` holds the names of the Trainer itself; W&B and TensorBoard are given
+    others (`transformers/integrations/integration_utils.py`, `rewrite_logs`).
+    """
+    match = _HUGGINGFACE.fullmatch(name)
+    if match:
+        return f"{match[1]}/{match[2]}"
+    return name if "/" in name else f"train/{name}"

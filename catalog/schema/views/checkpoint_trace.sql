@@ -21,9 +21,11 @@
 -- run_state, run_started_at: how the run ended, and when it started, UTC
 -- git_commit: the code that ran
 -- config_kind, config_source: the document and the file that state the run's config
--- state, reason: see migration_status, and why it is not usable
+-- state, reason: see migration_status, and why it is not usable; both are empty where other data
+--   bears a checkpoint's name (status foreign) and always did: that counts as none anywhere
 -- weights_fingerprint: equal for equal weights
 -- parameter_count: numbers in the model
+-- safety: plain, unknown or dangerous: whether loading its pickle would run foreign code
 SELECT c.id AS checkpoint_id,
        r.path AS root,
        f.path AS path,
@@ -65,7 +67,8 @@ SELECT c.id AS checkpoint_id,
        m.state AS state,
        m.reason AS reason,
        c.weights_fingerprint AS weights_fingerprint,
-       c.parameter_count AS parameter_count
+       c.parameter_count AS parameter_count,
+       c.safety AS safety
 FROM checkpoint c
 JOIN file f ON f.id = c.id
 JOIN root r ON r.id = f.root_id

@@ -1,6 +1,7 @@
 -- Checkpoints whose weights are equal, a row a name. Other names of one file are not copies of it.
 --
--- weights_fingerprint: equal for equal weights; where a format keeps no sums, the SHA-256 of the file
+-- weights_fingerprint: equal for equal weights; where a format keeps no sums, the SHA-256 of the
+--   file, or of a folder's weight files, which `catalog ingest --hash` takes
 -- copies: how many files hold them, each counted once
 -- path, root: where one of these lies
 -- name_kind: file, or another name of one: hard link, symbolic link

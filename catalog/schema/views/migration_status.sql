@@ -2,10 +2,11 @@
 --
 -- state: usable (a config lies where inference looks), migrated (the same, written by
 --   `catalog recover`), recoverable (unusable, but its run states the config),
---   unrecoverable (unusable, and nothing on disk states it), missing (the file is gone, or left out
---   of ingests by a pattern: its `reason_code` in the table migration is `left-out`)
+--   unrecoverable (unusable, and nothing on disk states it), missing (the checkpoint is gone, other
+--   data stands in its place, or a pattern leaves it out of ingests: the `reason_code` in the table
+--   migration is `file-missing`, `not-a-checkpoint` or `left-out`)
 -- checkpoints: how many
--- bytes: what they take; of missing ones, what they took
+-- bytes: what they take; of missing ones, what they took, or what stands in their place takes
 SELECT s.state AS state,
        COALESCE(n.checkpoints, 0) AS checkpoints,
        COALESCE(n.bytes, 0) AS bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.byte_source import (
@@ -10,6 +11,7 @@ from catalog.sources.checkpoint.byte_source import (
     open_inside,
 )
 from catalog.sources.checkpoint.directory import find_wholes, holds_a_checkpoint
+from catalog.sources.checkpoint.safety import is_dangerous
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.checkpoint.wholes import read_whole
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Listing
 
 NAME: Final = "checkpoint"
-VERSION: Final = 1
+VERSION: Final = 2
 MOST_READ: Final = 64 * 1024
+_NAMED: Final = 3
+"""Names of globals that a warning shows."""
 
 _SUFFIXES: Final = (
     ".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx",
@@ -66,6 +70,25 @@ def read(root: Path, item: Item) -> Facts:
         root: the ingested tree.
         item: what `recognise` returned for it.
     """
+    return _with_warning(_read(root, item))
+
+
+def _with_warning(facts: Facts) -> Facts:
+    """Return the facts with a problem where loading the checkpoint would run foreign code."""
+    checkpoint = facts.checkpoint
+    if checkpoint is None or checkpoint.safety != "dangerous":
+        return facts
+    # What is called in a way that only an attack does need not be dangerous by its name.
+    names = [name for name in checkpoint.globals if is_dangerous(name)] or checkpoint.globals
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    message = (
+        f"Its pickle would run {', '.join(names[:_NAMED])}{more} when it is loaded: do not load "
+        "it, or with `torch.load(..., weights_only=True)` alone, which refuses."
+    )
+    return replace(facts, problems=(*facts.problems, Problem("dangerous-pickle", message)))
+
+
+def _read(root: Path, item: Item) -> Facts:
     if item.parts:
         return read_whole(root, item)
     try:
