@@ -426,6 +426,18 @@ def test_a_config_without_the_section_gets_a_sidecar_before_it(root: Path) -> No
     assert checkpoint.with_name("hparams.yaml").read_text() == "lr: 0.1\n"
 
 
+def test_where_inference_may_need_other_sections_the_setting_is_named(root: Path) -> None:
+    (checkpoint,) = project(root, Training(run_id=None))
+    checkpoint.with_name("hparams.yaml").write_text("lr: 0.1\n")
+    catalog = catalog_of(root)
+    state = state_of(catalog)
+    assert (state["state"], state["reason_code"]) == ("unrecoverable", "no-run")
+    assert state["reason"].endswith("No W&B run is known to have written it.")
+    assert "`catalog settings --keep config_sections=NAME,...`" in state["remedy"]
+    Catalog(catalog.location.file).keep_settings({"config_sections": ()})
+    assert state_of(catalog)["state"] == "usable"
+
+
 def test_trees_of_another_host_are_left_to_it(root: Path) -> None:
     project(root)
     catalog = Catalog(root.parent / "catalog.db", host="gpu7")

@@ -11,6 +11,7 @@ import pytest
 
 from catalog import Catalog
 from tests.support.reading import codes, fields, read_tree
+from tests.support.torch_files import FakeTensor, write_torch_zip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,6 +171,23 @@ def test_the_database_s_runs_are_told_apart(tmp_path: Path) -> None:
     assert [row[:3] for row in first] == [(0, 1.5, None), (1, None, "nan")]
     second = catalog.query("history", {"run": SECOND, "metric": "val/loss"}).rows
     assert [row[:3] for row in second] == [(0, 2.5, None)]
+
+
+def test_a_checkpoint_below_a_folder_of_the_run_s_id_is_told_of_it(tmp_path: Path) -> None:
+    """MLflow's database says what ran, its artifacts lie where they were configured to."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    write_mlflow_database(tree / "mlflow.db")
+    for run, path in ((FIRST, "store/@/artifacts/model/model.pt"), (SECOND, "1/@/last.ckpt")):
+        (tree / path.replace("@", run)).parent.mkdir(parents=True)
+        write_torch_zip(tree / path.replace("@", run), {"w": FakeTensor("uint8", (2,), b"ab")})
+    catalog = ingested(tree, tmp_path)
+    for run, name in ((FIRST, "model.pt"), (SECOND, "last.ckpt")):
+        found = catalog.trace(name)
+        assert [(row["tracker"], row["run"]) for row in found.places] == [("mlflow", run)]
+        assert [row["path"] for row in catalog.run(run).checkpoints] == [found.checkpoint["path"]]
+    (config,) = (row for row in catalog.trace("model.pt").configs if row["kind"] == "mlflow-params")
+    assert (config["file"], config["of_what"]) == ("mlflow.db", "folder of mlflow")
 
 
 @pytest.mark.parametrize("with_ids", [True, False])

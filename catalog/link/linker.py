@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,12 +19,12 @@ from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from catalog.ingest.pipeline import Progress
-    from catalog.link.subjects import Subject, Surroundings
+    from catalog.link.subjects import RunFolder, Subject, Surroundings
     from catalog.link.verdict import Judged
     from catalog.settings import Settings
 
@@ -91,7 +92,7 @@ def link_checkpoints(
     inherit({id(groups[number]): groups[number] for number in copied}.values(), copied)
     runs |= _write_links(connection, alone | copied, ingest_id)
     write_bases(connection, before, now)
-    left = _write_places(connection, work.subjects)
+    left = _write_places(connection, work.subjects, work.folders)
     write_lineage(connection, work.folders, work.subjects, work.context.inputs, moves)
     weighed = frozenset(subject.id for subject in due)
     return Linking(weighed, frozenset(runs), frozenset(left))
@@ -208,9 +209,19 @@ def _links_before(connection: Connection, numbers: Sequence[int]) -> dict[int, d
     return before
 
 
-def _write_places(connection: Connection, subjects: Sequence[Subject]) -> set[int]:
-    """Write the folders that checkpoints lie in; return those that they lie in no more."""
+def _write_places(
+    connection: Connection, subjects: Sequence[Subject], folders: Iterable[RunFolder]
+) -> set[int]:
+    """Write the folders that checkpoints lie in; return those that they lie in no more.
+
+    A run whose record is a row of a database (MLflow) has its files in a folder that bears its id.
+    """
     table = table_of(CheckpointDirectory)
+    by_id = {
+        folder.tracker_run_id: folder
+        for folder in folders
+        if folder.tracker == _MLFLOW and _DRAWN.fullmatch(folder.tracker_run_id or "")
+    }
     before: dict[int, dict[str, int]] = {}
     for checkpoint, tracker, folder in fetched(
         connection,
@@ -226,6 +237,9 @@ def _write_places(connection: Connection, subjects: Sequence[Subject]) -> set[in
         if subject.surroundings is not around:  # one for all checkpoints of a folder
             around = subject.surroundings
             nearest = {above.tracker: above.id for above in reversed(around.folders)}
+            for name in subject.directory.split("/") if by_id else ():
+                if name in by_id:
+                    nearest[_MLFLOW] = by_id[name].id
         old = before.get(subject.id, _NOWHERE)
         if old == nearest:
             continue
@@ -240,3 +254,6 @@ def _write_places(connection: Connection, subjects: Sequence[Subject]) -> set[in
 
 
 _NOWHERE: dict[str, int] = {}
+_MLFLOW = "mlflow"
+_DRAWN = re.compile(r"[0-9a-f]{32}")
+"""Ids that MLflow draws (`uuid4().hex`): no other folder is called so by chance."""

@@ -63,7 +63,8 @@ JOIN run_config rc ON rc.run_directory_id = d.id
 JOIN file f ON f.id = rc.file_id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 UNION ALL
-SELECT f.path, rc.kind, rc.rank, rc.unresolved, 'job folder', 0
+SELECT f.path, rc.kind, rc.rank, rc.unresolved,
+       CASE WHEN cd.tracker = 'hydra' THEN 'job folder' ELSE 'folder of ' || cd.tracker END, 0
 FROM checkpoint_directory cd
 JOIN run_directory d ON d.id = cd.run_directory_id
 JOIN run_config rc ON rc.run_directory_id = d.id

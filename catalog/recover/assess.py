@@ -354,9 +354,17 @@ class _Judge:
                 source_file_id=stated.file_id,
                 source_kind=stated.kind,
             )
-        return State(
-            "unrecoverable", found.code, f"{reason} {found.reason}", _NO_SOURCE[found.code]
-        )
+        remedy = _NO_SOURCE[found.code]
+        if code == "config-without-section":
+            # The most likely cause where it is so for all: another project's inference is meant.
+            remedy = f"{_OTHER_SECTIONS} Else: {remedy[:1].lower()}{remedy[1:]}"
+        return State("unrecoverable", found.code, f"{reason} {found.reason}", remedy)
+
+
+_OTHER_SECTIONS = (
+    "If your inference needs other sections, or none: `catalog settings --keep "
+    "config_sections=NAME,...` (`config_sections=` for none)."
+)
 
 
 def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:

@@ -182,7 +182,7 @@ class Sources:
         count = self._evidence.ambiguous(checkpoint_id)
         if count:
             return Found(None, "ambiguous-run", f"{count} runs fit this checkpoint equally well.")
-        return Found(None, "no-run", "No run on disk is known to have written it.")
+        return Found(None, "no-run", "No W&B run is known to have written it.")
 
     def _cut_once(self, stated: Stated) -> Source:
         if stated not in self._cut:

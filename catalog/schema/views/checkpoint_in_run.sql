@@ -1,4 +1,5 @@
 -- Every checkpoint that lies in a run's folder, or is one: where it lies, not who wrote it.
+-- Of MLflow's runs in a database: in a folder that bears the run's id.
 --
 -- checkpoint_id: number of the checkpoint
 -- root, path: the tree it lies in, and its path below
