@@ -192,3 +192,13 @@ def test_what_cannot_be_read_is_not_called_equal(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["diff", str(tmp_path / "a.ckpt"), str(tmp_path / "b.ckpt")])
     assert (result.exit_code, result.stdout) == (1, "")
     assert "a.ckpt is foreign" in result.stderr
+
+
+def test_where_there_is_no_catalog_the_side_that_is_not_on_disk_is_named(
+    pair: tuple[Path, Path],
+) -> None:
+    wrong = pair[1].with_name("misspelt.ckpt")
+    for sides in ((pair[0], wrong), (wrong, pair[0]), (wrong, wrong)):
+        result = call(*sides)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"catalog: {wrong} is not on disk. There is no catalog at")

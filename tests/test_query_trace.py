@@ -26,6 +26,7 @@ from tests.support.rows import (
     TWINS,
     fill,
 )
+from tests.support.terminal import on_terminal
 from tests.support.torch_files import lightning_checkpoint, write_torch_zip
 from tests.support.trees import Training
 
@@ -189,3 +190,18 @@ def test_a_trace_is_plain_data(story_db: Path) -> None:
         (RUN, 3.0),
         ("aaaaaaaa", -8.0),
     ]
+
+
+def test_names_of_files_act_on_no_terminal_in_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    content = lightning_checkpoint()
+    for folder in ("a", "b"):
+        (root / folder).mkdir(parents=True)
+        write_torch_zip(root / folder / "x\x1b[31m\n  c/evil.ckpt".replace("/", "_"), content)
+    db = str(tmp_path / "catalog.db")
+    Catalog(db).ingest([root])
+    lines = on_terminal("trace", "evil.ckpt", "--db", db).splitlines()
+    assert lines[0].endswith("name one of them in full:")
+    assert lines[1:] == [f"  {folder}/x\\x1b[31m\\n  c_evil.ckpt" for folder in ("a", "b")]
+    refused = on_terminal("ingest", str(tmp_path / "no\x1b[31msuch"), "--db", db)
+    assert "no\\x1b[31msuch does not exist" in refused

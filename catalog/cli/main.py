@@ -98,7 +98,10 @@ def load(name: str) -> Any:
 
 
 def _complain(sentence: str) -> None:
-    typer.echo(f"catalog: {sentence}", err=True)
+    from catalog.query.values import visible  # what goes well does without it
+
+    # It may name files, and a name may hold anything.
+    typer.echo("\n".join(map(visible, f"catalog: {sentence}".split("\n"))), err=True)
 
 
 def _end_with_the_pipe() -> NoReturn:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from catalog.errors import NotFound, SourceError, UsageError
+from catalog.errors import DatabaseMissing, NotFound, SourceError, UsageError
 from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
@@ -61,7 +61,7 @@ def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> 
     """
     names = (left, right, *more)
     if more or not any(Path(name).exists() for name in names):
-        with opened() as reader:
+        with _opened(opened, left) as reader:
             if more or are_runs(reader, names):
                 return compare_runs(reader, names)
     one, two = _side(opened, left, right), _side(opened, right, left)
@@ -71,7 +71,7 @@ def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> 
 def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
     if Path(name).exists():
         return checkpoint_on_disk(Path(name))
-    with opened() as reader:
+    with _opened(opened, name) as reader:
         try:
             return checkpoint_in_catalog(reader, name)
         except NotFound as error:
@@ -82,6 +82,16 @@ def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
                         "with checkpoints, and runs with runs."
                     ) from error
             raise
+
+
+def _opened(opened: Callable[[], Reader], name: str) -> Reader:
+    """Open the catalog, which has to know what is not on disk."""
+    try:
+        return opened()
+    except DatabaseMissing as error:
+        if Path(name).exists():
+            raise
+        raise DatabaseMissing(f"{name} is not on disk. {error}") from error
 
 
 def _of_weights(left: Subject, right: Subject) -> Iterator[Difference]:

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import Ambiguous, NotFound
+from catalog.query.values import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +94,7 @@ def _only(found: list[dict[str, Any]], text: str) -> int:
     rest = "\n  and others" if cut else f"\n  and {more} more" if more else ""
     raise Ambiguous(
         f"{count} checkpoints fit {text!r}; name one of them in full:"
-        + "".join(f"\n  {path}" for path in shown)
+        + "".join(f"\n  {visible(path)}" for path in shown)
         + rest
     )
 
