@@ -144,3 +144,24 @@ def test_paths_cannot_break_a_table(story_db: Path) -> None:
     text = written(story_db)
     assert "\n# Gone" not in text
     assert len(table(section(text, "Untraceable"))) == 1
+
+
+def test_of_many_runs_that_fit_the_best_are_shown_and_the_others_counted(story_db: Path) -> None:
+    with closing(sqlite3.connect(story_db)) as connection:
+        for number in range(100, 157):
+            connection.execute(
+                "INSERT INTO run (id, identity, tracker, tracker_run_id, state) "
+                "VALUES (?, ?, 'wandb', ?, 'finished')",
+                (number, f"wandb:r{number}", f"r{number}"),
+            )
+            connection.execute(
+                "INSERT INTO link (id, checkpoint_id, run_id, run_directory_id, verdict, "
+                "decided_by, score, ingest_id) VALUES (?, 4, ?, 2, 'ambiguous', 'evidence', ?, 1)",
+                (number, number, 3.0 + number / 1000),
+            )
+        connection.commit()
+    text = section(written(story_db), "Ambiguous")
+    assert [line.split("|")[-4].strip() for line in table(text)] == [
+        f"`r{number}`" for number in range(156, 151, -1)
+    ]
+    assert "54 more; `catalog query ambiguous` names them." in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from catalog.query.named import resolve
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+_CANDIDATES = 5
+"""Runs that are shown of those that fit one checkpoint equally well."""
 ROWS = 200
 """Rows of one table of the report, unless it is told otherwise."""
 
@@ -163,7 +166,9 @@ def _analysis(page: _Page, numbers: Row) -> None:
     if ambiguous := page.first_rows("unusable-ambiguous"):
         page.heading(f"Ambiguous Checkpoints ({numbers['unusable_ambiguous']}/{total})", 3)
         page.add("A row for each run that fits; the evidence does not tell them apart.", "")
-        page.table(ambiguous, path=code, run=code, run_directory=code, score=_weight)
+        best, more = _best_few(ambiguous)
+        page.table(best, path=code, run=code, run_directory=code, score=_weight)
+        page.add(*more)
         page.cut("unusable-ambiguous", len(ambiguous))
         page.source("unusable-ambiguous")
     if unlinked := page.first_rows("unusable-unlinked"):
@@ -171,6 +176,19 @@ def _analysis(page: _Page, numbers: Row) -> None:
         page.table(unlinked, path=code, size=human_size, reason=escape, remedy=escape)
         page.cut("unusable-unlinked", len(unlinked), numbers["unusable_unlinked"])
         page.source("unusable-unlinked")
+
+
+def _best_few(rows: list[Row]) -> tuple[list[Row], list[str]]:
+    """Return the first candidates of each checkpoint, and a line where it has more."""
+    best: list[Row] = []
+    more: list[str] = []
+    for (_root, path), group in groupby(rows, lambda row: (row["root"], row["path"])):
+        found = list(group)
+        best += found[:_CANDIDATES]
+        left = found[0]["candidates"] - _CANDIDATES
+        if left > 0:
+            more.append(f"- {code(path)}: {left} more; `catalog query ambiguous` names them.")
+    return best, ["", *more] if more else []
 
 
 def _evidence(page: _Page, numbers: Row) -> None:
