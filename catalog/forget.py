@@ -192,8 +192,13 @@ def _let_decisions_follow(connection: Connection, moved: Mapping[int, int]) -> N
     """Keep what a person said of a checkpoint that lies elsewhere now."""
     table = table_of(LinkDecision)
     for before, now in moved.items():
+        # What was said of it where it lies now stands; of other runs the older word is kept too.
+        said = select(table.c.run_identity).where(table.c.checkpoint_id == now)
+        runs = connection.execute(said).scalars().all()
         connection.execute(
-            update(table).where(table.c.checkpoint_id == before).values(checkpoint_id=now)
+            update(table)
+            .where(table.c.checkpoint_id == before, table.c.run_identity.not_in(runs))
+            .values(checkpoint_id=now)
         )
 
 

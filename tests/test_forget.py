@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -146,6 +147,24 @@ def test_a_word_on_a_checkpoint_follows_it_before_its_old_place_is_forgotten(
     row = catalog.trace("moved.ckpt").checkpoint
     assert (row["run"], row["decided_by"]) == ("e5f6g7h8", "person")
     assert catalog.forget(theirs, dry_run=True).decisions == 1
+
+
+def test_what_was_said_at_both_places_is_kept_once(
+    tmp_path: Path, trees: tuple[Path, Path]
+) -> None:
+    ours, theirs = trees
+    copy = Path(shutil.copytree(theirs, tmp_path / "copy"))
+    catalog = ingested(tmp_path / "catalog.db", ours, theirs, copy)
+    (there,) = theirs.glob("outputs/third-*/checkpoints/best.ckpt")
+    (here,) = copy.glob("outputs/third-*/checkpoints/best.ckpt")
+    for path in (there, here):
+        catalog.pin(str(path), "e5f6g7h8", f"Known at {path.parents[3].name}.")
+    shutil.rmtree(theirs)
+    catalog.ingest([theirs])  # gone: the copy is where it lies now
+    catalog.forget(theirs)
+    (decision,) = catalog.query("decisions").dicts()
+    assert decision["reason"] == "Known at copy."
+    assert catalog.trace(str(here)).checkpoint["decided_by"] == "person"
 
 
 def test_points_that_others_share_come_back_to_them(tmp_path: Path) -> None:

@@ -250,3 +250,20 @@ def test_a_report_is_made_of_a_catalog_whose_trees_are_gone(tree: Path, db: Path
     assert "3 missing." in command(db, "report").stdout
     rows = json.loads(command(db, "query", "roots", "-f", "json").stdout)
     assert [row["state"] for row in rows] == ["missing"]
+
+
+def test_of_words_at_two_places_the_last_one_counts(tmp_path: Path, tree: Path, db: Path) -> None:
+    """A copy was ingested and spoken of before its original was gone: they are one file then."""
+    copy = Path(shutil.copytree(tree, tmp_path / "copy"))
+    catalog = Catalog(db)
+    catalog.ingest([tree, copy])
+    (there,) = tree.glob("outputs/nobody-*/checkpoints/best.ckpt")
+    (here,) = copy.glob("outputs/nobody-*/checkpoints/best.ckpt")
+    catalog.pin(str(there), "a1b2c3d4", "At first I thought so.")
+    catalog.reject(str(there), "e5f6g7h8", "At first I thought so.")
+    catalog.pin(str(here), "e5f6g7h8", "I looked it up.")
+    shutil.rmtree(tree)
+    catalog.ingest([tree])
+    found = catalog.trace(str(here))
+    assert (found.checkpoint["run"], found.checkpoint["decided_by"]) == ("e5f6g7h8", "person")
+    assert [one["run"] for one in found.candidates if one["verdict"] == "linked"] == ["e5f6g7h8"]

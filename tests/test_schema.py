@@ -19,9 +19,11 @@ from catalog.errors import (
     CatalogError,
     DatabaseError,
     DatabaseMissing,
+    QueryError,
     SchemaNewer,
     SchemaOlder,
 )
+from catalog.query.named import list_queries
 from catalog.schema import version
 from catalog.schema.engine import open_engine, writing
 from catalog.schema.location import locate
@@ -222,6 +224,40 @@ def test_every_released_schema_can_be_upgraded(path: Path, tmp_path: Path) -> No
     assert catalog.schema_status().pending == ()
     assert catalog.query("unusable").columns
     catalog.ingest([tmp_path])
+
+
+def test_a_catalog_of_the_release_before_is_read_as_it_is(tmp_path: Path) -> None:
+    """Its tables are the same, its views are older: reading needs no upgrade."""
+    released = Path(__file__).parent / "released" / f"{version.HEAD}.db"
+    copy = Path(shutil.copy(released, tmp_path / "catalog.db"))
+    before = copy.read_bytes()
+    catalog = Catalog(copy)
+    for query in list_queries():
+        if not any(parameter.required for parameter in query.comment.parameters):
+            assert catalog.query(query.name).columns
+    assert catalog.report()
+    paths = [row["path"] for row in catalog.query("checkpoints").dicts()]
+    assert [catalog.trace(path).checkpoint["path"] for path in paths] == paths
+    assert [catalog.run(row["run"]).run for row in catalog.query("runs").dicts()]
+    assert catalog.sql("SELECT safety FROM checkpoint_trace").rows
+    assert copy.read_bytes() == before
+
+
+@pytest.mark.parametrize("ocr_database", ["postgresql"], indirect=True)
+def test_a_server_s_old_views_are_told_of(ocr_database: str) -> None:
+    engine = open_engine(locate(ocr_database))
+    with writing(engine, locate(ocr_database)) as connection:
+        connection.exec_driver_sql("UPDATE ingest SET catalog_version = '0.3.0'")
+        connection.exec_driver_sql("DROP VIEW checkpoint_in_run")
+    engine.dispose()
+    with pytest.raises(QueryError, match=r"are those of catalog 0\.3\.0: .*`catalog db upgrade"):
+        Catalog(ocr_database).trace(first_path(ocr_database))
+    Catalog(ocr_database).upgrade()
+    assert Catalog(ocr_database).trace(first_path(ocr_database)).checkpoint
+
+
+def first_path(database: str) -> str:
+    return str(Catalog(database).query("checkpoints", limit=1).rows[0][0])
 
 
 def _rows_of(db: Path, *names: str) -> dict[str, object]:

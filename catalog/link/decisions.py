@@ -65,7 +65,21 @@ def load_decisions(connection: Connection) -> dict[int, list[Decision]]:
         decision = Decision(int(row.run_id), row.decision, row.reason, row.decided_at)
         for place in [one for one in everywhere if one not in gone] or everywhere[-1:]:
             found[place].append(decision)
-    return found
+    return {place: _last_words(said) for place, said in found.items()}
+
+
+def _last_words(said: list[Decision]) -> list[Decision]:
+    """Return the last word on each run, and of pins the last one alone.
+
+    More than one stands there where people spoke of one file at two places, before it was known
+    to be one.
+
+    Args:
+        said: in order of time.
+    """
+    last = {one.run_id: one for one in said}
+    pinned = [one for one in said if one.decision == "pinned" and last[one.run_id] is one]
+    return [one for one in last.values() if one.decision != "pinned" or one is pinned[-1]]
 
 
 def say(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from catalog import __version__
 from catalog.errors import CatalogError, DatabaseError, QueryError, QueryLimit
 from catalog.query.rows import Rows, unique_names
 from catalog.schema.version import VERSION_TABLE, check
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _QUERY_CANCELED = "57014"
 _READ_ONLY = "25006"
 _CONNECTION_CLASS = "08"
+_UNDEFINED = {"42703", "42P01"}
+"""A column, a table or view that is not there."""
 
 
 class PostgresqlReader:
@@ -117,6 +120,13 @@ class PostgresqlReader:
         found = self._connection.exec_driver_sql(sql).scalar()
         return None if found is None else str(found)
 
+    def _other_version(self) -> str | None:
+        """Return the version of catalog that worked last on the database, where it is not ours."""
+        last = "SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1"
+        found = self._connection.exec_driver_sql(last).scalar()
+        self._connection.rollback()
+        return None if found in (None, __version__) else str(found)
+
     def _explain(self, error: SQLAlchemyError) -> CatalogError:
         state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
         if state == _QUERY_CANCELED:
@@ -128,6 +138,12 @@ class PostgresqlReader:
             return QueryError("`catalog sql` only reads: give it one SELECT (or WITH ... SELECT).")
         if state.startswith(_CONNECTION_CLASS):
             return DatabaseError(f"{self._shown}: the connection was lost: {_first_line(error)}.")
+        if state in _UNDEFINED and (made_by := self._other_version()):
+            return QueryError(
+                f"The views of {self._shown} are those of catalog {made_by}: {_first_line(error)}. "
+                f"`catalog db upgrade --db {self._shown}` makes them anew, and so does any command "
+                "that writes."
+            )
         return QueryError(
             f"The database did not understand the query: {_first_line(error)}. "
             "`catalog sql` only reads, one SELECT at a time; `catalog query` lists the views."

@@ -11,6 +11,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from catalog import __version__
 from catalog.errors import (
     DatabaseBusy,
     DatabaseError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from catalog.schema.location import Location
     from catalog.settings import Settings
 
+_LAST_VERSION = "SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1"
 _READING = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -62,6 +64,7 @@ class SqliteReader:
         self._connection, found = self._open(file)
         try:
             check(found, self._shown)
+            self._see_own_views()
             self._guard()
         except BaseException:
             self.close()
@@ -131,6 +134,25 @@ class SqliteReader:
             # Reading a write-ahead log needs a -shm file beside it, which a read-only folder
             # refuses; without a log nobody writes, and the file can be taken as it is.
             return _connect(f"{uri}&immutable=1")
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+
+    def _see_own_views(self) -> None:
+        """Put this program's views in place of those that another version left in the file.
+
+        A command that writes makes them anew; one that reads has them for as long as it reads, in
+        the part of SQLite's that is a connection's own.
+        """
+        connection = self._connection
+        try:
+            row = connection.execute(_LAST_VERSION).fetchone()
+            if row is None or row[0] == __version__:
+                return
+            from catalog.schema.views import ORDER, view_text
+
+            connection.execute("PRAGMA temp_store = MEMORY")
+            for name in ORDER:
+                connection.execute(f"CREATE TEMP VIEW {name} AS\n{view_text(name)}")
         except sqlite3.Error as error:
             raise self._explain(error) from error
 
