@@ -113,14 +113,12 @@ def _add_runs(tree: Branch, trace: Trace) -> None:
 
 def _told(trace: Trace) -> tuple[list[Record], list[Record]]:
     """Return the runs to show with their evidence, and those that are only named."""
-    if _linked(trace):
-        shown_in_full = {id(one) for one in trace.candidates if one["verdict"] == "linked"}
-    else:
-        shown_in_full = {id(one) for one in trace.candidates if one["score"] > 0}
-    return (
-        [one for one in trace.candidates if id(one) in shown_in_full],
-        [one for one in trace.candidates if id(one) not in shown_in_full],
-    )
+    told: list[Record] = []
+    others: list[Record] = []
+    for one in trace.candidates:
+        is_told = one["verdict"] == "linked" if _linked(trace) else one["score"] > 0
+        (told if is_told else others).append(one)
+    return told, others
 
 
 def _why(trace: Trace) -> str | None:
