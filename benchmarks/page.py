@@ -33,6 +33,8 @@ class Figure:
     wanted: str
     found: str
     met: bool
+    why: str = ""
+    """What stands in the way, where it is not met: a sentence."""
 
     @property
     def row(self) -> tuple[str, ...]:
