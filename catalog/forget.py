@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from catalog.errors import NotFound, RecoveryError
 from catalog.ingest.metrics import MetricWriter
+from catalog.ingest.roots import known_roots
 from catalog.link.moves import same_files
 from catalog.schema.dependents import delete_unreferred, delete_with_dependents
 from catalog.schema.store import Store, chunks, fetched, table_of
@@ -27,6 +28,7 @@ from catalog.schema.tables import (
     RunDirectory,
     metadata,
 )
+from catalog.sources.paths import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -101,7 +103,7 @@ def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) 
         query = select(files.c.id, files.c.path, files.c.missing_ingest_id)
         for number, name, found_gone in fetched(connection, query.where(files.c.root_id == root)):
             is_gone = found_gone is not None  # what is left out by a pattern is there
-            if _is_in(name, below) and (is_gone or not missing_only):
+            if is_in(name, below) and (is_gone or not missing_only):
                 rows.files.add(int(number))
                 rows.gone += is_gone
         if missing_only:
@@ -109,29 +111,21 @@ def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) 
         for model, found in ((RunDirectory, rows.directories), (Problem, rows.problems)):
             table = table_of(model)
             query = select(table.c.id, table.c.path).where(table.c.root_id == root)
-            found |= {int(one) for one, name in fetched(connection, query) if _is_in(name, below)}
+            found |= {int(one) for one, name in fetched(connection, query) if is_in(name, below)}
     return rows
 
 
 def _parts(connection: Connection, path: Path, host: str) -> Iterator[tuple[int, str, bool]]:
     """Yield (root, part of it, whether that is all of it) of a place."""
-    table = table_of(Root)
     # A link that led to a root may be gone by now, and the root may be named by the link.
     places = {Path(os.path.abspath(path)), path.resolve()}  # noqa: PTH100 - links as they are
-    for number, text in connection.execute(
-        select(table.c.id, table.c.path).where(table.c.host == host)
-    ):
-        root = Path(text)
+    for root, number in known_roots(connection, host).items():
         if any(root.is_relative_to(place) for place in places):
-            yield int(number), ".", True
+            yield number, ".", True
             continue
         inside = next((place for place in places if place.is_relative_to(root)), None)
         if inside is not None:
-            yield int(number), inside.relative_to(root).as_posix(), False
-
-
-def _is_in(path: str, below: str) -> bool:
-    return below == "." or path == below or path.startswith(f"{below}/")
+            yield number, inside.relative_to(root).as_posix(), False
 
 
 def _extent(connection: Connection, rows: _Rows, moved: Mapping[int, int]) -> Extent:
@@ -206,9 +200,8 @@ def _delete(connection: Connection, rows: _Rows) -> None:
     store = Store(connection)
     numbers = sorted(rows.files)
     directories = rows.directories | _directories_of(connection, numbers)
-    delete_with_dependents(connection, Problem, rows.problems)
-    for part in chunks(numbers):
-        store.delete(Problem, "file_id", part)
+    store.delete(Problem, "id", sorted(rows.problems))
+    store.delete(Problem, "file_id", numbers)
     # Series of other files may hold their points in these: they get them back.
     MetricWriter(store, "full").forget(numbers)
     delete_with_dependents(connection, File, numbers)

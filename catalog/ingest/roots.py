@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from catalog.errors import SourceError
 from catalog.schema.store import table_of
 from catalog.schema.tables import Checkpoint, File, Root
+from catalog.sources.paths import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +63,15 @@ def checked_paths(paths: Sequence[Path], is_known: Callable[[Path], bool]) -> li
     return list(real)
 
 
+def known_roots(connection: Connection, host: str) -> dict[Path, int]:
+    """Return the numbers of a machine's roots by their paths, in the order of their numbers."""
+    table = table_of(Root)
+    rows = connection.execute(
+        select(table.c.path, table.c.id).where(table.c.host == host).order_by(table.c.id)
+    )
+    return {Path(path): int(number) for path, number in rows}
+
+
 def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -> list[Scope]:
     """Return what to scan for some checked paths; new roots are written.
 
@@ -69,12 +79,7 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
     of their own, and are scanned along with it. Of a path that is gone and above known roots
     these alone are looked at.
     """
-    known = {
-        Path(path): int(number)
-        for number, path in connection.execute(
-            select(Root.id, Root.path).where(Root.host == host).order_by(Root.id)  # type: ignore[call-overload]
-        )
-    }
+    known = known_roots(connection, host)
     wanted: dict[tuple[Path, str], None] = {}
     for path in sorted(paths):
         above = [root for root in known if path.is_relative_to(root)]
@@ -98,7 +103,7 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
         )
         for root, below in wanted
         if not any(
-            other_root == root and other != below and _covers(other, below)
+            other_root == root and other != below and is_in(below, other)
             for other_root, other in wanted
         )
     ]
@@ -113,14 +118,12 @@ def moved_away(
     would stand as present there for ever, and what people said of them would stay behind.
     """
     whole = {scope.root_id for scope in looked_at if scope.below == "."}
-    roots = {
-        int(number): Path(path)
-        for number, path in connection.execute(
-            select(Root.id, Root.path).where(Root.host == host).order_by(Root.id)  # type: ignore[call-overload]
-        )
+    gone = {
+        number: path
+        for path, number in known_roots(connection, host).items()
+        if number not in whole and not os.path.lexists(path)
     }
-    others = roots.keys() - whole
-    if not others:
+    if not gone:
         return []
     files, table = table_of(File), table_of(Checkpoint)
     new, old, now, before = files.alias(), files.alias(), table.alias(), table.alias()
@@ -134,21 +137,13 @@ def moved_away(
         .where(
             new.c.first_ingest_id == ingest_id,
             old.c.root_id != new.c.root_id,
-            old.c.root_id.in_(others),
+            old.c.root_id.in_(gone),
             old.c.state == "present",
             old.c.size == new.c.size,
         )
     ).scalars()
     # Nothing is there to be scanned, so nothing is pruned.
-    return [
-        Scope(number, roots[number], ".", frozenset())
-        for number in sorted(found)
-        if not os.path.lexists(roots[number])
-    ]
-
-
-def _covers(outer: str, inner: str) -> bool:
-    return outer == "." or inner.startswith(f"{outer}/")
+    return [Scope(number, gone[number], ".", frozenset()) for number in sorted(found)]
 
 
 def _add(connection: Connection, root: Path, host: str, now: str) -> int:

@@ -31,6 +31,7 @@ from catalog.schema.tables import (
 )
 from catalog.sources.checkpoint.tensors import size_of
 from catalog.sources.facts import Tensor
+from catalog.sources.paths import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -193,7 +194,7 @@ class BatchWriter:
         open_before = {
             (path, code, message): int(number)
             for number, path, code, message in rows
-            if below == "." or path == below or path.startswith(f"{below}/")
+            if is_in(path, below)
         }
         for path, problem in found:
             if open_before.pop((path, problem.code, clean(problem.message)), None) is None:

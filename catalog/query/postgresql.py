@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from catalog import __version__
 from catalog.errors import CatalogError, DatabaseError, QueryError, QueryLimit
 from catalog.query.rows import Rows, unique_names
-from catalog.schema.version import VERSION_TABLE, check
+from catalog.schema.version import LAST_WORKED, VERSION_TABLE, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,8 +122,7 @@ class PostgresqlReader:
 
     def _other_version(self) -> str | None:
         """Return the version of catalog that worked last on the database, where it is not ours."""
-        last = "SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1"
-        found = self._connection.exec_driver_sql(last).scalar()
+        found = self._connection.exec_driver_sql(LAST_WORKED).scalar()
         self._connection.rollback()
         return None if found in (None, __version__) else str(found)
 

@@ -21,7 +21,7 @@ from catalog.errors import (
 )
 from catalog.query.rows import Rows, unique_names
 from catalog.schema.location import must_be_a_file
-from catalog.schema.version import VERSION_TABLE, check
+from catalog.schema.version import LAST_WORKED, VERSION_TABLE, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from catalog.schema.location import Location
     from catalog.settings import Settings
 
-_LAST_VERSION = "SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1"
 _READING = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -145,7 +144,7 @@ class SqliteReader:
         """
         connection = self._connection
         try:
-            row = connection.execute(_LAST_VERSION).fetchone()
+            row = connection.execute(LAST_WORKED).fetchone()
             if row is None or row[0] == __version__:
                 return
             from catalog.schema.views import ORDER, view_text

@@ -17,7 +17,7 @@ from catalog import __version__
 from catalog.errors import DatabaseError
 from catalog.schema.engine import explained, open_engine
 from catalog.schema.location import must_be_a_file
-from catalog.schema.version import HEAD, REVISIONS, VERSION_TABLE, check
+from catalog.schema.version import HEAD, LAST_WORKED, REVISIONS, VERSION_TABLE, check
 from catalog.schema.views import make_views
 
 if TYPE_CHECKING:
@@ -199,9 +199,8 @@ def _renew_views(engine: Engine) -> None:
 
     Views hold no data and a release may change them without a revision of the tables.
     """
-    last = text("SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1")
     with engine.connect() as connection:
-        if connection.execute(last).scalar() in (None, __version__):
+        if connection.execute(text(LAST_WORKED)).scalar() in (None, __version__):
             return
     try:
         with engine.begin() as connection:

@@ -12,6 +12,8 @@ REVISIONS = ("0.1.0", "0.2.0", "0.3.0")
 """Every revision that was ever released, in order; each is named after its release."""
 
 HEAD = REVISIONS[-1]
+LAST_WORKED = "SELECT catalog_version FROM ingest ORDER BY id DESC LIMIT 1"
+"""Asks which version of catalog worked last on a database: its views are of that one."""
 VERSION_TABLE = "catalog_schema"
 """Alembic's table under a name of our own, so that catalog can share a database."""
 

@@ -24,6 +24,11 @@ def split(path: str) -> tuple[str, str]:
     return folder or ".", name
 
 
+def is_in(path: str, part: str) -> bool:
+    """Say whether a root-relative path is a part of the tree, or lies in it (`.` is all of it)."""
+    return part in (".", path) or path.startswith(f"{part}/")
+
+
 def is_file(entry: Entry) -> bool:
     """Say whether an entry may be opened: a regular file, or a link that stays in the root."""
     return entry.kind == "file" or (entry.kind == "link" and entry.link == "inside")

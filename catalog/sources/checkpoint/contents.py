@@ -36,6 +36,8 @@ def describe(
     own_path: str,
     sums_of: Callable[[list[str]], Sums | None] | None = None,
     source: ByteSource | None = None,
+    *,
+    container: str | None = "torch",
 ) -> Facts:
     """Return the facts that a checkpoint's root states.
 
@@ -46,9 +48,11 @@ def describe(
         own_path: where the file lies now.
         sums_of: gives CRC-32s and sizes of storages by their keys, where the container has sums.
         source: the file, where its bytes are counted for this checkpoint.
+        container: the framework that made what the pickle lies in, or that the pickle names: it is
+            the checkpoint's where no key of the root tells of another.
     """
     top = root if isinstance(root, dict) else {}
-    training = training_of(top, number) if top else Training("torch")
+    training = training_of(top, number) if top else Training()
     callback = lightning.callback_state(top, own_path, number)
     model = model_of(root)
     hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)
@@ -57,7 +61,7 @@ def describe(
         checkpoint.format,
         checkpoint.status,
         checkpoint.reason,
-        training.framework,
+        training.framework or container,
         training.version,
         training.epoch,
         training.global_step,

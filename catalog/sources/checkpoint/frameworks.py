@@ -25,7 +25,8 @@ _HYPER_PARAMETER_KEYS: Final = (
 class Training:
     """What a checkpoint's root says of the training, in the stand-ins of its pickle."""
 
-    framework: str
+    framework: str | None = None
+    """None where no key tells."""
     version: str | None = None
     epoch: int | None = None
     global_step: int | None = None
@@ -77,7 +78,7 @@ def training_of(root: dict[Any, Any], number: Callable[[object], float | None]) 
         return Training("deepspeed", _text(root["ds_version"]), epoch, step, hyper_parameters)
     if "arch" in root and "args" in root and "metric" in root:
         return Training("timm", None, epoch, step, root["args"])
-    return Training("torch", None, epoch, step, hyper_parameters)
+    return Training(None, None, epoch, step, hyper_parameters)
 
 
 def _mapping(value: object) -> dict[Any, Any]:

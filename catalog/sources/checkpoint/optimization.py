@@ -49,7 +49,7 @@ class Optimization:
 
 def optimization_of(
     root: Mapping[Any, Any],
-    framework: str,
+    framework: str | None,
     arguments: Mapping[str, Plain] | None,
     number: Callable[[object], float | None],
 ) -> Optimization:
@@ -57,7 +57,7 @@ def optimization_of(
 
     Args:
         root: the checkpoint's root.
-        framework: what wrote it.
+        framework: what wrote it, where its keys tell.
         arguments: its hyper-parameters.
         number: gives the number in a value of the checkpoint.
     """
@@ -69,7 +69,7 @@ def optimization_of(
         if ".optim." in f".{name}" and ".lr_scheduler." not in f".{name}"
     ]
     for names, keys in zip(
-        (optimizers, schedulers), _ARGUMENTS.get(framework, ((), ())), strict=True
+        (optimizers, schedulers), _ARGUMENTS.get(framework or "", ((), ())), strict=True
     ):
         if not names:
             names += [text for key in keys if (text := _stated((arguments or {}).get(key)))]

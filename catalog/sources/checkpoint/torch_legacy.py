@@ -102,13 +102,18 @@ def _described(
     numbers: Numbers | None = None,
 ) -> Facts:
     checkpoint = with_safety(checkpoint, skeleton.found)
-    facts = describe(checkpoint, skeleton.root, numbers or Numbers(), own_path)
+    # Nothing of torch's lies around a plain pickle: only what it names can tell.
+    is_torch = checkpoint.format != "pickle" or any(
+        name.partition(".")[0] == "torch" for name in skeleton.found.globals
+    )
+    facts = describe(
+        checkpoint,
+        skeleton.root,
+        numbers or Numbers(),
+        own_path,
+        container="torch" if is_torch else None,
+    )
     checkpoint = replace(facts.checkpoint or checkpoint, bytes_read=source.bytes_read)
-    if checkpoint.format == "pickle" and checkpoint.framework == "torch":
-        # Nothing of torch's lies around a plain pickle: only what it names can tell.
-        names = skeleton.found.globals
-        if not any(name.partition(".")[0] == "torch" for name in names):
-            checkpoint = replace(checkpoint, framework=None)
     return replace(facts, checkpoint=checkpoint)
 
 
