@@ -27,7 +27,8 @@ POINTS = 134
 """Logged steps a training: 400 points with three metrics."""
 
 _SHARED = {
-    "root", "setting", "ingest", "architecture", "architecture_tensor", "metric_name", "recovery",
+    "root", "root_host", "setting", "ingest", "architecture", "architecture_tensor", "global_set",
+    "global_set_name", "metric_name", "recovery",
 }  # fmt: skip
 """Tables whose rows all copies refer to."""
 _REFERENCES = {("metric_series", "points_of"): "metric_series"}

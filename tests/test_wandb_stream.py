@@ -253,6 +253,17 @@ def test_artifacts_and_output_become_mentions(folder: Path) -> None:
     assert facts.mentions[4:] == plain.mentions  # colours and line ends do not matter
 
 
+def test_a_summary_key_that_cannot_be_decoded_takes_nothing_else_along(folder: Path) -> None:
+    item = w.item("loss", 0.5)
+    bad = item.replace(b"\x04loss", b"\x09loss")
+    assert bad != item
+    facts = read_records(
+        folder, w.run("abc"), w.field(3, w.field(1, bad)), w.summary({"accuracy": 0.75})
+    )
+    assert codes(facts) == ["malformed-record"]
+    assert [(one.name, one.value) for one in facts.summaries] == [("accuracy", 0.75)]
+
+
 def test_an_undecodable_record_is_counted_and_the_rest_is_read(folder: Path) -> None:
     facts = read_records(folder, b"\xff\xff\xff", w.field(2, b"\x0a\xff"), w.run("abc"))
     assert codes(facts) == ["malformed-record"]

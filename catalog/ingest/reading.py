@@ -7,6 +7,7 @@ text: sending ten thousand small objects to another process takes longer than ma
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.schema.canonical import canonical, digest
@@ -41,6 +42,9 @@ class Reading(NamedTuple):
     architecture: Document | None = None
     """[name, dtype, shape, shares] of each tensor."""
     hyper_parameters: Document | None = None
+    statements: Document | None = None
+    globals: Document | None = None
+    """The names of all globals, a sorted list."""
     configs: tuple[tuple[Document, ...], ...] = ()
     """Of the facts and then of each of their parts: the documents of their configs, in order."""
 
@@ -77,9 +81,13 @@ def failed(problem: Problem, version: int) -> Reading:
 
 
 def _prepared(facts: Facts, version: int) -> Reading:
-    architecture = hyper_parameters = None
+    architecture = hyper_parameters = statements = names = None
     checkpoint = facts.checkpoint
     if checkpoint is not None:
+        if checkpoint.statements:
+            statements = _document(checkpoint.statements)
+        if checkpoint.every_global:
+            names = _names(checkpoint.every_global)
         if checkpoint.hyper_parameters:
             hyper_parameters = _document(checkpoint.hyper_parameters)
         if checkpoint.tensors:
@@ -94,6 +102,8 @@ def _prepared(facts: Facts, version: int) -> Reading:
         version,
         architecture=architecture,
         hyper_parameters=hyper_parameters,
+        statements=statements,
+        globals=names,
         configs=configs,
     )
 
@@ -116,6 +126,12 @@ def _architecture(tensors: tuple[Tensor, ...]) -> Document:
             _known.clear()
         _known[id(tensors)] = (tensors, made)
     return made
+
+
+@lru_cache(maxsize=256)
+def _names(names: tuple[str, ...]) -> Document:
+    """Return the list of a pickle's globals: checkpoints of one training name the same."""
+    return _document(list(names))
 
 
 def _document(content: Plain) -> Document:

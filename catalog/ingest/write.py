@@ -22,6 +22,8 @@ from catalog.schema.tables import (
     ConfigValue,
     File,
     FileBookmark,
+    GlobalSet,
+    GlobalSetName,
     Mention,
     Problem,
     RunConfig,
@@ -68,6 +70,8 @@ class Memory:
 
     architectures: dict[str, int] = field(default_factory=dict)
     """Numbers by hash."""
+    global_sets: dict[str, int] = field(default_factory=dict)
+    """The same of sets of globals."""
 
 
 class BatchWriter:
@@ -90,7 +94,9 @@ class BatchWriter:
         self._root_id = root_id
         self._ingest_id = ingest_id
         self._configs: dict[str, int] = {}
-        self._architectures = (memory or Memory()).architectures
+        memory = memory or Memory()
+        self._architectures = memory.architectures
+        self._global_sets = memory.global_sets
         self._metrics = MetricWriter(self._store, history)
         self._keeps_all = history == "full"
         """Whether the points of a file can be added to later."""
@@ -218,11 +224,16 @@ class BatchWriter:
         """Find what a batch refers to: contents, run directories, problems of known files."""
         documents = {one.sha256 for reading in readings for part in reading.configs for one in part}
         documents |= {
-            one.hyper_parameters.sha256 for one in readings if one.hyper_parameters is not None
+            one.sha256
+            for reading in readings
+            for one in (reading.hyper_parameters, reading.statements)
+            if one is not None
         }
         self._find(Config, documents, self._configs)
         architectures = {one.architecture.sha256 for one in readings if one.architecture}
         self._find(Architecture, architectures - self._architectures.keys(), self._architectures)
+        names = {one.globals.sha256 for one in readings if one.globals}
+        self._find(GlobalSet, names - self._global_sets.keys(), self._global_sets)
         paths = {
             part.run_directory.path
             for reading in readings
@@ -247,7 +258,10 @@ class BatchWriter:
                 self._problems.setdefault(int(number), {})[code, message] = int(row)
 
     def _find(
-        self, model: type[Architecture] | type[Config], sums: set[str], found: dict[str, int]
+        self,
+        model: type[Architecture] | type[Config] | type[GlobalSet],
+        sums: set[str],
+        found: dict[str, int],
     ) -> None:
         table = table_of(model)
         for some in chunks(sorted(sums)):
@@ -329,6 +343,10 @@ class BatchWriter:
         config_id = None
         if said.hyper_parameters and reading.hyper_parameters is not None:
             config_id = self._config(said.hyper_parameters, reading.hyper_parameters)
+        statements_id = None
+        if said.statements and reading.statements is not None:
+            statements_id = self._config(said.statements, reading.statements)
+        load = said.default_load
         row: dict[str, Any] = {
             "format": said.format,
             "status": said.status,
@@ -359,6 +377,16 @@ class BatchWriter:
             "learning_rates": canonical(list(said.learning_rates)) if said.learning_rates else None,
             "safety": said.safety,
             "globals": json.dumps(said.globals) if said.globals else None,
+            "weights_doubt": said.weights_doubt and clean(said.weights_doubt),
+            # What a hash found of its bytes holds for those bytes alone.
+            "weights_sha256": None,
+            "damage": None,
+            "loads_by_default": load and load.accepted,
+            "loads_torch": load and load.torch,
+            "loads_reason": load and load.reason and clean(load.reason),
+            "loads_remedy": load and load.remedy and clean(load.remedy),
+            "global_set_id": self._global_set(said.every_global, reading.globals),
+            "statements_id": statements_id,
         }
         if is_known:
             self._changed[number] = row
@@ -412,6 +440,18 @@ class BatchWriter:
                 },
             )
         self._architectures[document.sha256] = number
+        return number
+
+    def _global_set(self, names: Sequence[str], document: Document | None) -> int | None:
+        if document is None:
+            return None
+        number = self._global_sets.get(document.sha256)
+        if number is None:
+            number = self._store.number(GlobalSet)
+            self._store.add(GlobalSet, {"id": number, "sha256": document.sha256})
+            for name in dict.fromkeys(map(clean, names)):
+                self._store.add(GlobalSetName, {"global_set_id": number, "name": name})
+            self._global_sets[document.sha256] = number
         return number
 
     def _config(self, content: dict[str, facts.Plain], document: Document) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from catalog.errors import NotACatalog, SchemaNewer, SchemaOlder
 
-REVISIONS = ("0.1.0", "0.2.0", "0.3.0")
+REVISIONS = ("0.1.0", "0.2.0", "0.3.0", "0.5.0")
 """Every revision that was ever released, in order; each is named after its release."""
 
 HEAD = REVISIONS[-1]

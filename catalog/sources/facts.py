@@ -115,6 +115,19 @@ class Score(_Sent):
 
 
 @fact(frozen=True, slots=True)
+class DefaultLoad(_Sent):
+    """Whether `torch.load(file)` accepts a file as it is: weights only, the default since 2.6."""
+
+    accepted: Literal["yes", "no", "unknown"]
+    torch: str
+    """Version of torch whose rules were applied."""
+    reason: str | None = None
+    """A sentence, wherever it is not accepted."""
+    remedy: str | None = None
+    """What to run, wherever it is not accepted."""
+
+
+@fact(frozen=True, slots=True)
 class Checkpoint(_Sent):
     """One saved model: a file, or a directory whose parts belong together."""
 
@@ -145,9 +158,13 @@ class Checkpoint(_Sent):
     """(path, score) of the k best files, as the callback listed them."""
     tensors: tuple[Tensor, ...] = ()
     parameter_count: int | None = None
+    """None where a part of the weights is not understood; `weights_doubt` says which."""
     tensor_bytes: int | None = None
     weights_fingerprint: str | None = None
-    """Equal for equal weights; made without reading a tensor (CRC-32s of the zip directory)."""
+    """Equal for equal weights, as the file states them: made without reading a tensor (CRC-32s of
+    the zip directory). None where any storage outside training state is not in it."""
+    weights_doubt: str | None = None
+    """A sentence: why there is no fingerprint, or no count of parameters."""
     true_size: int | None = None
     """Bytes of the real content where the file is only a pointer to it."""
     true_sha256: str | None = None
@@ -163,6 +180,13 @@ class Checkpoint(_Sent):
     globals: tuple[str, ...] = ()
     """`module.name` of every global in the pickle that is not on the allow-list."""
     bytes_read: int = 0
+    every_global: tuple[str, ...] = ()
+    """`module.name` of every global in the pickles of the file, sorted."""
+    default_load: DefaultLoad | None = None
+    """None for what torch does not load."""
+    statements: dict[str, Plain] | None = None
+    """What the file says of itself beside `hyper_parameters`, by the key that it stands under
+    (`model_args`, `datamodule_hyper_parameters`, `git`, ...)."""
 
 
 @fact(frozen=True, slots=True)

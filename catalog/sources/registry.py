@@ -7,6 +7,7 @@ A reader is a module with
   by an older one are read again;
 - `MOST_READ`, where it is not its whole size: bytes that are usually read of a large file, so that
   batches are of equal work;
+- `SIGNS`, where it has more signs than stand here: a function that returns them;
 - `recognise(listing) -> list[Item]`: what it would read in that directory.
   It looks at names (and at no content), and must be quick, for it is called for every
   directory of the tree;
@@ -45,9 +46,9 @@ READERS = {
     "catalog.sources.metrics_csv": (".csv",),
     "catalog.sources.tensorboard": ("tfevents",),
     "catalog.sources.trainer_state": ("trainer_state",),
+    # To which the formats add theirs.
     "catalog.sources.checkpoint.reader": (
-        ".ckpt", ".pt", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx", ".bin", ".zip", ".pb",
-        ".msgpack", ".metadata", ".data-", "manifest.ocdbt", "trainer_state", ".index.json",
+        ".pb", ".msgpack", ".metadata", ".data-", "manifest.ocdbt", "trainer_state", ".index.json",
     ),
 }  # fmt: skip
 """In this order each item goes to the first reader that wants it.
@@ -81,7 +82,7 @@ def readers() -> dict[str, Reader]:
     if not _loaded:
         for module, signs in READERS.items():
             reader: Reader = import_module(module)
-            _asked.append((reader.recognise, signs))
+            _asked.append((reader.recognise, (*signs, *getattr(reader, "SIGNS", tuple)())))
             _loaded[reader.NAME] = reader
     return _loaded
 

@@ -10,8 +10,18 @@ from catalog.schema.tables.checkpoint import (
     ArchitectureTensor,
     Checkpoint,
     CheckpointScore,
+    GlobalSet,
+    GlobalSetName,
 )
-from catalog.schema.tables.disk import File, FileBookmark, Ingest, KeptSetting, Problem, Root
+from catalog.schema.tables.disk import (
+    File,
+    FileBookmark,
+    Ingest,
+    KeptSetting,
+    Problem,
+    Root,
+    RootHost,
+)
 from catalog.schema.tables.lineage import Lineage
 from catalog.schema.tables.link import (
     CheckpointDirectory,
@@ -44,6 +54,7 @@ from catalog.schema.tables.run import (
 
 TABLES = (
     Root,
+    RootHost,
     KeptSetting,
     Ingest,
     File,
@@ -53,6 +64,8 @@ TABLES = (
     ConfigValue,
     Architecture,
     ArchitectureTensor,
+    GlobalSet,
+    GlobalSetName,
     Checkpoint,
     CheckpointScore,
     Run,
@@ -97,6 +110,8 @@ __all__ = [
     "ConfigValue",
     "File",
     "FileBookmark",
+    "GlobalSet",
+    "GlobalSetName",
     "Ingest",
     "KeptSetting",
     "Lineage",
@@ -118,6 +133,7 @@ __all__ = [
     "Recovery",
     "RecoveryFile",
     "Root",
+    "RootHost",
     "Run",
     "RunConfig",
     "RunDirectory",

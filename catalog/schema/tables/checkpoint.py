@@ -34,6 +34,24 @@ class ArchitectureTensor(SQLModel, table=True):
     )
 
 
+class GlobalSet(SQLModel, table=True):
+    """The classes and functions that a pickle names, shared by checkpoints that name the same."""
+
+    __tablename__ = "global_set"
+
+    id: int | None = key("Number of the set.")
+    sha256: str = column("SHA-256 of its canonical JSON.", unique=True)
+
+
+class GlobalSetName(SQLModel, table=True):
+    """One name of a set."""
+
+    __tablename__ = "global_set_name"
+
+    global_set_id: int = column("The set.", foreign_key="global_set.id", primary_key=True)
+    name: str = column("`module.name` of a class or function.", primary_key=True)
+
+
 class Checkpoint(SQLModel, table=True):
     """One saved model: a file, or a directory whose parts belong together."""
 
@@ -50,7 +68,14 @@ class Checkpoint(SQLModel, table=True):
         ),
         one_of("monitor_mode", "min", "max"),
         one_of("safety", "plain", "unknown", "dangerous"),
+        one_of("loads_by_default", "yes", "no", "unknown"),
         Index("ix_checkpoint_weights_fingerprint", "weights_fingerprint"),
+        Index(
+            "ix_checkpoint_weights_sha256",
+            "weights_sha256",
+            sqlite_where=text("weights_sha256 IS NOT NULL"),
+            postgresql_where=text("weights_sha256 IS NOT NULL"),
+        ),
         Index(
             "ix_checkpoint_config_id",
             "config_id",
@@ -86,10 +111,12 @@ class Checkpoint(SQLModel, table=True):
     architecture_id: int | None = column(
         "Names and shapes of its tensors.", None, foreign_key="architecture.id", index=True
     )
-    parameter_count: int | None = column("Numbers in the model.", None, big=True)
+    parameter_count: int | None = column(
+        "Numbers in the model; empty where a part of it is not understood.", None, big=True
+    )
     tensor_bytes: int | None = column("Bytes of these.", None, big=True)
     weights_fingerprint: str | None = column(
-        "Equal for equal weights, made without reading them.", None
+        "Equal for equal weights as the file states them, made without reading them.", None
     )
     true_size: int | None = column("Bytes of the content a pointer stands for.", None, big=True)
     true_sha256: str | None = column("SHA-256 of the content a pointer stands for.", None)
@@ -100,6 +127,29 @@ class Checkpoint(SQLModel, table=True):
     )
     safety: str | None = column("Whether unpickling it would run foreign code.", None)
     globals: str | None = column("Names in its pickle that are not known to be safe.", None)
+    weights_doubt: str | None = column(
+        "Why the weights have no fingerprint, or are not counted, a sentence.", None
+    )
+    weights_sha256: str | None = column(
+        "SHA-256 over the bytes of the weights, where `ingest --hash` read them.", None
+    )
+    damage: str | None = column(
+        "What `ingest --hash` found damaged in its bytes, a sentence.", None
+    )
+    loads_by_default: str | None = column(
+        "Whether `torch.load(file)` accepts it as it is (weights only): yes, no or unknown; empty "
+        "for what torch does not load.",
+        None,
+    )
+    loads_torch: str | None = column("Version of torch whose rules that is judged by.", None)
+    loads_reason: str | None = column("Why it is not accepted, a sentence.", None)
+    loads_remedy: str | None = column("What to run to load it all the same.", None)
+    global_set_id: int | None = column(
+        "All names in its pickles.", None, foreign_key="global_set.id"
+    )
+    statements_id: int | None = column(
+        "What else it says of itself, by the key it stands under.", None, foreign_key="config.id"
+    )
 
 
 class CheckpointScore(SQLModel, table=True):

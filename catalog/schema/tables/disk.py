@@ -9,14 +9,24 @@ from catalog.schema.tables.base import column, key, one_of
 
 
 class Root(SQLModel, table=True):
-    """A directory tree that was ingested, on the host where it lies."""
+    """A directory tree that was ingested, on the host where it is."""
 
     __table_args__ = (UniqueConstraint("host", "path"),)
 
     id: int | None = key("Number of the root.")
-    host: str = column("Name of the machine that saw the tree.")
+    host: str = column("Name of the machine that saw the tree last.")
     path: str = column("Absolute path of the tree on that machine.")
     added_at: str = column("When it was first ingested, UTC.")
+
+
+class RootHost(SQLModel, table=True):
+    """A name of a machine under which a tree was seen: one disk may be mounted by several."""
+
+    __tablename__ = "root_host"
+
+    root_id: int = column("The tree.", foreign_key="root.id", primary_key=True)
+    host: str = column("Name of the machine.", primary_key=True)
+    seen_at: str = column("When it last saw the tree, UTC.")
 
 
 class KeptSetting(SQLModel, table=True):

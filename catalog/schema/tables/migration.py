@@ -5,8 +5,7 @@ from __future__ import annotations
 from sqlmodel import Index, SQLModel
 
 from catalog.schema.tables.base import column, key, one_of
-
-STATES = ("usable", "migrated", "recoverable", "unrecoverable", "missing")
+from catalog.states import NAMES as STATES
 
 
 class Migration(SQLModel, table=True):
@@ -15,11 +14,7 @@ class Migration(SQLModel, table=True):
     __table_args__ = (one_of("state", *STATES), Index("ix_migration_state", "state"))
 
     checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id", primary_key=True)
-    state: str = column(
-        "usable: a config lies where inference looks. migrated: the same, written by "
-        "`catalog recover`. recoverable: unusable, but its run states the config. "
-        "unrecoverable: unusable, and nothing on disk states it. missing: the file is gone."
-    )
+    state: str = column("One of the states of the view `checkpoint_state`, which explains each.")
     reason_code: str | None = column("Why it is not usable, for scripts.", None)
     reason: str | None = column("The same as a sentence.", None)
     remedy: str | None = column("What to try, the cheapest first.", None)
@@ -31,6 +26,9 @@ class Migration(SQLModel, table=True):
         "The file that recovery would cut the config from.", None, foreign_key="file.id"
     )
     source_kind: str | None = column("Kind of that source, e.g. `wandb-stream`.", None)
+    doubt: str | None = column(
+        "What speaks against the config that inference finds, a sentence.", None
+    )
 
 
 class MigrationEvent(SQLModel, table=True):

@@ -1,8 +1,7 @@
-"""Checkpoints that are zip archives: torch's own, TorchScript, Keras, Stable-Baselines3."""
+"""Checkpoints that are zip archives: torch's own, and those of other formats."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import replace
 from functools import partial
@@ -14,7 +13,7 @@ from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import storage_bytes
 from catalog.sources.facts import Checkpoint, Facts, Problem
-from catalog.sources.plain import clean
+from catalog.sources.formats import registry
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
@@ -57,16 +56,11 @@ def read_root(source: ByteSource) -> tuple[Skeleton, Numbers] | None:
 
 
 def _by_entries(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
-    names = directory.entries
-    top = directory.top
-    if top + "constants.pkl" in names:
-        return _recognised(source, "torchscript", "a TorchScript archive; its content is not read")
-    if top + "data.pkl" in names:
+    found = registry.format_of_archive(directory.entries, directory.top)
+    if found is not None and found.read_archive is not None:
+        return found.read_archive(source, directory, own_path)
+    if directory.top + "data.pkl" in directory.entries:
         return _torch(source, directory, own_path)
-    if "_stable_baselines3_version" in names:
-        return _stable_baselines(source, directory, own_path)
-    if "model.weights.h5" in names and "config.json" in names:
-        return _keras(source, directory)
     reason = "it is a zip archive without a data.pkl"
     return Facts(Checkpoint("zip", "foreign", reason=reason, bytes_read=source.bytes_read))
 
@@ -152,11 +146,12 @@ def _numbers(source: ByteSource, directory: ZipDirectory) -> Numbers:
         except torch_zip.ZipError:
             return b""
 
-    order = _small(source, directory, top + "byteorder")
+    order = small_entry(source, directory, top + "byteorder")
     return Numbers(read, big_endian=order == b"big")
 
 
-def _small(source: ByteSource, directory: ZipDirectory, name: str) -> bytes:
+def small_entry(source: ByteSource, directory: ZipDirectory, name: str) -> bytes:
+    """Return an entry of an archive up to 64 kB, nothing where there is none or it is damaged."""
     entry = directory.entries.get(name)
     try:
         return b"" if entry is None else torch_zip.read_entry(source, entry, _MAX_SMALL)
@@ -188,49 +183,3 @@ def _cut(source: ByteSource, own_path: str) -> Facts:
 def _damaged(source: ByteSource, error: torch_zip.ZipError) -> Facts:
     checkpoint = Checkpoint("zip", "unreadable", reason=str(error), bytes_read=source.bytes_read)
     return Facts(checkpoint, problems=(Problem(error.code, f"Unreadable archive: {error}."),))
-
-
-def _recognised(source: ByteSource, name: str, reason: str) -> Facts:
-    return Facts(Checkpoint(name, "recognised", reason=reason, bytes_read=source.bytes_read))
-
-
-def _stable_baselines(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
-    """Read a Stable-Baselines3 model: its version, its step, and the policy that lies within."""
-    version = _small(source, directory, "_stable_baselines3_version")
-    checkpoint = Checkpoint("sb3-zip", "recognised", reason="its policy is packed and is not read")
-    policy = directory.entries.get("policy.pth")
-    facts = Facts(checkpoint)
-    if policy is not None and policy.method == 0:
-        start = torch_zip.data_offset(source, policy)
-        inner = read_archive(source.window(start, policy.size), own_path)
-        if inner.checkpoint is not None and inner.checkpoint.status == "readable":
-            facts = replace(inner, checkpoint=replace(inner.checkpoint, format="sb3-zip"))
-    checkpoint = replace(
-        facts.checkpoint or checkpoint,
-        framework="stable-baselines3",
-        framework_version=clean(version.decode("utf-8", "replace").strip()[:100]) or None,
-        safety=None,  # `data` holds cloudpickles, and those are not judged
-        globals=(),
-        bytes_read=source.bytes_read,
-    )
-    return replace(facts, checkpoint=checkpoint)
-
-
-def _keras(source: ByteSource, directory: ZipDirectory) -> Facts:
-    """Describe a `.keras` archive by its metadata.json."""
-    version = None
-    try:
-        metadata = json.loads(_small(source, directory, "metadata.json") or b"{}")
-        if isinstance(metadata, dict) and isinstance(metadata.get("keras_version"), str):
-            version = clean(metadata["keras_version"][:100])
-    except (ValueError, RecursionError):
-        version = None
-    checkpoint = Checkpoint(
-        format="keras-zip",
-        status="recognised",
-        reason="a Keras model; its content is not read",
-        framework="keras",
-        framework_version=version,
-        bytes_read=source.bytes_read,
-    )
-    return Facts(checkpoint)

@@ -15,6 +15,7 @@ from catalog.sources.checkpoint.safety import is_dangerous
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.checkpoint.wholes import read_whole
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
+from catalog.sources.formats.registry import is_named_like_a_model, signs, suffixes
 from catalog.sources.paths import below, item_of
 
 if TYPE_CHECKING:
@@ -23,15 +24,11 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Listing
 
 NAME: Final = "checkpoint"
-VERSION: Final = 2
+VERSION: Final = 3
 MOST_READ: Final = 64 * 1024
+SIGNS = signs
 _NAMED: Final = 3
 """Names of globals that a warning shows."""
-
-_SUFFIXES: Final = (
-    ".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".keras", ".onnx",
-    ".pth.tar",
-)  # fmt: skip
 
 
 def recognise(listing: Listing) -> list[Item]:
@@ -46,21 +43,14 @@ def recognise(listing: Listing) -> list[Item]:
     items += [
         item_of(NAME, listing, entry)
         for entry in listing.entries
-        if entry.kind != "directory" and entry.name not in parts and _is_wanted(entry.name)
+        if entry.kind != "directory"
+        and entry.name not in parts
+        and is_named_like_a_model(entry.name.lower())
     ]
-    stray = listing.path != "." and listing.path.lower().endswith(_SUFFIXES)
+    stray = listing.path != "." and listing.path.lower().endswith(suffixes())
     if stray and not holds_a_checkpoint(listing) and listing.path not in [i.path for i in items]:
         items.append(Item(NAME, listing.path, size=0, mtime_ns=0))
     return items
-
-
-def _is_wanted(name: str) -> bool:
-    name = name.lower()
-    if name.endswith(_SUFFIXES):
-        return True
-    if name.endswith(".bin"):
-        return name.startswith("pytorch_model") or name == "adapter_model.bin"
-    return name.endswith(".zip") and "model" in name
 
 
 def read(root: Path, item: Item) -> Facts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from catalog.sources.checkpoint import safetensors
 from catalog.sources.facts import Checkpoint
 
 if TYPE_CHECKING:
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
 
 HEAD: Final = 512
 """Bytes that `kind_of` wants to see."""
-_SEARCHED: Final = 1024 * 1024
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
 _POINTER_SIZE: Final = re.compile(rb"^size (\d{1,18})\r?$", re.MULTILINE)
@@ -39,7 +37,7 @@ _FOREIGN: Final = (
 
 
 def kind_of(head: bytes, size: int) -> str:
-    """Return `zip`, `pickle`, `safetensors`, `hdf5`, `onnx`, `pointer`, `empty` or `other`.
+    """Return `zip`, `pickle`, `pointer`, `empty` or `other`.
 
     Args:
         head: the first `HEAD` bytes.
@@ -51,27 +49,9 @@ def kind_of(head: bytes, size: int) -> str:
         return "zip"
     if head.startswith(_POINTER):
         return "pointer"
-    if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return "hdf5"
-    if safetensors.looks_like(head, size):
-        return "safetensors"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pickle"
-    return "onnx" if _looks_like_onnx(head) else "other"
-
-
-def _looks_like_onnx(head: bytes) -> bool:
-    """Say whether a file begins like `ModelProto` (`onnx/onnx.proto`).
-
-    Its version comes first, then the producer's name or version, a short text, or what follows
-    them. TensorFlow's `saved_model.pb` begins the same, but with a long message in that place.
-    """
-    if len(head) < 4 or head[0] != 8 or not 0 < head[1] < 32:
-        return False
-    if head[2] in b"\x12\x1a":
-        text = head[4 : 4 + head[3]]
-        return head[3] < 0x80 and text.isascii() and b"\0" not in text
-    return head[2] in b"\x3aB"
+    return "other"
 
 
 def pointer(source: ByteSource) -> Checkpoint:
@@ -94,34 +74,6 @@ def pointer(source: ByteSource) -> Checkpoint:
 def empty() -> Checkpoint:
     """Describe a file of zero bytes."""
     return Checkpoint(format="unknown", status="empty", reason="the file has no content")
-
-
-def hdf5(source: ByteSource) -> Checkpoint:
-    """Describe an HDF5 file; Keras is told by the attributes that it writes near the start."""
-    start = source.read_at(0, _SEARCHED)
-    keras = b"keras_version" in start or b"model_config" in start or b"layer_names" in start
-    return Checkpoint(
-        format="keras-h5" if keras else "hdf5",
-        status="recognised",
-        reason=(
-            "a Keras model in HDF5; its content is not read"
-            if keras
-            else "HDF5 data without the marks of a Keras model; its content is not read"
-        ),
-        framework="keras" if keras else None,
-        bytes_read=source.bytes_read,
-    )
-
-
-def onnx(source: ByteSource) -> Checkpoint:
-    """Describe an ONNX model: a protobuf that begins with its format version."""
-    return Checkpoint(
-        format="onnx",
-        status="recognised",
-        reason="an ONNX model; its content is not read",
-        framework="onnx",
-        bytes_read=source.bytes_read,
-    )
 
 
 def foreign(source: ByteSource) -> Checkpoint:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.archives import read_archive
-from catalog.sources.checkpoint.safetensors import read_safetensors
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.formats import registry
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
@@ -21,20 +21,20 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
-    kind = signatures.kind_of(source.fetch(0, signatures.HEAD), source.size)
+    head = source.fetch(0, signatures.HEAD)
+    kind = signatures.kind_of(head, source.size)
     if kind == "zip":
         return _told(read_archive(source, own_path))
-    if kind == "pickle":
-        return _told(read_pickles(source, own_path))
     if kind == "empty":
         return _told(Facts(signatures.empty()))
-    describe = {
-        "safetensors": read_safetensors,
-        "hdf5": signatures.hdf5,
-        "onnx": signatures.onnx,
-        "pointer": signatures.pointer,
-    }.get(kind, signatures.foreign)
-    return _told(Facts(describe(source)))
+    if kind == "pointer":
+        return _told(Facts(signatures.pointer(source)))
+    found = registry.format_of(head, source.size)
+    if found is not None and found.read is not None:
+        return _told(found.read(source, own_path))
+    if kind == "pickle":
+        return _told(read_pickles(source, own_path))
+    return _told(Facts(signatures.foreign(source)))
 
 
 def _told(facts: Facts) -> Facts:

@@ -521,7 +521,12 @@ class LatestValues:
 
     def _take(self, items: dict[bytes, bytes]) -> None:
         for key, value in items.items():
-            self._values[self._name(key)] = value
+            try:
+                name = self._name(key)
+            except WireError:
+                self.malformed += 1  # its record has a valid sum: a writer's fault, not the disk's
+                continue
+            self._values[name] = value
 
     def state(self) -> list[Plain]:
         """Return [path, JSON] of each key, with everything but numbers left out of the JSON."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, element_count
-from catalog.sources.facts import Checkpoint, Tensor
+from catalog.sources.facts import Checkpoint, Facts, Tensor
+from catalog.sources.formats.format import Format
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
@@ -42,15 +43,19 @@ _DTYPES: Final = {
 }
 
 
-def looks_like(head: bytes, size: int) -> bool:
+def _begins(head: bytes, size: int) -> bool:
     """Say whether a file begins like safetensors: a length, and a JSON object behind it."""
     if len(head) < 10 or head[8:9] != b"{":
         return False
     return int.from_bytes(head[:8], "little") <= max(size, 1 << 30)
 
 
-def read_safetensors(source: ByteSource) -> Checkpoint:
+def _read(source: ByteSource, _own_path: str) -> Facts:
     """Read the header of a safetensors file; it never raises for what the file holds."""
+    return Facts(_checkpoint(source))
+
+
+def _checkpoint(source: ByteSource) -> Checkpoint:
     length = int.from_bytes(source.read_at(0, 8), "little")
     if length > MAX_HEADER:
         return _failed(source, "unreadable", f"its header claims {length:,} bytes")
@@ -119,3 +124,6 @@ def _metadata(value: Any) -> dict[str, Plain] | None:
 
 def _failed(source: ByteSource, status: CheckpointStatus, reason: str) -> Checkpoint:
     return Checkpoint("safetensors", status, reason=reason, bytes_read=source.bytes_read)
+
+
+FORMAT: Final = Format("safetensors", suffixes=(".safetensors",), begins=_begins, read=_read)

@@ -1,0 +1,77 @@
+"""Which formats there are: gathered from the modules of this folder."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from catalog.sources import formats
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from catalog.sources.formats.format import Format
+
+
+@cache
+def every_format() -> tuple[Format, ...]:
+    """Return all formats, in the order in which they are asked."""
+    found: list[Format] = []
+    for module in pkgutil.iter_modules(formats.__path__):
+        declared = getattr(import_module(f"{formats.__name__}.{module.name}"), "FORMAT", None)
+        if declared is not None:
+            found.append(declared)
+    return tuple(sorted(found, key=lambda one: (one.precedence, one.name)))
+
+
+@cache
+def suffixes() -> tuple[str, ...]:
+    """Return the endings of names that are opened, whatever they hold."""
+    return tuple(dict.fromkeys(suffix for one in every_format() for suffix in one.suffixes))
+
+
+@cache
+def signs() -> tuple[str, ...]:
+    """Return texts one of which is in every name that some format wants."""
+    return tuple(
+        dict.fromkeys(sign for one in every_format() for sign in (*one.suffixes, *one.signs))
+    )
+
+
+def is_named_like_a_model(name: str) -> bool:
+    """Say whether a file is opened for its name.
+
+    Args:
+        name: in lower case.
+    """
+    return name.endswith(suffixes()) or any(
+        one.is_named is not None and one.is_named(name) for one in every_format()
+    )
+
+
+def format_of(head: bytes, size: int) -> Format | None:
+    """Return the format that a file's first bytes tell, None for an unknown one.
+
+    Args:
+        head: its first 512 bytes.
+        size: bytes of the whole file.
+    """
+    for one in every_format():
+        if one.begins is not None and one.begins(head, size):
+            return one
+    return None
+
+
+def format_of_archive(names: Collection[str], top: str) -> Format | None:
+    """Return the format that the entries of a zip archive tell, None for an unknown one.
+
+    Args:
+        names: of its entries: a collection of texts.
+        top: the folder of the first one, with its slash.
+    """
+    for one in every_format():
+        if one.contains is not None and one.contains(names, top):
+            return one
+    return None

@@ -1,0 +1,73 @@
+"""What a checkpoint's state means: the one table of states.
+
+The check constraint of the tables, the counts of views, the colours of the terminal and the docs
+are made from it. A state says one thing; all of them together are all checkpoints in the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class State(NamedTuple):
+    """One state."""
+
+    name: str
+    """As the column `migration.state` has it."""
+    meaning: str
+    """A sentence."""
+    colour: str
+    """Of the terminal, a name that rich knows."""
+    is_usable: bool = False
+    """Whether it counts as usable."""
+    is_unusable: bool = False
+    """Whether it counts as unusable: there, and a person may want to mend it."""
+    is_absent: bool = False
+    """Whether its bytes are not looked at: gone, or left out."""
+
+    @property
+    def column(self) -> str:
+        """Name of the column that counts it, in tables with a column per state."""
+        return self.name.replace(" ", "_")
+
+
+STATES: Final = (
+    State("usable", "It is readable and whole, and its config was found.", "green", is_usable=True),
+    State(
+        "migrated",
+        "It is usable by a config that `catalog recover` wrote.",
+        "cyan",
+        is_usable=True,
+    ),
+    State("unchecked", "Its format is recognised, its content is not read.", "blue"),
+    State(
+        "recoverable",
+        "Its config is missing, and a run states it: `catalog recover` writes it.",
+        "yellow",
+        is_unusable=True,
+    ),
+    State(
+        "ambiguous config",
+        "Its config is missing, and several runs or sources would give different ones.",
+        "magenta",
+        is_unusable=True,
+    ),
+    State(
+        "unrecoverable",
+        "Its config is missing, and nothing on disk states it.",
+        "red",
+        is_unusable=True,
+    ),
+    State("damaged", "It is not whole, or cannot be read.", "bright_red", is_unusable=True),
+    State("not a model", "It is other data under the name of a checkpoint.", "white"),
+    State("missing", "The file is gone.", "bright_black", is_absent=True),
+    State("left out", "It is there, and a pattern leaves it out.", "bright_black", is_absent=True),
+    State("trashed", "`catalog` moved it to its trash.", "bright_black", is_absent=True),
+)
+"""In the order in which they are shown, the best first."""
+
+NAMES: Final = tuple(state.name for state in STATES)
+BY_NAME: Final = {state.name: state for state in STATES}
+USABLE: Final = tuple(state.name for state in STATES if state.is_usable)
+UNUSABLE: Final = tuple(state.name for state in STATES if state.is_unusable)
+ABSENT: Final = tuple(state.name for state in STATES if state.is_absent)

@@ -1,0 +1,306 @@
+"""What 0.5.0 changes: states that say one thing each, and what was looked at.
+
+Revision ID: 0.5.0
+Revises: 0.3.0
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0.5.0"
+down_revision = "0.3.0"
+branch_labels = None
+depends_on = None
+
+_STATES = (
+    "'usable', 'migrated', 'unchecked', 'recoverable', 'ambiguous config', 'unrecoverable', "
+    "'damaged', 'not a model', 'missing', 'left out', 'trashed'"
+)
+
+
+def upgrade() -> None:
+    """Bring the schema to this version."""
+    _trees_have_several_hosts()
+    _pickles_name_globals()
+    _checkpoints_say_what_was_looked_at()
+    _states_say_one_thing_each()
+    _states_are_named_anew()
+
+
+def _trees_have_several_hosts() -> None:
+    _comment("root", "host", "Name of the machine that saw the tree last.")
+    _comment("root", None, "A directory tree that was ingested, on the host where it is.")
+    op.create_table(
+        "root_host",
+        sa.Column("root_id", sa.Integer(), nullable=False, comment="The tree."),
+        sa.Column("host", sa.String(), nullable=False, comment="Name of the machine."),
+        sa.Column(
+            "seen_at", sa.String(), nullable=False, comment="When it last saw the tree, UTC."
+        ),
+        sa.ForeignKeyConstraint(["root_id"], ["root.id"], name=op.f("fk_root_host_root_id_root")),
+        sa.PrimaryKeyConstraint("root_id", "host", name=op.f("pk_root_host")),
+        comment="A name of a machine under which a tree was seen: one disk may be mounted by several.",
+    )
+    op.execute("INSERT INTO root_host SELECT id, host, added_at FROM root")
+
+
+def _pickles_name_globals() -> None:
+    op.create_table(
+        "global_set",
+        sa.Column("id", sa.Integer(), nullable=False, comment="Number of the set."),
+        sa.Column("sha256", sa.String(), nullable=False, comment="SHA-256 of its canonical JSON."),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_global_set")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_global_set_sha256")),
+        comment="The classes and functions that a pickle names, shared by checkpoints that name the same.",
+    )
+    op.create_table(
+        "global_set_name",
+        sa.Column("global_set_id", sa.Integer(), nullable=False, comment="The set."),
+        sa.Column(
+            "name", sa.String(), nullable=False, comment="`module.name` of a class or function."
+        ),
+        sa.ForeignKeyConstraint(
+            ["global_set_id"],
+            ["global_set.id"],
+            name=op.f("fk_global_set_name_global_set_id_global_set"),
+        ),
+        sa.PrimaryKeyConstraint("global_set_id", "name", name=op.f("pk_global_set_name")),
+        comment="One name of a set.",
+    )
+
+
+def _checkpoints_say_what_was_looked_at() -> None:
+    for name, comment in (
+        ("parameter_count", "Numbers in the model; empty where a part of it is not understood."),
+        (
+            "weights_fingerprint",
+            "Equal for equal weights as the file states them, made without reading them.",
+        ),
+    ):
+        _comment("checkpoint", name, comment)
+    for name, comment in (
+        ("weights_doubt", "Why the weights have no fingerprint, or are not counted, a sentence."),
+        (
+            "weights_sha256",
+            "SHA-256 over the bytes of the weights, where `ingest --hash` read them.",
+        ),
+        ("damage", "What `ingest --hash` found damaged in its bytes, a sentence."),
+        ("loads_by_default", _LOADS),
+        ("loads_torch", "Version of torch whose rules that is judged by."),
+        ("loads_reason", "Why it is not accepted, a sentence."),
+        ("loads_remedy", "What to run to load it all the same."),
+        ("global_set_id", "All names in its pickles."),
+        ("statements_id", "What else it says of itself, by the key it stands under."),
+    ):
+        kind: type[sa.Integer | sa.String] = sa.Integer if name.endswith("_id") else sa.String
+        if op.get_bind().dialect.name == "sqlite" and name in _CONSTRAINED:
+            # SQLite takes a constraint with a new column, and none later.
+            op.execute(f"ALTER TABLE checkpoint ADD COLUMN {name} {_CONSTRAINED[name]}")
+        else:
+            op.add_column("checkpoint", sa.Column(name, kind(), nullable=True, comment=comment))
+    if op.get_bind().dialect.name != "sqlite":
+        op.create_check_constraint(
+            op.f("ck_checkpoint_loads_by_default"),
+            "checkpoint",
+            "loads_by_default IN ('yes', 'no', 'unknown')",
+        )
+        op.create_foreign_key(
+            op.f("fk_checkpoint_global_set_id_global_set"),
+            "checkpoint",
+            "global_set",
+            ["global_set_id"],
+            ["id"],
+        )
+        op.create_foreign_key(
+            op.f("fk_checkpoint_statements_id_config"),
+            "checkpoint",
+            "config",
+            ["statements_id"],
+            ["id"],
+        )
+    op.create_index(
+        "ix_checkpoint_weights_sha256",
+        "checkpoint",
+        ["weights_sha256"],
+        unique=False,
+        sqlite_where=sa.text("weights_sha256 IS NOT NULL"),
+        postgresql_where=sa.text("weights_sha256 IS NOT NULL"),
+    )
+
+
+_LOADS = (
+    "Whether `torch.load(file)` accepts it as it is (weights only): yes, no or unknown; empty for "
+    "what torch does not load."
+)
+_CONSTRAINED = {
+    "loads_by_default": "VARCHAR CONSTRAINT ck_checkpoint_loads_by_default "
+    "CHECK (loads_by_default IN ('yes', 'no', 'unknown'))",
+    "global_set_id": "INTEGER CONSTRAINT fk_checkpoint_global_set_id_global_set "
+    "REFERENCES global_set (id)",
+    "statements_id": "INTEGER CONSTRAINT fk_checkpoint_statements_id_config REFERENCES config (id)",
+}
+"""Type and constraint of columns that have one, as SQLite writes them."""
+
+
+def _states_say_one_thing_each() -> None:
+    """Take the new states into the constraints."""
+    state = "One of the states of the view `checkpoint_state`, which explains each."
+    doubt = sa.Column(
+        "doubt",
+        sa.String(),
+        nullable=True,
+        comment="What speaks against the config that inference finds, a sentence.",
+    )
+    if op.get_bind().dialect.name != "sqlite":
+        _comment("migration", "state", state)
+        op.add_column("migration", doubt)
+        for table, name in (
+            ("migration", "state"),
+            ("migration_event", "from_state"),
+            ("migration_event", "to_state"),
+        ):
+            op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
+            op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, f"{name} IN ({_STATES})")
+        return
+    _anew(
+        "migration",
+        "checkpoint_id, state, reason_code, reason, remedy, config_file_id, config_kind, "
+        "source_file_id, source_kind, NULL",
+        sa.Column("checkpoint_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason_code", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("remedy", sa.String(), nullable=True),
+        sa.Column("config_file_id", sa.Integer(), nullable=True),
+        sa.Column("config_kind", sa.String(), nullable=True),
+        sa.Column("source_file_id", sa.Integer(), nullable=True),
+        sa.Column("source_kind", sa.String(), nullable=True),
+        doubt,
+        sa.CheckConstraint(f"state IN ({_STATES})", name=op.f("ck_migration_state")),
+        sa.ForeignKeyConstraint(
+            ["checkpoint_id"], ["checkpoint.id"], name=op.f("fk_migration_checkpoint_id_checkpoint")
+        ),
+        sa.ForeignKeyConstraint(
+            ["config_file_id"], ["file.id"], name=op.f("fk_migration_config_file_id_file")
+        ),
+        sa.ForeignKeyConstraint(
+            ["source_file_id"], ["file.id"], name=op.f("fk_migration_source_file_id_file")
+        ),
+        sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_migration")),
+    )
+    op.create_index("ix_migration_state", "migration", ["state"], unique=False)
+    _anew(
+        "migration_event",
+        "id, checkpoint_id, at, from_state, to_state, reason, ingest_id, recovery_id",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("checkpoint_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("from_state", sa.String(), nullable=True),
+        sa.Column("to_state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.Column("ingest_id", sa.Integer(), nullable=False),
+        sa.Column("recovery_id", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            f"from_state IN ({_STATES})", name=op.f("ck_migration_event_from_state")
+        ),
+        sa.CheckConstraint(f"to_state IN ({_STATES})", name=op.f("ck_migration_event_to_state")),
+        sa.ForeignKeyConstraint(
+            ["checkpoint_id"],
+            ["checkpoint.id"],
+            name=op.f("fk_migration_event_checkpoint_id_checkpoint"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["ingest_id"], ["ingest.id"], name=op.f("fk_migration_event_ingest_id_ingest")
+        ),
+        sa.ForeignKeyConstraint(
+            ["recovery_id"], ["recovery.id"], name=op.f("fk_migration_event_recovery_id_recovery")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_migration_event")),
+    )
+    for column in ("checkpoint_id", "ingest_id"):
+        op.create_index(f"ix_migration_event_{column}", "migration_event", [column], unique=False)
+
+
+def _states_are_named_anew() -> None:
+    """Give each checkpoint the state that its row tells already, with an event for the change.
+
+    What can be told from rows alone is told now; the next ingest judges all of them anew.
+    """
+    op.execute(
+        """
+        CREATE TEMPORARY TABLE state_anew AS
+        SELECT c.id AS checkpoint_id, m.state AS before,
+               CASE WHEN m.state = 'missing' AND m.reason_code = 'left-out' THEN 'left out'
+                    WHEN m.state = 'missing' AND m.reason_code = 'not-a-checkpoint'
+                        THEN 'not a model'
+                    WHEN m.state IS NULL AND c.status = 'foreign' AND f.state = 'present'
+                        THEN 'not a model'
+                    WHEN m.state = 'unrecoverable' AND m.reason_code LIKE 'checkpoint-%'
+                        THEN 'damaged'
+                    WHEN m.state = 'unrecoverable'
+                         AND m.reason_code IN ('ambiguous-run', 'sources-disagree')
+                        THEN 'ambiguous config'
+                    WHEN m.state IN ('usable', 'migrated') AND c.status = 'recognised'
+                        THEN 'unchecked'
+                    ELSE m.state END AS after,
+               CASE WHEN m.state IS NULL THEN c.reason ELSE m.reason END AS reason
+        FROM checkpoint c
+        JOIN file f ON f.id = c.id
+        LEFT JOIN migration m ON m.checkpoint_id = c.id
+        """
+    )
+    changed = (
+        "SELECT * FROM state_anew WHERE after IS NOT NULL AND (before IS NULL OR before <> after)"
+    )
+    op.execute(
+        f"""
+        INSERT INTO migration_event (id, checkpoint_id, at, from_state, to_state, reason, ingest_id)
+        SELECT (SELECT COALESCE(MAX(id), 0) FROM migration_event)
+                   + ROW_NUMBER() OVER (ORDER BY s.checkpoint_id),
+               s.checkpoint_id, COALESCE(i.finished_at, i.started_at), s.before, s.after, s.reason,
+               i.id
+        FROM ({changed}) s
+        JOIN ingest i ON i.id = (SELECT MAX(id) FROM ingest)
+        """  # noqa: S608 - texts of ours
+    )
+    op.execute(
+        "INSERT INTO migration (checkpoint_id, state, reason_code, reason) "
+        "SELECT checkpoint_id, after, 'not-a-checkpoint', reason FROM state_anew "
+        "WHERE before IS NULL AND after IS NOT NULL"
+    )
+    op.execute(
+        "UPDATE migration SET state = (SELECT s.after FROM state_anew s "
+        "WHERE s.checkpoint_id = migration.checkpoint_id) "
+        "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE before <> after)"
+    )
+    op.execute("DROP TABLE state_anew")
+
+
+def _anew(name: str, columns: str, *parts: sa.schema.SchemaItem) -> None:
+    """Make a table of SQLite anew with its rows: it changes no constraint in place.
+
+    Args:
+        name: of the table; no other refers to it.
+        columns: what to select of the old one, in the order of the new columns.
+        parts: columns and constraints of the new one.
+    """
+    old = f"{name}_before"
+    op.execute(f"CREATE TABLE {old} AS SELECT {columns} FROM {name}")  # noqa: S608 - names of ours
+    op.drop_table(name)
+    op.create_table(name, *parts)
+    op.execute(f"INSERT INTO {name} SELECT * FROM {old}")  # noqa: S608 - names of ours
+    op.drop_table(old)
+
+
+def _comment(table: str, column: str | None, comment: str) -> None:
+    """Set the comment of a column, or of the table; SQLite keeps none."""
+    if op.get_bind().dialect.name != "sqlite":
+        target = f"TABLE {table}" if column is None else f"COLUMN {table}.{column}"
+        op.execute(f"COMMENT ON {target} IS '{comment}'")
+
+
+def downgrade() -> None:
+    """Refuse: restore the copy that the upgrade made instead."""
+    raise NotImplementedError("Restore the .bak copy that `catalog db upgrade` made.")
