@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from catalog.sources import formats
+from catalog.sources.formats.names import looks_like_a_model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from catalog.sources.formats.format import Format
 
@@ -40,15 +42,49 @@ def signs() -> tuple[str, ...]:
     )
 
 
+@cache
+def _has_sign() -> Callable[[str], object]:
+    """Return what tells of a name whether some `is_named` may want it."""
+    texts = {sign for one in every_format() if one.is_named is not None for sign in one.signs}
+    return re.compile("|".join(map(re.escape, sorted(texts)))).search
+
+
 def is_named_like_a_model(name: str) -> bool:
     """Say whether a file is opened for its name.
 
     Args:
         name: in lower case.
     """
-    return name.endswith(suffixes()) or any(
-        one.is_named is not None and one.is_named(name) for one in every_format()
+    return name.endswith(suffixes()) or (
+        _has_sign()(name) is not None
+        and any(one.is_named is not None and one.is_named(name) for one in every_format())
     )
+
+
+def formats_named(name: str) -> list[Format]:
+    """Return the formats that want a file for its name, in the order in which they are asked.
+
+    Args:
+        name: in lower case.
+    """
+    return [
+        one
+        for one in every_format()
+        if (one.suffixes and name.endswith(one.suffixes))
+        or (one.is_named is not None and one.is_named(name))
+    ]
+
+
+def is_tentative(name: str) -> bool:
+    """Say whether a file is opened for a name that data has too, and no name of a model.
+
+    Args:
+        name: in lower case.
+    """
+    if name.endswith(suffixes()) or looks_like_a_model(name):
+        return False
+    named = formats_named(name)
+    return bool(named) and all(one.is_tentative for one in named)
 
 
 def format_of(head: bytes, size: int) -> Format | None:
