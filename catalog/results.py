@@ -53,6 +53,9 @@ class IngestSummary:
     """Files of which this ingest found that they are left out now."""
     lost: tuple[LostTree, ...]
     """The trees where nothing is that was there; nothing known of them is forgotten."""
+    unread: dict[str, int]
+    """Files that look like models and are not read, by their kind, the most first: compressed
+    copies, part files, formats that are recognised alone; the query `unread` lists them."""
     linked: int
     """Checkpoints whose run is known; with those that follow these are all."""
     ambiguous: int
@@ -63,12 +66,15 @@ class IngestSummary:
     readers), write, mark (what is gone), gather (runs from what their files say), link, assess."""
 
 
-def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
+def summary_of(
+    done: Outcome, standing: Mapping[str, Any], unread: Mapping[str, int]
+) -> IngestSummary:
     """Return the summary of an ingest.
 
     Args:
         done: what it did.
         standing: the row of the query `ingest-summary` after it.
+        unread: the kinds and counts of the query `unread-kinds` after it.
     """
     counts = done.counts
     return IngestSummary(
@@ -79,6 +85,7 @@ def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
         missing=counts.missing,
         newly_left_out=counts.left_out,
         lost=tuple(counts.lost),
+        unread=dict(unread),
         **standing,
         seconds=done.seconds,
         stages=done.stages,

@@ -17,9 +17,9 @@ app = new_app()
 
 _NOTHING = (
     "Nothing was recognised there. An ingest looks for checkpoints (.ckpt, .pt, .pth, "
-    ".safetensors, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, MLflow, "
-    "TensorBoard and others left of runs, and for configs beside checkpoints; name a folder that "
-    "holds some. What `.catalogignore` or the setting `ignore` names is left out."
+    ".safetensors, .gguf, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, "
+    "MLflow, TensorBoard and others left of runs, and for configs beside checkpoints; name a "
+    "folder that holds some. What `.catalogignore` or the setting `ignore` names is left out."
 )
 
 
@@ -122,6 +122,8 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
+    if done.unread:
+        lines.append(_unread(done.unread, db))
     lines += map(_lost, done.lost)
     if not done.seen and not done.lost:
         lines.append(_NOTHING)
@@ -135,6 +137,23 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
         following.append("query --problems")
     lines.append(f"Next: {', '.join(command(arguments, db) for arguments in following)}.")
     return "\n".join(lines) + "\n"
+
+
+_SHOWN = 6
+"""Kinds of files that the summary names."""
+
+
+def _unread(kinds: "dict[str, int]", db: str | None) -> str:
+    count = sum(kinds.values())
+    if count == 1:
+        what = "1 file looks like a model of a kind that is not read"
+    else:
+        what = f"{count} files look like models of kinds that are not read"
+    shown = list(kinds.items())[:_SHOWN]
+    named = [f"{number} {kind}" for kind, number in shown]
+    others = count - sum(number for _, number in shown)
+    named += [f"{others} of other kinds"] if others else []
+    return f"{what} ({command('query unread', db)}):\n  {', '.join(named)}."
 
 
 def _lost(tree: "LostTree") -> str:
