@@ -137,6 +137,17 @@ class _Cursor:
             return None
         return self.take(length).decode("utf-8", "replace")
 
+    def name(self) -> str | None:
+        """Return a key or a tensor's name, None for one that is longer than any text kept."""
+        length = self.number("Q")
+        if length > MAX_TEXT:
+            self.skip(length)
+            return None
+        try:
+            return self.take(length).decode()
+        except UnicodeDecodeError:
+            raise _GgufError("unreadable", "a name in its header is no UTF-8") from None
+
     def skip_texts(self, count: int) -> None:
         """Pass over texts, of which only the lengths are looked at."""
         unpack = struct.Struct(self.order + "Q").unpack_from
@@ -166,7 +177,7 @@ class _Pairs:
     def read(self, cursor: _Cursor, count: int) -> None:
         seen: set[str] = set()
         for _ in range(count):
-            key = cursor.text(MAX_TEXT)
+            key = cursor.name()
             if not key or key in seen:
                 what = f"the key {clean(key)[:80]!r} twice" if key else "a key that is none"
                 raise _GgufError("unreadable", f"its header has {what}")
@@ -298,7 +309,7 @@ def _infos(cursor: _Cursor, count: int) -> list[_Info]:
     infos = []
     seen: set[str] = set()
     for _ in range(count):
-        name = cursor.text(MAX_TEXT)
+        name = cursor.name()
         shown = clean(name or "")[:80]
         if name is None or len(name.encode()) >= _MAX_NAME:
             raise _GgufError("unreadable", f"the name of the tensor {shown!r} is too long")

@@ -81,7 +81,7 @@ def is_tentative(name: str) -> bool:
     Args:
         name: in lower case.
     """
-    if name.endswith(suffixes()) or looks_like_a_model(name):
+    if name.endswith(suffixes()) or ("." in name and looks_like_a_model(name)):
         return False
     named = formats_named(name)
     return bool(named) and all(one.is_tentative for one in named)
