@@ -11,7 +11,7 @@ from catalog.sources.checkpoint import torch_zip
 from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
-from catalog.sources.checkpoint.tensors import storage_bytes
+from catalog.sources.checkpoint.tensors import sizes_of, storage_bytes
 from catalog.sources.checkpoint.weights import Weights
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
@@ -151,21 +151,21 @@ def _flaw(
     names = directory.entries
     if entry.crc and entry.crc != zlib.crc32(data):
         return "its data.pkl does not fit its checksum, bytes of it have changed", ""
-    storages = skeleton.found.storages
-    sums = directory.sums_of(f"{top}data/", [*storages]) if storages else ((), ())
+    keys, sizes = sizes_of(skeleton.found)
+    sums = directory.sums_of(f"{top}data/", keys) if keys else ((), ())
     if sums is None:
-        lost = [key for key in storages if f"{top}data/{key}" not in names]
-        return f"{len(lost):,} of its {len(storages):,} storages are missing", ""
-    for storage, size in zip(storages.values(), sums[1], strict=True):
-        wanted = storage_bytes(storage.dtype, storage.length)
-        if wanted is not None and wanted != size:
-            shown = clean(storage.key)[:40]
-            return f"its storage {shown} has {size:,} bytes in place of {wanted:,}", ""
+        lost = sum(f"{top}data/{key}" not in names for key in keys)
+        return f"{lost:,} of its {len(keys):,} storages are missing", ""
+    if sizes != tuple(sums[1]):
+        for key, wanted, size in zip(keys, sizes, sums[1], strict=True):
+            if wanted is not None and wanted != size:
+                shown = clean(key)[:40]
+                return f"its storage {shown} has {size:,} bytes in place of {wanted:,}", ""
     if top + "version" not in names and top + ".data/version" not in names:
         return "its entry version is missing, torch refuses it so", ""
     if directory.repeated:
         return "", "Names of entries are there twice: readers may take the one or the other."
-    if len(names) != len(storages) + sum(top + name in names for name in _KNOWN):
+    if len(names) != len(keys) + sum(top + name in names for name in _KNOWN):
         return "", "The archive holds entries that its pickle does not name."
     return "", ""
 

@@ -122,7 +122,7 @@ class Found:
     Once the pickle is read it does not change, and pickles that are alike may share it.
     """
 
-    __slots__ = ("attacks", "globals", "has_loose_ends", "judged", "storages")
+    __slots__ = ("attacks", "globals", "has_loose_ends", "judged", "sizes", "storages")
 
     def __init__(self) -> None:
         self.globals: dict[str, Global] = {}
@@ -132,6 +132,8 @@ class Found:
         """Whether it makes something that the root does not hold: what it names may be there."""
         self.judged: tuple[Verdict, tuple[str, ...]] | None = None
         """What `safety.judge` said of it."""
+        self.sizes: tuple[list[str], tuple[int | None, ...]] | None = None
+        """What `tensors.sizes_of` said of its storages."""
 
 
 def _storage_of(args: tuple[Any, ...]) -> Storage | None:

@@ -111,11 +111,12 @@ def _is_optimizer(value: object, is_named: bool) -> bool:
         others += [part for key, part in group.items() if key != "params"]
     return (
         (parameters.issuperset(state) or (is_named and set(map(type, state)) == {int}))
-        and all(type(entry) is dict or type(entry) is Call for entry in state.values())
+        and _ENTRIES.issuperset(map(type, state.values()))
         and has_single_numbers_only(others)
     )
 
 
+_ENTRIES: Final = frozenset({dict, Call})
 _KEYS: Final = frozenset({int, str, TensorStub})
 
 
