@@ -384,6 +384,7 @@ class FakeCatalog:
         linked=7,
         ambiguous=1,
         unlinked=1,
+        unread={},
         seconds=0.25,
     )
 

@@ -37,6 +37,9 @@ _PARTS: Final = (
 )  # fmt: skip
 """Endings of files that a download or a save has not finished."""
 _BACKUPS: Final = ("~", ".bak", ".backup", ".old", ".orig")
+_ENDINGS: Final = (*_MAGIC, *_PARTS, *_BACKUPS)
+_BARE: Final = (".gz", ".tgz")
+"""Before which a name may have no ending of its own: `model.tgz`."""
 _NUMBERED: Final = re.compile(r".+\.(?:ckpt|pt|pth|safetensors|gguf|h5)\.\d{1,3}")
 """What `wget` calls a second copy."""
 _UNIQUE: Final = re.compile(r"(.+?)\.[0-9a-z_-]{4,64}")
@@ -49,18 +52,20 @@ def _is_model(name: str) -> bool:
     """Say whether the name below a copy's ending is that of a model."""
     if name.endswith(registry.suffixes()):
         return True
-    is_bare = "." not in name or name.endswith(_AMBIGUOUS)
-    return is_bare and looks_like_a_model(name)
+    return name.endswith(_AMBIGUOUS) and looks_like_a_model(name)
 
 
 def _reason(name: str) -> str | None:
     """Return what a file of this name is, None where it is no copy of a model."""
+    if not name.endswith(_ENDINGS):
+        numbered = _NUMBERED.fullmatch(name) if name[-1:].isdigit() else None
+        return "a numbered copy of a model; its content is not read" if numbered else None
     for ending in _MAGIC:
-        if name.endswith(ending) and _is_model(name.removesuffix(ending)):
-            # A zip that is named by one word is no copy: its entries tell what it is.
-            if ending == ".zip" and "." not in name.removesuffix(ending):
-                return None
-            return "a compressed copy of a model; its content is not read"
+        if name.endswith(ending):
+            inner = name.removesuffix(ending)
+            bare = ending in _BARE and "." not in inner and looks_like_a_model(inner)
+            if bare or _is_model(inner):
+                return "a compressed copy of a model; its content is not read"
     for ending in _PARTS:
         if name.endswith(ending) and _is_part(name.removesuffix(ending)):
             return "a part file of a download or save that did not end; its content is not read"
@@ -68,8 +73,6 @@ def _reason(name: str) -> str | None:
         inner = name.removesuffix(ending)
         if name.endswith(ending) and "." in inner and _is_model(inner):
             return "a backup copy of a model; its content is not read"
-    if _NUMBERED.fullmatch(name):
-        return "a numbered copy of a model; its content is not read"
     return None
 
 
@@ -100,17 +103,7 @@ def _read(source: ByteSource, own_path: str) -> Facts | None:
 FORMAT: Final = Format(
     "copy",
     is_named=_is_named,
-    signs=(
-        *_MAGIC,
-        *_PARTS,
-        *_BACKUPS,
-        ".ckpt.",
-        ".pt.",
-        ".pth.",
-        ".safetensors.",
-        ".gguf.",
-        ".h5.",
-    ),
+    signs=_BARE,  # all other copies have the ending of a model in their names
     read_named=_read,
     precedence=20,
 )

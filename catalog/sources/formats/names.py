@@ -30,6 +30,9 @@ _DATA: Final = frozenset({
     "splits", "stats", "targets", "tokenizer", "vocab",
 })  # fmt: skip
 
+_HINT: Final = re.compile("|".join(sorted(_MODEL)) + "|" + "|".join(_ENDINGS))
+"""A part of any name that tells of a model: most names hold none, and are done with at once."""
+
 
 def looks_like_a_model(name: str) -> bool:
     """Say whether a file's name tells of a model.
@@ -37,6 +40,8 @@ def looks_like_a_model(name: str) -> bool:
     Args:
         name: in lower case.
     """
+    if _HINT.search(name) is None:
+        return False
     words = _WORDS.findall(name)
     if _DATA.intersection(words):
         return False

@@ -37,16 +37,22 @@ def suffixes() -> tuple[str, ...]:
 @cache
 def signs() -> tuple[str, ...]:
     """Return texts one of which is in every name that some format wants."""
+    every = {sign for one in every_format() for sign in (*one.suffixes, *one.signs)}
+    # Whatever holds `.pth` holds `.pt`.
     return tuple(
-        dict.fromkeys(sign for one in every_format() for sign in (*one.suffixes, *one.signs))
+        sorted(sign for sign in every if not any(other in sign for other in every - {sign}))
     )
 
 
 @cache
 def _has_sign() -> Callable[[str], object]:
-    """Return what tells of a name whether some `is_named` may want it."""
-    texts = {sign for one in every_format() if one.is_named is not None for sign in one.signs}
-    return re.compile("|".join(map(re.escape, sorted(texts)))).search
+    """Return what tells of a name whether some format may want it."""
+    return re.compile("|".join(map(re.escape, signs()))).search
+
+
+@cache
+def _tests_of_names() -> tuple[Callable[[str], bool], ...]:
+    return tuple(one.is_named for one in every_format() if one.is_named is not None)
 
 
 def is_named_like_a_model(name: str) -> bool:
@@ -55,10 +61,14 @@ def is_named_like_a_model(name: str) -> bool:
     Args:
         name: in lower case.
     """
-    return name.endswith(suffixes()) or (
-        _has_sign()(name) is not None
-        and any(one.is_named is not None and one.is_named(name) for one in every_format())
-    )
+    if name.endswith(suffixes()):
+        return True
+    if _has_sign()(name) is None:
+        return False
+    for is_named in _tests_of_names():
+        if is_named(name):
+            return True
+    return False
 
 
 def formats_named(name: str) -> list[Format]:

@@ -21,7 +21,7 @@ _STEP: Final = re.compile(r".*\.ckpt-(\d{1,18})")
 
 
 def _is_named(name: str) -> bool:
-    return name.endswith(".ckpt") or _STEP.fullmatch(name) is not None
+    return ".ckpt" in name and (name.endswith(".ckpt") or _STEP.fullmatch(name) is not None)
 
 
 def _read(source: ByteSource, own_path: str) -> Facts | None:

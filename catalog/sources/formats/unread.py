@@ -89,7 +89,9 @@ _WITH_MAGIC_ALONE: Final = (".weights", ".params")
 
 
 def _is_named(name: str) -> bool:
-    if name.endswith(_WITH_MAGIC_ALONE) or _FLAX_STEP.fullmatch(name):
+    if name.endswith(_WITH_MAGIC_ALONE) or (
+        name.startswith("checkpoint") and _FLAX_STEP.fullmatch(name)
+    ):
         return True
     return name.endswith(_AMBIGUOUS) and looks_like_a_model(name)
 
