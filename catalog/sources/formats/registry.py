@@ -65,10 +65,7 @@ def is_named_like_a_model(name: str) -> bool:
         return True
     if _has_sign()(name) is None:
         return False
-    for is_named in _tests_of_names():
-        if is_named(name):
-            return True
-    return False
+    return any(is_named(name) for is_named in _tests_of_names())
 
 
 def formats_named(name: str) -> list[Format]:
