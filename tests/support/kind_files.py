@@ -120,6 +120,17 @@ SB3_DATA: dict[str, Any] = {
         "low": "[-4.8 -inf]",
     },
     "action_space": {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", "n": "2"},
+    "replay_buffer_class": {
+        ":type:": "<class 'abc.ABCMeta'>",
+        ":serialized:": "gAWVMAAAAAA=",
+        "__module__": "stable_baselines3.common.buffers",
+        "add": "<function ReplayBuffer.add at 0x7f0>",
+    },
+    "exploration_schedule": {
+        ":type:": "<class 'stable_baselines3.common.utils.LinearSchedule'>",
+        ":serialized:": "gAWVMAAAAAA=",
+        "start": 1.0,
+    },
     "learning_rate": 0.0023,
     "gamma": 0.99,
     "seed": None,
@@ -136,17 +147,24 @@ def stable_baselines(
     version: str | None = "2.1.0",
     data: bytes | None = None,
     variables: Any = None,
+    without: str = "",
 ) -> Path:
     """Write a model as Stable-Baselines3 does; older versions wrote no version."""
     policy = torch_bytes(path.parent, {"q_net.weight": FakeTensor(shape=(2, 4))})
     others = torch_bytes(path.parent, {} if variables is None else variables)
+    entries = {
+        "data": json.dumps(SB3_DATA).encode() if data is None else data,
+        "pytorch_variables.pth": others,
+        "policy.pth": policy,
+        "policy.optimizer.pth": torch_bytes(path.parent, {"state": {}, "param_groups": []}),
+        "system_info.txt": b"- OS: Linux-5.4\n- Python: 3.10.9\n- PyTorch: 2.0.1\n",
+    }
+    if version is not None:
+        entries["_stable_baselines3_version"] = version.encode()
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("data", json.dumps(SB3_DATA) if data is None else data)
-        archive.writestr("pytorch_variables.pth", others)
-        archive.writestr("policy.pth", policy)
-        if version is not None:
-            archive.writestr("_stable_baselines3_version", version)
-        archive.writestr("system_info.txt", "- OS: Linux-5.4\n- Python: 3.10.9\n- PyTorch: 2.0.1\n")
+        for name, content in entries.items():
+            if name != without:
+                archive.writestr(name, content)
     return path
 
 
@@ -159,7 +177,7 @@ def exported(path: Path, *, weights: Sequence[str] = ("weight_0", "weight_1")) -
             for place in range(2)
         }
     }
-    graph = {"graph_module": {}, "schema_version": {"major": 8, "minor": 20}}
+    graph: dict[str, Any] = {"graph_module": {}, "schema_version": {"major": 8, "minor": 20}}
     graph |= {"verifiers": ["TRAINING"], "torch_version": "2.13.0+cpu", "guards_code": []}
     with zipfile.ZipFile(path, "w") as archive:
         for name in weights:

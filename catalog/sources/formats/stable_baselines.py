@@ -7,6 +7,7 @@ is, any other object as a cloudpickle in base64 (`:serialized:`, never decoded) 
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.torch_zip import ZipDirectory
-    from catalog.sources.facts import Plain
+    from catalog.sources.facts import CheckpointStatus, Plain
 
 _VERSION: Final = "_stable_baselines3_version"
 _VARIABLES: Final = "pytorch_variables.pth"
@@ -35,12 +36,15 @@ _END: Final = struct.Struct("<4s4H2LH")
 _SPACES: Final = ("observation_space", "action_space")
 _SPACE_FIELDS: Final = ("dtype", "_shape", "shape", "n", "nvec", "start", "low_repr", "high_repr")
 """What of a space is kept: bounds are long, and of unknown form."""
+_CLASSES: Final = ("<class 'abc.ABCMeta'>", "<class 'type'>")
+_METHOD: Final = re.compile(r"<(?:staticmethod\()?<?function ([\w.]{1,200})\.\w+ at ")
+"""How a class names itself in its methods, which are all that is plain of it."""
 _MAX_TEXT: Final = 2_000
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of `data`: the last observations are in it too, pictures in text."""
 _NOISE: Final = frozenset({
-    "_last_obs", "_last_episode_starts", "_last_original_obs", "ep_info_buffer", "lr_schedule",
-    "ep_success_buffer", "clip_range", "__doc__", "__module__", "__dict__", "rollout_buffer_class",
+    "_last_obs", "_last_episode_starts", "_last_original_obs", "ep_info_buffer",
+    "ep_success_buffer", "__doc__", "__module__", "__dict__",
 })  # fmt: skip
 """Buffers and functions: nothing of them is a setting, or all of it is serialized."""
 
@@ -95,36 +99,39 @@ def _read(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     from catalog.sources.checkpoint.archives import read_archive, small_entry
 
     version = small_entry(source, directory, _VERSION).decode("utf-8", "replace").strip()[:100]
-    checkpoint = Checkpoint("sb3-zip", "recognised", "its policy is packed and is not read")
+    is_second = "policy.pth" not in directory.entries and "parameters" in directory.entries
+    data, problems = _data(source, directory)
     policy = directory.entries.get("policy.pth")
+    checkpoint = Checkpoint("sb3-zip", "recognised", "its policy is packed and is not read")
     facts = Facts(checkpoint)
-    if policy is None:
-        is_second = "parameters" in directory.entries
-        checkpoint = replace(
-            checkpoint,
-            status="recognised" if is_second else "truncated",
-            reason="a model of Stable-Baselines 2; its parameters are not read"
-            if is_second
-            else "its policy.pth is missing",
-        )
-        facts = Facts(checkpoint)
-    elif policy.method == 0:
+    if is_second:
+        reason = "a model of Stable-Baselines 2; its parameters are not read"
+        checkpoint = replace(checkpoint, reason=reason)
+    elif policy is not None and policy.method == 0:
         start = torch_zip.data_offset(source, policy)
         facts = read_archive(source.window(start, policy.size), f"{own_path}/policy.pth")
         checkpoint = facts.checkpoint or checkpoint
         if checkpoint.status not in ("readable", "recognised"):
             checkpoint = replace(checkpoint, reason=f"its policy.pth: {checkpoint.reason}")
+    missing = None if is_second else _missing(directory)
+    if missing is not None:
+        reason = f"its {missing} is missing, Stable-Baselines3 refuses it so"
+        checkpoint = replace(checkpoint, status="truncated", reason=reason)
+        problems = (*problems, Problem("truncated-checkpoint", f"{reason[0].upper()}{reason[1:]}."))
+    elif checkpoint.status == "readable" and not all(data.get(key) for key in _SPACES):
+        is_unread = any(problem.code == "too-large" for problem in problems)
+        reason = "its data is not read" if is_unread else "its data names no spaces"
+        status: CheckpointStatus = "recognised" if is_unread else "unreadable"
+        checkpoint = replace(checkpoint, status=status, reason=reason)
     if checkpoint.weights_fingerprint is not None and _has_variables(source, directory):
         doubt = f"Its {_VARIABLES} holds further numbers of the model, which are not read."
         checkpoint = replace(checkpoint, weights_fingerprint=None, weights_doubt=doubt)
-    data, problems = _data(source, directory)
     settings = _settings(data)
     steps = data.get("num_timesteps")
-    is_third = version or policy is not None
     checkpoint = replace(
         checkpoint,
         format="sb3-zip",
-        framework="stable-baselines3" if is_third else "stable-baselines",
+        framework="stable-baselines" if is_second else "stable-baselines3",
         framework_version=clean(version) or None,
         global_step=steps if type(steps) is int and steps >= 0 else None,
         hyper_parameters=settings or None,
@@ -136,6 +143,18 @@ def _read(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         bytes_read=source.bytes_read,
     )
     return replace(facts, checkpoint=checkpoint, problems=(*facts.problems, *problems))
+
+
+def _missing(directory: ZipDirectory) -> str | None:
+    """Return an entry without which `load` of Stable-Baselines3 2.9 fails, None where all are."""
+    names = directory.entries
+    if "data" not in names:
+        return "data"
+    if "policy.pth" not in names:
+        return "policy.pth"
+    if not any(name.endswith("optimizer.pth") for name in names):
+        return "policy.optimizer.pth"
+    return None
 
 
 def _has_variables(source: ByteSource, directory: ZipDirectory) -> bool:
@@ -180,26 +199,28 @@ def _settings(data: dict[str, Plain]) -> dict[str, Plain]:
         if key in _SPACES:
             settings[key] = _space(value)
         elif isinstance(value, dict) and ":type:" in value:
-            kept = _object(key, value)
-            if kept:
-                settings[key] = kept
+            settings[key] = _object(value)
         elif _is_short(value):
             settings[key] = value
     return settings
 
 
-def _object(key: str, value: dict[str, Plain]) -> Plain:
-    if key == "policy_class":
+def _object(value: dict[str, Plain]) -> Plain:
+    """Return a class by its name, and of another object its class and what is plain in it."""
+    if value[":type:"] in _CLASSES:
         module = value.get("__module__")
-        kind = value.get("__init__")
-        name = kind.split(".__init__", 1)[0].rpartition(" ")[2] if isinstance(kind, str) else ""
-        return f"{module}.{name}" if isinstance(module, str) and name else value.get(":type:")
-    plain: dict[str, Plain] = {
+        functions = [part for part in value.values() if isinstance(part, str)]
+        names = [match[1] for part in functions if (match := _METHOD.match(part))]
+        return f"{module}.{names[0]}" if isinstance(module, str) and names else value[":type:"]
+    return {
         name: part
         for name, part in value.items()
-        if name != ":serialized:" and not name.startswith("__") and _is_short(part)
+        if name != ":serialized:"
+        and not name.startswith("__")
+        and _is_short(part)
+        # Where in memory something was tells nothing.
+        and not (isinstance(part, str) and " at 0x" in part)
     }
-    return plain
 
 
 def _space(value: Plain) -> Plain:
