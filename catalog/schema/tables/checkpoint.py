@@ -82,6 +82,18 @@ class Checkpoint(SQLModel, table=True):
             sqlite_where=text("config_id IS NOT NULL"),
             postgresql_where=text("config_id IS NOT NULL"),
         ),
+        Index(
+            "ix_checkpoint_statements_id",
+            "statements_id",
+            sqlite_where=text("statements_id IS NOT NULL"),
+            postgresql_where=text("statements_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_checkpoint_global_set_id",
+            "global_set_id",
+            sqlite_where=text("global_set_id IS NOT NULL"),
+            postgresql_where=text("global_set_id IS NOT NULL"),
+        ),
     )
 
     id: int = column("The number of its row in `file`.", foreign_key="file.id", primary_key=True)
