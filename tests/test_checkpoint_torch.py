@@ -310,7 +310,7 @@ STATEMENTS = {
             "git": {"commit": "abc", "dirty": False},
             "arch": "r18",
         },
-        (None, {"git": {"commit": "abc", "dirty": False}, "arch": "r18"}, None),
+        (None, {"git": {"commit": "abc"}, "arch": "r18"}, None),
     ),
 }
 

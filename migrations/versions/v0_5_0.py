@@ -73,6 +73,7 @@ def _pickles_name_globals() -> None:
 
 def _checkpoints_say_what_was_looked_at() -> None:
     for name, comment in (
+        ("architecture_id", "Names and shapes of its tensors, where these are all its weights."),
         ("parameter_count", "Numbers in the model; empty where a part of it is not understood."),
         (
             "weights_fingerprint",

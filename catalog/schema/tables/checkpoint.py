@@ -121,7 +121,10 @@ class Checkpoint(SQLModel, table=True):
         None,
     )
     architecture_id: int | None = column(
-        "Names and shapes of its tensors.", None, foreign_key="architecture.id", index=True
+        "Names and shapes of its tensors, where these are all its weights.",
+        None,
+        foreign_key="architecture.id",
+        index=True,
     )
     parameter_count: int | None = column(
         "Numbers in the model; empty where a part of it is not understood.", None, big=True

@@ -93,6 +93,13 @@ class Weights:
         """Whether there is anything that could be a weight."""
         return bool(self.model.stubs) or any(part.is_weight for part in self._parts)
 
+    @property
+    def has_other_forms(self) -> bool:
+        """Whether there are weights that are no plain tensors."""
+        return not self._is_understood or any(
+            part.is_weight and type(part.value) is not TensorStub for part in self._parts
+        )
+
     def others(self) -> list[NamedStub]:
         """Return plain tensors outside the model, named by their path; scores are none of them."""
         found = []
