@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
     from catalog.query.connection import Reader
 
-_ROOTS = "SELECT id, path FROM root WHERE host = CAST(:host AS TEXT)"
+_ROOTS = """
+SELECT id, path FROM root
+WHERE host = CAST(:host AS TEXT)
+   OR id IN (SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT))
+"""
 _BELOW = """
 SELECT 1 FROM file
 WHERE root_id = :root
