@@ -45,10 +45,8 @@ _WAYS = (
 """From the strictest to the loosest; the first that finds something decides. The first two look
 paths up, the last one looks at all of them, in the index alone; whole names at the end of a path
 (`loose` is 0) come before other parts of it."""
-_ON_HOST = (
-    _WAYS[0] + " AND (r.host = CAST(:host AS TEXT)"
-    " OR r.id IN (SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT)))"
-)
+_HOSTS = "SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT)"
+_ON_HOST = f"{_WAYS[0]} AND (r.host = CAST(:host AS TEXT) OR r.id IN ({_HOSTS}))"
 """A path behind the name of a host, as several that fit are shown."""
 _BY_DIGEST = tuple(
     f"SUBSTR({column}, 1, LENGTH({digits})) = {digits}"
@@ -119,19 +117,19 @@ def _each_once(rows: list[dict[str, Any]], host: str | None) -> list[dict[str, A
     places: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         places.setdefault(_absolute(row), []).append(row)
-    result: list[dict[str, Any]] = []
+    meant: set[int] = set()
     for several in places.values():
         several.sort(key=lambda row: (row["host"] == host, row["seen_at"]), reverse=True)
         first = several[0]
         if first["host"] == host:
-            result.append(first)
+            meant.add(first["checkpoint_id"])
             continue
         files: dict[tuple[int, ...], dict[str, Any]] = {}
         for row in several:
             # A folder has no inode of its own.
             files.setdefault((row["size"], row["mtime_ns"], row["inode"]), row)
-        result += files.values()
-    return result
+        meant.update(row["checkpoint_id"] for row in files.values())
+    return [row for row in rows if row["checkpoint_id"] in meant]
 
 
 def _absolute(row: dict[str, Any]) -> str:
