@@ -308,3 +308,15 @@ def test_what_is_no_host_name_is_refused(
         monkeypatch.setenv("CATALOG_HOST", name)
         assert "CATALOG_HOST" in refused(db, "ingest", tree)
     assert not os.path.lexists(db)
+
+
+def test_a_tree_that_only_another_host_knows_is_gone_once_a_person_says_so(
+    tree: Path, database: str
+) -> None:
+    Catalog(database, host="pod-1").ingest([tree])
+    shutil.rmtree(tree)
+    told = refused(database, "ingest", tree, "--host", "pod-2")
+    assert f"{tree} does not exist on this machine" in told
+    assert "say so with --host pod-1" in told
+    call(database, "ingest", tree, "--host", "pod-1")
+    assert states(database) == ["missing", "missing"]

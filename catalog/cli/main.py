@@ -133,7 +133,8 @@ def main(
     """Tell where a checkpoint came from, and whether it can still be used.
 
     The catalog is a database: the file named by --db, else by $CATALOG_DB, else catalog.db in
-    the working directory. `catalog ingest PATH` makes it and fills it.
+    the working directory. `catalog ingest PATH` makes it and fills it. Trees are kept under the
+    name of this machine: --host, else $CATALOG_HOST, else its own.
     """
 
 

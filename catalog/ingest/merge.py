@@ -181,6 +181,7 @@ def _moves(connection: Connection, follow: Mapping[int, int]) -> None:
 
 def _sums(connection: Connection, follow: Mapping[int, int]) -> None:
     """Keep what was hashed under either name, where the file is as it was then."""
+    problems = table_of(Problem)
     for model, columns in ((File, ("sha256", "md5")), (Checkpoint, ("weights_sha256", "damage"))):
         table, files = table_of(model), table_of(File)
         states: dict[int, tuple[Any, ...]] = {}
@@ -205,6 +206,11 @@ def _sums(connection: Connection, follow: Mapping[int, int]) -> None:
             }
             if values:
                 connection.execute(update(table).where(table.c.id == now).values(values))
+            if "damage" in values:
+                told = problems.c.message == values["damage"]
+                connection.execute(
+                    update(problems).where(problems.c.file_id == before, told).values(file_id=now)
+                )
 
 
 def _those_of(connection: Connection, column: Any, follow: Mapping[int, int]) -> list[int]:

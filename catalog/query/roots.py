@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import DatabaseMissing, NotACatalog
+from catalog.errors import DatabaseMissing, NotACatalog, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,23 @@ def knows(opened: Callable[[], Reader], host: str, path: Path) -> bool:
     Args:
         opened: opens the catalog; where there is none, nothing is known.
         host: the machine that the path is of.
-        path: absolute.
+        path: absolute; nothing is there.
+
+    Raises:
+        SourceError: only other hosts know it. It may be gone, or not be mounted here.
     """
     try:
         with opened() as reader:
-            return _knows(reader, host, path)
+            if _knows(reader, host, path):
+                return True
+            others = reader.run("SELECT DISTINCT host FROM root ORDER BY host").rows
+            for (other,) in others:
+                if other != host and _knows(reader, other, path):
+                    raise SourceError(
+                        f"{path} does not exist on this machine, whose name is {host}, but is "
+                        f"known of host {other}. If it is gone, say so with --host {other}."
+                    )
+            return False
     except (DatabaseMissing, NotACatalog):
         return False  # nothing was ever ingested
 

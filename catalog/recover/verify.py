@@ -44,7 +44,7 @@ def verify(reader: Reader, host: str) -> Rows:
 
 def _state(row: Mapping[str, object], at_hand: Collection[object]) -> tuple[str, str]:
     if (row["host"], row["root"]) not in at_hand:
-        return "elsewhere", f"The tree is on {row['host']}; verify it there."
+        return "elsewhere", f"The tree is on {row['host']}; verify it there, or ingest it here."
     file = Path(str(row["root"])) / str(row["file"])
     if not file.parent.is_dir():
         return "removed", "Its folder is not there: if it was moved, ingest it where it lies now."
