@@ -190,7 +190,8 @@ def note_seen(
         inode = inode_of(path)
         if inode is None:
             continue
-        connection.execute(update(table).where(table.c.id == number).values(host=host))
+        other = (table.c.id == number) & (table.c.host != host)
+        connection.execute(update(table).where(other).values(host=host))
         its = (names.c.root_id == number) & (names.c.host == host)
         values = {"seen_at": now, "inode": inode}
         if not connection.execute(update(names).where(its).values(values)).rowcount:
