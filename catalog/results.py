@@ -27,6 +27,14 @@ class LostTree:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignTree:
+    """A tree of another host at a path that was ingested here; nothing shows that both are one."""
+
+    path: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSummary:
     """What one ingest did, and what stands in the catalog after it."""
 
@@ -56,6 +64,8 @@ class IngestSummary:
     unread: dict[str, int]
     """Files that look like models and are not read, by their kind, the most first: compressed
     copies, part files, formats that are recognised alone; the query `unread` lists them."""
+    elsewhere: tuple[ForeignTree, ...]
+    """Trees of other hosts at the paths of trees that are new with this ingest."""
     linked: int
     """Checkpoints whose run is known; with those that follow these are all."""
     ambiguous: int
@@ -86,6 +96,7 @@ def summary_of(
         newly_left_out=counts.left_out,
         lost=tuple(counts.lost),
         unread=dict(unread),
+        elsewhere=tuple(counts.elsewhere),
         **standing,
         seconds=done.seconds,
         stages=done.stages,

@@ -36,6 +36,8 @@ def read_archive(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
+    if source.size <= torch_zip.WHOLE:
+        source.fetch(0, source.size)
     try:
         directory = torch_zip.read_directory(source)
     except torch_zip.ZipError as error:
@@ -112,6 +114,8 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
 
     sums_of: Callable[[list[str]], Sums | None] | str = partial(directory.sums_of, f"{top}data/")
     flaw, doubt = _flaw(directory, entry, data, skeleton)
+    if torch_zip.misses_a_header(source, directory):
+        flaw = "an entry is not where the directory of the archive says"
     if flaw and checkpoint.status == "readable":
         checkpoint = replace(checkpoint, status="unreadable", reason=flaw)
     if flaw or doubt:

@@ -96,6 +96,7 @@ def describe(
         scores=scores_of(top, number),
         best_k=callback.best_k,
         tensors=described([*model.stubs, *others]) if others else model.tensors,
+        has_other_weights=bool(count_doubt) and weights.has_other_forms,
         parameter_count=None if count_doubt else model.parameter_count,
         tensor_bytes=None if count_doubt else model.tensor_bytes,
         weights_fingerprint=fingerprint,
