@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, or_, select
 
+from catalog.recover.doubts import below
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     Checkpoint,
@@ -132,19 +133,11 @@ def _below(connection: Connection, host: str, folder: str) -> set[int]:
         inside = files.c.root_id == number
         start = root.rstrip("/")
         if folder.startswith(f"{start}/"):
-            inside &= _starts_with(connection, folder[len(start) + 1 :])
+            inside &= below(connection, files.c.path, folder[len(start) + 1 :])
         elif folder.rstrip("/") != start and not root.startswith(f"{folder.rstrip('/')}/"):
             continue
         found |= _numbers(connection, table.c.id, and_(table.c.id == files.c.id, inside))
     return found
-
-
-def _starts_with(connection: Connection, folder: str) -> ColumnElement[bool]:
-    path = table_of(File).c.path
-    if connection.dialect.name == "sqlite":
-        # Texts are compared byte by byte, so that the index of paths serves; `0` comes after `/`.
-        return and_(path >= f"{folder}/", path < f"{folder}0")
-    return path.startswith(f"{folder}/", autoescape=True)
 
 
 def _near(

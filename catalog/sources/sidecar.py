@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 NAME = "sidecar"
 VERSION = 1
 
-MAX_BYTES = 1024 * 1024
-"""Source trees hold hundreds of config files; a longer one is data, not a configuration."""
-
 _CHECKPOINT = re.compile(
     r"(.+)\.(?:ckpt|pt|pth|bin|safetensors|h5|hdf5|keras|onnx|pkl|tar|zip)", re.IGNORECASE
 )
@@ -76,7 +73,7 @@ def recognise(listing: Listing) -> list[Item]:
     return [
         item_of(NAME, listing, entry, run_directory=holder)
         for entry in listing.entries
-        if is_file(entry) and _is_wanted(entry.name, stems) and entry.size <= MAX_BYTES
+        if is_file(entry) and _is_wanted(entry.name, stems)
     ]
 
 
@@ -103,7 +100,7 @@ def read(root: Path, item: Item) -> Facts:
     kind = kind_of(name)
     place = RunDirectory(item.run_directory, "lightning") if item.run_directory else None
     read_document = read_json if name.endswith(".json") else read_yaml
-    document = read_document(root / item.path, MAX_BYTES)
+    document = read_document(root / item.path)
     if document.mapping is None:
         return Facts(run_directory=place, problems=document.problems)
     values = document.mapping
