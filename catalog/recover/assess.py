@@ -377,12 +377,10 @@ class _Judge:
             )
         found, fault = self._config(one)
         if one.status == "recognised":
-            reason = "Its content is not read" + (f": {one.reason}" if one.reason else "")
-            if found is None:
-                return State("unchecked", "content-not-read", _sentence(reason))
-            return self._with_config("unchecked", one, *found)._replace(
-                reason_code="content-not-read", reason=_sentence(reason)
+            state = (
+                State("unchecked") if found is None else self._with_config("unchecked", one, *found)
             )
+            return state._replace(reason_code="content-not-read", reason=_not_read(one.reason))
         if found is not None:
             config = found[1]
             is_ours = config.file_id in self._written
@@ -535,6 +533,12 @@ def _write(
 _EVENT = (
     "id", "checkpoint_id", "at", "from_state", "to_state", "reason", "ingest_id", "recovery_id",
 )  # fmt: skip
+
+
+def _not_read(reason: str | None) -> str:
+    """Return the sentence for what is only recognised; readers may end theirs with it."""
+    detail = (reason or "").rstrip(".").removesuffix("its content is not read").rstrip("; ")
+    return f"Its content is not read: {detail}." if detail else "Its content is not read."
 
 
 def _sentence(text: str) -> str:

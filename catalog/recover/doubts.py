@@ -10,7 +10,8 @@ later job:
 - a run that started after the checkpoint, and about when the config was written: runs and event
   files state their start themselves, which no copy changes;
 - for Hydra, whose jobs write their config first and their log afterwards: a log that was written
-  before the config for the last time.
+  for the last time before the config (by the job before), or well after it (by the job of the
+  config, which the checkpoint is older than).
 
 A copy writes file after file: what was copied before the config is as old as the config itself.
 So the first and the third sign count only where nothing in the folder was written right before
@@ -154,9 +155,9 @@ class Doubts:
         ]
 
 
-def is_later(config: Written, checkpoint: Written) -> bool:
-    """Say whether a config was written after a checkpoint, and not along with it."""
-    return config.mtime_ns > checkpoint.mtime_ns + SLACK_NS
+def is_later(one: Written, other: Written) -> bool:
+    """Say whether one file was written after another, and not along with it."""
+    return one.mtime_ns > other.mtime_ns + SLACK_NS
 
 
 def below(connection: Connection, path: ColumnElement[str], folder: str) -> ColumnElement[bool]:
@@ -203,6 +204,8 @@ def _order(checkpoint: Written, config: Written, known: _Folder, *, is_job: bool
     for one in logs:
         if is_later(config, one):
             return f"and after the last line of {one.path}"
+        if is_later(one, config):
+            return f"by the job that went on to write {one.path}"
     return ""
 
 

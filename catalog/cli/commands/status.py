@@ -125,7 +125,7 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
         return
     sys.stdout.write("\n")
     if not sys.stdout.isatty():
-        print_rows(progress, Format.TABLE)
+        print_rows(_without_rare(progress), Format.TABLE)
         return
     rows = _moments(progress.dicts())
     most = max(row["unusable"] for row in rows) or 1
@@ -144,6 +144,16 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
         console.print(
             f"{counted(hidden, 'more ingest')} in `catalog query migration-progress`.", style="dim"
         )
+
+
+def _without_rare(progress: Rows) -> Rows:
+    """Return the progress without the columns of rare states that no checkpoint was in."""
+    rows = progress.dicts()
+    rare = {state.column for state in STATES if state.is_rare}
+    columns = [
+        name for name in progress.columns if name not in rare or any(row[name] for row in rows)
+    ]
+    return Rows(tuple(columns), [tuple(row[name] for name in columns) for row in rows])
 
 
 def _moments(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
