@@ -195,11 +195,11 @@ def _order(checkpoint: Written, config: Written, known: _Folder, *, is_job: bool
     ]
     logs = known.logs if is_job else ()
     if any(
-        config.mtime_ns - SLACK_NS <= one.mtime_ns < config.mtime_ns for one in (*others, *logs)
+        config.mtime_ns - SLACK_NS <= one.mtime_ns <= config.mtime_ns for one in (*others, *logs)
     ):
         return ""
     for one in others:
-        if one.mtime_ns >= config.mtime_ns:
+        if one.mtime_ns > config.mtime_ns:
             return f"and before {one.path}"
     for one in logs:
         if is_later(config, one):
