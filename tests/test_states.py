@@ -231,3 +231,9 @@ def test_a_released_catalog_s_states_are_named_anew(path: Path, tmp_path: Path) 
     }
     for number, (_, state, code) in enumerate(OLD, start=1000):
         assert found[number] == (state, code), OLD[number - 1000]
+
+
+def test_the_docs_explain_every_state() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "recovery.md").read_text(encoding="utf-8")
+    for state in STATES:
+        assert f"| `{state.name}` | {state.meaning} |" in text
