@@ -52,11 +52,19 @@ class IngestSummary:
     checkpoints: int
     """All in the catalog, as are the counts that follow."""
     usable: int
+    unchecked: int
+    """Recognised, and their content is not read: neither usable nor unusable."""
     unusable: int
+    not_a_model: int
+    """Other data under the name of a checkpoint."""
     missing_checkpoints: int
     """Known checkpoints that are gone now."""
     left_out_checkpoints: int
     """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
+    trashed_checkpoints: int
+    """Known checkpoints that `catalog` moved to its trash."""
+    doubted: int
+    """Of the usable ones, those whose config something speaks against."""
     newly_left_out: int
     """Files of which this ingest found that they are left out now."""
     lost: tuple[LostTree, ...]
@@ -67,7 +75,8 @@ class IngestSummary:
     elsewhere: tuple[ForeignTree, ...]
     """Trees of other hosts at the paths of trees that are new with this ingest."""
     linked: int
-    """Checkpoints whose run is known; with those that follow these are all."""
+    """Checkpoints whose run is known; with those that follow these are all that are there, other
+    data under a checkpoint's name left aside."""
     ambiguous: int
     unlinked: int
     seconds: float

@@ -114,11 +114,19 @@ def _profile(done: "IngestSummary") -> str:
 def _summary(done: "IngestSummary", db: str | None) -> str:
     files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing"
     files += f", {done.newly_left_out} newly left out)" if done.newly_left_out else ")"
-    usable = f"{done.usable} usable, {done.unusable} not"
-    if done.missing_checkpoints:
-        usable += f", {done.missing_checkpoints} missing"
-    if done.left_out_checkpoints:
-        usable += f", {done.left_out_checkpoints} left out"
+    usable = f"{done.usable} usable"
+    if done.doubted:
+        usable += f" ({done.doubted} with a doubt)"
+    if done.unchecked:
+        usable += f", {done.unchecked} unchecked"
+    usable += f", {done.unusable} not"
+    for count, state in (
+        (done.not_a_model, "not a model"),
+        (done.missing_checkpoints, "missing"),
+        (done.left_out_checkpoints, "left out"),
+        (done.trashed_checkpoints, "trashed"),
+    ):
+        usable += f", {count} {state}" if count else ""
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
     lines = [
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
@@ -133,6 +141,8 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
     following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
     if done.unusable:
         following = ["query --unusable", "recover --dry-run"]
+    if done.unchecked:
+        following.append("query --unchecked")
     if done.ambiguous:
         following.append("query --ambiguous")
     if done.problems:
