@@ -72,6 +72,8 @@ def _add_use(tree: Branch, row: Record) -> None:
     )
     if row["inference_config"]:
         _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+    elif row["inference_config_kind"]:
+        _line(branch, "config", "in the file itself")
     if row["doubt"]:
         _line(branch, "doubt", row["doubt"], style="yellow")
     if row["remedy"]:

@@ -94,6 +94,12 @@ def is_tentative(name: str) -> bool:
     return bool(named) and all(one.is_tentative for one in named)
 
 
+@cache
+def self_contained() -> frozenset[str]:
+    """Return the names of formats whose files carry the config of their model."""
+    return frozenset(one.name for one in every_format() if one.carries_config)
+
+
 def format_of(head: bytes, size: int) -> Format | None:
     """Return the format that a file's first bytes tell, None for an unknown one.
 
