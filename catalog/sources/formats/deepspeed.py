@@ -23,10 +23,9 @@ from catalog.sources.formats.folder import FolderFormat, Whole, files_below, fil
 from catalog.sources.formats.parts import (
     MAX_RANKS,
     failed,
-    first_fault,
     foreign,
     missing,
-    with_fault,
+    with_parts,
 )
 from catalog.sources.paths import split
 
@@ -50,7 +49,7 @@ _STATE_OF_MODEL: Final = re.compile(r"(?:zero_pp_rank_\d+_)?mp_rank_\d+(?:_\d+)?
 _TAG: Final = re.compile(r"global_step\d+|checkpoint|pytorch_model(?:_\d+)?")
 _FOLDER: Final = re.compile(r".*\.(?:ckpt|pt|pth)", re.IGNORECASE)
 _LONGEST_TAG: Final = 1_024
-_DOUBT: Final = "no fingerprint is made of weights that are spread over several files"
+_DOUBT: Final = "No fingerprint is made of weights that are spread over several files."
 
 
 def _find(listing: Listing) -> list[Whole]:
@@ -177,7 +176,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
         checkpoint = checkpoint.but(status=status, reason=lost)
         return facts.but(checkpoint=checkpoint, problems=(*facts.problems, problem))
     others = [name for name in names if name != first]
-    return with_fault(facts, first_fault(root, folder, others), "damaged-part")
+    return with_parts(root, folder, others, facts)
 
 
 def _is_of_a_checkpoint(folder: str) -> bool:
@@ -206,7 +205,7 @@ def _described(checkpoint: Checkpoint, top: dict[Any, Any], ranks: _Ranks) -> Ch
     if checkpoint.status != "readable":
         return checkpoint
     if len({model for _, model in ranks.model}) > 1 or ranks.has_layers or ranks.has_experts:
-        doubt = "its weights are split over several files, and each was not read"
+        doubt = "Its weights are split over several files, and only the first was read."
         return checkpoint.but(
             tensors=(), parameter_count=None, tensor_bytes=None, weights_doubt=doubt
         )
@@ -234,7 +233,7 @@ def _with_shapes(checkpoint: Checkpoint, top: dict[Any, Any]) -> Checkpoint:
         if shape is not None:
             kept.append(tensor._replace(shape=shape, shares=None))
     if not stated or shapes or not kept:
-        doubt = "its weights are in the optimizer's files, and their shapes are not stated"
+        doubt = "Its weights are in the optimizer's files, and their shapes are not stated."
         return checkpoint.but(
             tensors=(), parameter_count=None, tensor_bytes=None, weights_doubt=doubt
         )

@@ -93,8 +93,10 @@ def _with_hint(facts: Facts, where: str, tool: str) -> Facts:
     checkpoint = facts.checkpoint
     if checkpoint is None:
         return facts
-    before = checkpoint.weights_doubt
-    doubt = f"its weights are sharded in {where}: `{tool}` makes one model of them"
-    if before is not None and checkpoint.parameter_count is None:
-        doubt = f"{doubt}; {before}"
-    return facts.but(checkpoint=checkpoint.but(weights_doubt=doubt))
+    doubt = f"Its weights are sharded in {where}"
+    if checkpoint.status == "readable":
+        doubt = f"{doubt}; `{tool}` makes one model of them"
+    doubts = [f"{doubt}."]
+    if checkpoint.parameter_count is None and checkpoint.weights_doubt is not None:
+        doubts.append(checkpoint.weights_doubt)
+    return facts.but(checkpoint=checkpoint.but(weights_doubt=" ".join(doubts)))

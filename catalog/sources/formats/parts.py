@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.byte_source import (
@@ -10,23 +10,36 @@ from catalog.sources.checkpoint.byte_source import (
     NotRegularFileError,
     open_inside,
 )
-from catalog.sources.checkpoint.single import sentence
+from catalog.sources.checkpoint.contents import MAX_GLOBALS, with_doubt
+from catalog.sources.checkpoint.safety import VERDICTS
+from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.facts import Checkpoint, Facts, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from pathlib import Path
 
     from catalog.sources.facts import CheckpointStatus
 
+MAX_READ: Final = 64
+"""Parts that are read beside the first one."""
 MAX_LOOKED_AT: Final = 4_096
-"""Parts that are opened; of a larger number the first ones."""
+"""Parts whose ends are looked at; of a larger number the first ones."""
 MAX_RANKS: Final = 1 << 20
 """Processes that a file may claim; the largest trainings known have some 100,000."""
 
 _ZIP_END: Final = b"PK\5\6"
+_FAULTS: Final = ("truncated", "empty", "pointer", "unreadable")
 _END_RECORD: Final = 22
 """Bytes of the record at the end of an archive that has no comment: torch writes none."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a file, so that the checkpoint cannot be loaded."""
+
+    status: CheckpointStatus
+    reason: str
+    """Names the file; without capital and full stop."""
 
 
 def missing(number: int, whole: int, noun: str) -> str:
@@ -80,67 +93,97 @@ def size_of(root: Path, path: str) -> int | None:
         return None
 
 
-def fault_of(
-    root: Path, folder: str, name: str, archive_ends: int | None = None
-) -> tuple[CheckpointStatus, str] | None:
-    """Return what is wrong with one of torch's files by its two ends, None where nothing is seen.
+def fault_of(root: Path, folder: str, name: str, archive_end: int | None = None) -> Fault | None:
+    """Return what is wrong with a file by its two ends, None where nothing is seen.
 
     Args:
         root: the ingested tree.
         folder: the checkpoint.
         name: of the file, below the folder.
-        archive_ends: where in it an archive ends, if it is not one as a whole.
+        archive_end: where in it an archive of torch's ends, if one does.
     """
     try:
         with open_inside(root, f"{root}/{folder}/{name}") as source:
             head = source.read_at(0, signatures.HEAD)
             kind = signatures.kind_of(head, source.size)
-            end = source.size if archive_ends is None else archive_ends
-            tail = source.read_at(max(end - _END_RECORD, 0), _END_RECORD)
+            tail = source.read_at(max((archive_end or 0) - _END_RECORD, 0), _END_RECORD)
     except LinkRefusedError:
-        return "truncated", f"{name} is a link that leads nowhere in the tree"
+        return Fault("truncated", f"{name} is a link that leads nowhere in the tree")
     except NotRegularFileError:
-        return "unreadable", f"{name} is no file"
+        return Fault("unreadable", f"{name} is no file")
     except OSError as error:
-        return "unreadable", f"{name} cannot be opened ({error.strerror or type(error).__name__})"
+        reason = error.strerror or type(error).__name__
+        return Fault("unreadable", f"{name} cannot be opened ({reason})")
     if kind == "empty":
-        return "truncated", f"{name} is empty"
+        return Fault("truncated", f"{name} is empty")
     if kind == "pointer":
-        return "pointer", f"{name} is a Git LFS pointer"
+        return Fault("pointer", f"{name} is a Git LFS pointer; fetch it with `git lfs pull`")
     if not head.strip(b"\0"):
-        return "unreadable", f"{name} holds zeros"
-    if kind == "other" and archive_ends is None:
-        return "unreadable", f"{name} is none of torch's files"
-    if (kind == "zip" or archive_ends) and not tail.startswith(_ZIP_END):
-        return "truncated", f"{name} is cut: the end of its archive is missing"
+        return Fault("unreadable", f"{name} holds zeros")
+    if archive_end is not None and not tail.startswith(_ZIP_END):
+        return Fault("truncated", f"{name} is damaged: no archive ends where one should")
     return None
 
 
-def first_fault(
-    root: Path, folder: str, names: Iterable[str]
-) -> tuple[CheckpointStatus, str] | None:
-    """Return what is wrong with the first of some files that something is wrong with."""
-    for name in list(names)[:MAX_LOOKED_AT]:
+def with_parts(root: Path, folder: str, names: Sequence[str], facts: Facts) -> Facts:
+    """Return the facts of a checkpoint with what is wrong of its other files, each torch's own.
+
+    They are read as the first one was, so that nothing is called whole, or its pickles plain, that
+    was not looked at. Of very many only the ends are looked at.
+
+    Args:
+        root: the ingested tree.
+        folder: the checkpoint.
+        names: of its other files, below the folder.
+        facts: of the checkpoint; what was found to be wrong before stays.
+    """
+    checkpoint = facts.checkpoint
+    if checkpoint is None or checkpoint.status != "readable":
+        return facts
+    faults = []
+    for name in names[:MAX_READ]:
         fault = fault_of(root, folder, name)
-        if fault is not None:
-            return fault
-    return None
+        if fault is None:
+            with open_inside(root, f"{root}/{folder}/{name}") as source:
+                told = read_file(source, f"{folder}/{name}").checkpoint
+                checkpoint = checkpoint.but(bytes_read=checkpoint.bytes_read + source.bytes_read)
+            if told is not None:
+                checkpoint = _judged_with(checkpoint, told)
+                if told.status in _FAULTS:
+                    fault = Fault(told.status, f"{name}: {told.reason}")
+        faults += [fault] if fault else []
+    for name in names[MAX_READ:MAX_LOOKED_AT]:
+        fault = fault_of(root, folder, name, size_of(root, f"{folder}/{name}"))
+        faults += [fault] if fault else []
+    if len(names) > MAX_READ:
+        checkpoint = with_doubt(checkpoint)
+    facts = facts.but(checkpoint=checkpoint)
+    return with_fault(facts, faults[0], "damaged-part") if faults else facts
 
 
-def with_fault(facts: Facts, fault: tuple[CheckpointStatus, str] | None, code: str) -> Facts:
+def _judged_with(checkpoint: Checkpoint, part: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with the verdict on the pickles of a part: the worse one stays."""
+    verdicts = [one.safety for one in (checkpoint, part) if one.safety is not None]
+    return checkpoint.but(
+        safety=max(verdicts, key=VERDICTS.index) if verdicts else None,
+        globals=tuple(sorted({*checkpoint.globals, *part.globals})[:MAX_GLOBALS]),
+        every_global=tuple(sorted({*checkpoint.every_global, *part.every_global})),
+    )
+
+
+def with_fault(facts: Facts, fault: Fault, code: str) -> Facts:
     """Return the facts of a checkpoint, a part of which is damaged.
 
     Args:
-        facts: of the checkpoint; what was found to be wrong before stays.
-        fault: status and reason, or None.
+        facts: of the checkpoint.
+        fault: what is wrong.
         code: of the problem.
     """
     checkpoint = facts.checkpoint
-    if fault is None or checkpoint is None or checkpoint.status not in ("readable", "recognised"):
+    if checkpoint is None:
         return facts
-    status, reason = fault
-    problem = Problem(code, sentence(reason))
+    problem = Problem(code, sentence(fault.reason))
     return facts.but(
-        checkpoint=checkpoint.but(status=status, reason=reason),
+        checkpoint=checkpoint.but(status=fault.status, reason=fault.reason),
         problems=(*facts.problems, problem),
     )

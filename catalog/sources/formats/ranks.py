@@ -14,7 +14,7 @@ from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
-from catalog.sources.formats.parts import first_fault, foreign, missing, with_fault
+from catalog.sources.formats.parts import foreign, missing, with_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,7 @@ def joined(
     checkpoint = facts.checkpoint or Checkpoint("", "unreadable")
     checkpoint = checkpoint.but(format=item.format or "", bytes_read=read, default_load=None)
     if len(names) > 1 or lost:
-        doubt = f"its weights are spread over {len(names):,} files, and only the first was read"
+        doubt = f"Its weights are spread over {len(names):,} files and are not added up."
         checkpoint = checkpoint.but(
             tensors=(),
             parameter_count=None,
@@ -80,7 +80,7 @@ def joined(
         return facts.but(checkpoint=checkpoint, problems=(*facts.problems, problem))
     others = [name for name in item.parts if name != names[0]]
     facts = facts.but(checkpoint=checkpoint)
-    return with_fault(facts, first_fault(root, item.path, others), "damaged-part")
+    return with_parts(root, item.path, others, facts)
 
 
 def lost_ranks(names: Iterable[str]) -> str | None:

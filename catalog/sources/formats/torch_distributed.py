@@ -28,6 +28,7 @@ from catalog.sources.formats.parts import (
     missing,
     size_of,
     with_fault,
+    with_parts,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ NAME: Final = "torch-distributed"
 _METADATA: Final = ".metadata"
 _PICKLE: Final = b"\x80"
 _SHARD: Final = re.compile(r"__\d+_\d+\.distcp")
-_OTHERS: Final = ("meta.pt", "common.pt", "metadata.json")
+_LIGHTNING: Final = "meta.pt"
+_MEGATRON: Final = ("common.pt", "metadata.json")
 _TRAINING: Final = re.compile(
     r"(?:[a-z]+(?:_\d+)?\.)?(?:optim|optimizers?)(?:_states?|_\d+)?(?:\.|$)"
     r"|(?:lr_schedulers?|scheduler|dataloader|train_state|rng_state|rerun_state_machine)(?:[./_]|$)"
@@ -63,7 +65,7 @@ def _find(listing: Listing) -> list[Whole]:
     shards = {name: entry for name, entry in files.items() if _SHARD.fullmatch(name)}
     if not shards and _METADATA not in files:
         return []
-    others = {name: files[name] for name in (_METADATA, *_OTHERS) if name in files}
+    others = {name: files[name] for name in (_METADATA, _LIGHTNING, *_MEGATRON) if name in files}
     return [Whole(shards | others)]
 
 
@@ -116,8 +118,8 @@ def read_distributed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
 def _lightning(root: Path, folder: str, parts: Sequence[str]) -> Facts:
     """Return what Lightning's `meta.pt` says, as the facts of the folder."""
     facts = Facts(Checkpoint(NAME, "readable", framework="torch"))
-    if "meta.pt" in parts:
-        with open_inside(root, f"{root}/{folder}/meta.pt") as source:
+    if _LIGHTNING in parts:
+        with open_inside(root, f"{root}/{folder}/{_LIGHTNING}") as source:
             told = read_file(source, folder)
             if told.checkpoint is not None:
                 # It holds no weights: whatever it says of them is not said of the folder.
@@ -132,7 +134,7 @@ def _lightning(root: Path, folder: str, parts: Sequence[str]) -> Facts:
         parameter_count=None,
         tensor_bytes=None,
         weights_fingerprint=None,
-        weights_doubt="no fingerprint is made of weights that are spread over several files",
+        weights_doubt="No fingerprint is made of weights that are spread over several files.",
         default_load=None,
     )
 
@@ -183,6 +185,9 @@ def _judged(
     )
     if len(stubs) == tensors.MAX_TENSORS:
         facts = _but(facts, tensors=(), parameter_count=None, tensor_bytes=None)
+    if any(attributes(value).get("size") is None for value in named.values()):
+        # What is no tensor is a pickle in a shard, and was not seen.
+        facts = facts.but(checkpoint=with_doubt(_checkpoint(facts)))
     if not stubs:
         what = "the state of an optimizer" if any(map(_is_training, named)) else "no tensor"
         return facts.but(
@@ -217,10 +222,10 @@ def _with_files(
         if size is not None and 0 < size < last.end:
             reason = f"{path} is cut: {last.end - size:,} of {last.end:,} bytes are missing"
             return _failed(facts, "truncated", reason, "truncated-checkpoint")
-        fault = fault_of(root, folder, path, last.end if last.is_archive else 0)
+        fault = fault_of(root, folder, path, last.end if last.is_archive else None)
         if fault is not None:
             return with_fault(facts, fault, "damaged-part")
-    return facts
+    return with_parts(root, folder, [name for name in parts if name == _MEGATRON[0]], facts)
 
 
 def _places(data: object, tensor_names: set[str]) -> list[_Place] | None:
