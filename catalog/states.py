@@ -61,7 +61,12 @@ STATES: Final = (
     State("damaged", "It is not whole, or cannot be read.", "bright_red", is_unusable=True),
     State("not a model", "It is other data under the name of a checkpoint.", "white"),
     State("missing", "The file is gone.", "bright_black", is_absent=True),
-    State("left out", "It is there, and a pattern leaves it out.", "bright_black", is_absent=True),
+    State(
+        "left out",
+        "It is there, and a pattern leaves it out, or it is a part of another.",
+        "bright_black",
+        is_absent=True,
+    ),
     State("trashed", "`catalog` moved it to its trash.", "bright_black", is_absent=True),
 )
 """In the order in which they are shown, the best first."""

@@ -227,6 +227,7 @@ class _Tree:
         self._scan = Scan(scope.root, scope.below, scope.pruned, ignored)
         self._scan.below = _outermost(self._scan)
         self._scope = replace(scope, below=self._scan.below)
+        self._walk = registry.Walk()
         self._is_empty = True
 
     def read(self, readers: Workers, *, is_named: bool) -> None:
@@ -274,9 +275,8 @@ class _Tree:
 
     def _due(self, known: Known) -> Iterator[Item]:
         counts = self._counts
-        walk = registry.Walk()
         for listing in self._scan.listings():
-            for item in walk.recognise(listing):
+            for item in self._walk.recognise(listing):
                 counts.seen += 1
                 self._is_empty = False
                 number = known.take(item)
@@ -304,7 +304,7 @@ class _Tree:
         with self._stages.stage("mark"), writing(self._engine, self._location) as connection:
             writer = BatchWriter(connection, self._scope.root_id, self._ingest_id)
             writer.problems(self._scan.problems, self._scope.below)
-            gone, left_out = absent(self._scan, known.left(connection))
+            gone, left_out = absent(self._scan, known.left(connection), self._walk.holds)
             _mark(connection, gone, state="missing", missing_ingest_id=self._ingest_id)
             _mark(connection, left_out, state="missing", missing_ingest_id=None)
             _mark(connection, self._returned, state="present", missing_ingest_id=None)

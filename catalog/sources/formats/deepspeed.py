@@ -281,4 +281,6 @@ def _is_zero(top: dict[Any, Any]) -> bool:
     return bool(top.get("param_shapes"))
 
 
-FOLDER: Final = FolderFormat(NAME, _find, _read, signs=("_states.pt", ".ckpt"), precedence=50)
+FOLDER: Final = FolderFormat(
+    NAME, _find, _read, signs=("_states.pt", ".ckpt", ".pt"), precedence=50
+)
