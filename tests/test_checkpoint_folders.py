@@ -50,7 +50,7 @@ def found(catalog: Catalog, tree: Path) -> dict[str, dict[str, Any]]:
     catalog.ingest([tree])
     rows = catalog.sql(
         "SELECT f.path, f.size, c.format, c.status, c.reason, c.parameter_count, c.epoch,"
-        " c.global_step, c.weights_doubt, c.weights_fingerprint, c.safety, c.framework"
+        " c.global_step, c.weights_doubt, c.weights_fingerprint, c.safety, c.framework, c.own_score"
         " FROM checkpoint c JOIN file f ON f.id = c.id WHERE f.state = 'present'"
     ).dicts()
     problems: dict[str, list[str]] = {}
@@ -236,8 +236,9 @@ def lightning_deepspeed(folder: Path, tag: str = "checkpoint", **others: Any) ->
 def test_lightning_deepspeed_folder_is_one_by_the_outer_name(
     catalog: Catalog, tree: Path, tag: str
 ) -> None:
-    lightning_deepspeed(tree / "last.ckpt", tag)
+    lightning_deepspeed(tree / "last.ckpt", tag, best_k={"last.ckpt": 0.5, "best.ckpt": 0.75})
     row = only(catalog, tree, "last.ckpt")
+    assert row["own_score"] == 0.5
     assert (row["format"], row["status"], row["problems"]) == ("deepspeed", "readable", [])
     assert (row["epoch"], row["parameter_count"], row["framework"]) == (2, 16, "lightning")
     assert row["weights_fingerprint"] is None

@@ -25,9 +25,11 @@ from catalog.sources.formats.parts import (
     failed,
     foreign,
     missing,
+    with_name,
     with_parts,
 )
 from catalog.sources.paths import split
+from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -104,10 +106,11 @@ def read_deepspeed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
             tags.setdefault(above, []).append(name)
     stated = _stated_tag(root, folder) if "latest" in parts else None
     if stated is not None and stated not in tags:
-        reason = f"its file latest names {stated}, which is not there"
+        reason = f"its file latest names {clean(stated[:80])}, which is not there"
         return failed(NAME, "truncated", reason, "missing-shards", "deepspeed")
     tag = stated or max(tags, key=_order)
-    return _read_tag(root, folder if tag == "." else f"{folder}/{tag}", sorted(tags[tag]))
+    place = folder if tag == "." else f"{folder}/{tag}"
+    return _read_tag(root, place, sorted(tags[tag]), folder)
 
 
 def _order(tag: str) -> tuple[int, str]:
@@ -150,8 +153,15 @@ def _ranks(names: Sequence[str]) -> _Ranks:
     return ranks
 
 
-def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
-    """Read the first process's model file, which says what DeepSpeed and Lightning say."""
+def _read_tag(root: Path, folder: str, names: Sequence[str], own_path: str) -> Facts:
+    """Read the first process's model file, which says what DeepSpeed and Lightning say.
+
+    Args:
+        root: the ingested tree.
+        folder: of the tag.
+        names: of DeepSpeed's files in it.
+        own_path: of the checkpoint, as Lightning names it.
+    """
     ranks = _ranks(names)
     if not ranks.model:
         if not ranks.has_layers and not _is_of_a_checkpoint(folder):
@@ -160,7 +170,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
         return failed(NAME, "truncated", reason, "missing-shards", "deepspeed")
     first = min(name for name in names if _STATE_OF_MODEL.fullmatch(name))
     with open_inside(root, f"{root}/{folder}/{first}") as source:
-        facts = read_file(source, f"{folder}/{first}")
+        facts = read_file(source, own_path)
         found = read_root(source)
         read = source.bytes_read
     checkpoint = facts.checkpoint or Checkpoint(NAME, "unreadable")
@@ -168,7 +178,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
     checkpoint = _described(checkpoint.but(bytes_read=read), top, ranks)
     facts = facts.but(checkpoint=checkpoint)
     if checkpoint.status != "readable":
-        return facts.but(checkpoint=checkpoint.but(reason=f"{first}: {checkpoint.reason}"))
+        return with_name(facts, first)
     lost = _missing(top, ranks)
     if lost is not None:
         status: CheckpointStatus = "truncated"
