@@ -106,6 +106,16 @@ def test_trainer_checkpoint_of_fsdp_is_one_with_the_weights_below_it(
     assert row["size"] == size_below(folder)
 
 
+def test_trace_tells_where_the_weights_are_and_what_joins_them(
+    catalog: Catalog, tree: Path
+) -> None:
+    folder = trainer_fsdp(tree)
+    catalog.ingest([tree])
+    database = str(catalog.location.file)
+    done = CliRunner().invoke(app, ["trace", str(folder), "--db", database])
+    assert "sharded in pytorch_model_fsdp_0; `accelerate merge-weights`" in done.stdout
+
+
 def test_trainer_checkpoint_whose_shards_have_no_metadata_says_so(
     catalog: Catalog, tree: Path
 ) -> None:
