@@ -17,7 +17,7 @@ from catalog.sources.checkpoint import tensors
 from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.inert import TensorStub
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem, Tensor
 from catalog.sources.formats.folder import FolderFormat, Whole, files_below, files_of, folders_of
 from catalog.sources.formats.parts import (
@@ -29,7 +29,7 @@ from catalog.sources.formats.parts import (
     with_parts,
 )
 from catalog.sources.paths import split
-from catalog.sources.plain import clean
+from catalog.sources.plain import clean, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

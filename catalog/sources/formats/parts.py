@@ -12,8 +12,9 @@ from catalog.sources.checkpoint.byte_source import (
 )
 from catalog.sources.checkpoint.contents import MAX_GLOBALS, with_doubt
 from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

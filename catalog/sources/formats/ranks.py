@@ -11,10 +11,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.byte_source import open_inside
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
 from catalog.sources.formats.parts import foreign, missing, with_name, with_parts
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import with_doubt, with_safety
 from catalog.sources.checkpoint.inert import Call, TensorStub, dtype_name
 from catalog.sources.checkpoint.plain import attributes
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
@@ -30,6 +30,7 @@ from catalog.sources.formats.parts import (
     with_fault,
     with_parts,
 )
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
