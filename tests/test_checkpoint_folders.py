@@ -255,6 +255,13 @@ def test_lightning_deepspeed_folder_is_one_by_the_outer_name(
     assert row["weights_doubt"]
 
 
+def test_lightning_deepspeed_folder_is_one_under_a_name_without_suffix(
+    catalog: Catalog, tree: Path
+) -> None:
+    lightning_deepspeed(tree / "epoch=2")
+    assert only(catalog, tree, "epoch=2")["status"] == "readable"
+
+
 def test_lightning_deepspeed_folder_without_its_model_file_is_one_and_not_whole(
     catalog: Catalog, tree: Path
 ) -> None:

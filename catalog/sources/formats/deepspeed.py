@@ -49,6 +49,7 @@ pipeline; of experts."""
 
 _STATE_OF_MODEL: Final = re.compile(r"(?:zero_pp_rank_\d+_)?mp_rank_\d+(?:_\d+)?_model_states\.pt")
 _TAG: Final = re.compile(r"global_step\d+|checkpoint|pytorch_model(?:_\d+)?")
+_LIGHTNING: Final = "checkpoint"
 _FOLDER: Final = re.compile(r".*\.(?:ckpt|pt|pth)", re.IGNORECASE)
 _LONGEST_TAG: Final = 1_024
 _DOUBT: Final = "No fingerprint is made of weights that are spread over several files."
@@ -59,9 +60,12 @@ def _find(listing: Listing) -> list[Whole]:
     own = {file: e for file, e in files_of(listing).items() if STATES.fullmatch(file)}
     if own:
         return [Whole(own)]
+    folders = folders_of(listing)
     if not _FOLDER.fullmatch(name):
-        return []
-    found = tags_of(listing, folders_of(listing))
+        # Under other names a folder may have the tags of a whole training, but for Lightning's.
+        has_latest = any(entry.name == "latest" for entry in listing.entries)
+        folders = [_LIGHTNING] if has_latest and _LIGHTNING in folders else []
+    found = tags_of(listing, folders)
     return [Whole(found)] if found else []
 
 
@@ -292,5 +296,5 @@ def _is_zero(top: dict[Any, Any]) -> bool:
 
 
 FOLDER: Final = FolderFormat(
-    NAME, _find, _read, signs=("_states.pt", ".ckpt", ".pt"), precedence=50
+    NAME, _find, _read, signs=("_states.pt", ".ckpt", ".pt", "latest"), precedence=50
 )
