@@ -167,6 +167,8 @@ def _add_numbers(tree: Branch, trace: Trace) -> None:
     inside += [f"{score['name']} {_number(score)}" for score in trace.scores]
     if inside:
         _line(tree, "inside it", _few(inside, len(inside)))
+    if row["weights_doubt"]:
+        _line(tree, "weights", row["weights_doubt"])
     said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
     if said:
         names = dict.fromkeys(metric["metric"] for metric in trace.metrics)
