@@ -152,7 +152,8 @@ class Catalog:
             paths: a folder, or several. Of one that is gone and was ingested before, all that is
                 known is missing from now on, until it is back.
             progress: called with (stage, done, total) as work goes on.
-            hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
+            hashes: read the checkpoints whose bytes nobody looked at whole: for their SHA-256, for
+                that of their weights, and for what is damaged in them.
             executor: reads the files, such as that of a cluster whose machines see the same
                 paths; by default worker processes do, where there are enough files for it.
             jobs: how many worker processes; by default one for each core. Where each file takes
@@ -176,7 +177,7 @@ class Catalog:
             operation = self._operation(engine)
             done = operation.ingest(folders, progress=progress, executor=executor, jobs=jobs)
             if hashes:
-                operation.hash(folders, progress)
+                operation.hash(folders, progress, done.ingest_id)
             (standing,) = self.query("ingest-summary").dicts()
         finally:
             engine.dispose()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from catalog import Catalog
 from catalog.cli.main import app
-from catalog.ingest import hashing
+from catalog.sources.checkpoint import sums as sums_module
 from catalog.sources.paths import open_regular
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
 from tests.support.trainer_files import write_trainer_checkpoint
@@ -169,7 +169,7 @@ def read_whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return whole(path)
 
-    monkeypatch.setattr(hashing, "open_regular", opened)
+    monkeypatch.setattr(sums_module, "open_regular", opened)
     return names
 
 
@@ -231,7 +231,7 @@ def test_a_file_that_changed_meanwhile_gets_no_sum(
             file.write(b"\0")
         return whole(path)
 
-    monkeypatch.setattr(hashing, "open_regular", grown)
+    monkeypatch.setattr(sums_module, "open_regular", grown)
     call("ingest", tree, "-q", "--hash", "--db", empty_db)
     assert set(sums(empty_db).values()) == {None}
 
