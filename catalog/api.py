@@ -242,6 +242,25 @@ class Catalog:
         with self._reader() as reader:
             return reader.run(sql, values, row_limit=limit)
 
+    def verify_duplicates(
+        self, *, limit: int | None = None, progress: Progress | None = None
+    ) -> Rows:
+        """Read the files that the query `duplicates` lists, and say which are equal; store nothing.
+
+        A row for each file. `equality` is of its group: `verified` (the weights of all of them are
+        the same bytes), `differs`, `damaged` (the bytes of some do not fit what the file states of
+        them), or `not verified` (some cannot be read here). `detail` is of the file: what is
+        damaged, or why it is not verified. `spare_bytes` counts what is verified alone.
+
+        Args:
+            limit: read the groups of the first so many rows only.
+            progress: called with (stage, done, total) as work goes on.
+        """
+        from catalog.query.verify_duplicates import verify_duplicates
+
+        with self._reader() as reader:
+            return verify_duplicates(reader, self._host, limit, progress)
+
     def why_no_rows(self, params: Mapping[str, str]) -> str | None:
         """Return what of the runs, checkpoints, metrics and config keys in `params` is not there.
 

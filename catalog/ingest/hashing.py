@@ -13,20 +13,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from catalog.errors import SourceError
 from catalog.ingest.write import DAMAGED
 from catalog.schema.canonical import clean
 from catalog.schema.engine import writing
-from catalog.schema.store import CHUNK, fetched, table_of
+from catalog.schema.store import CHUNK, Store, fetched, table_of
 from catalog.schema.tables import Checkpoint, File, Problem, Root
 from catalog.sources.checkpoint.sums import Verified, verified_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
     from catalog.ingest.pipeline import Progress
     from catalog.schema.location import Location
@@ -92,8 +92,10 @@ def hash_checkpoints(
                 found.append((one, sums))
             progress("hash", done, len(due))
         with writing(engine, location) as connection:
+            store = Store(connection)
             for one, sums in found:
-                _write(connection, one, sums, ingest_id)
+                _write(store, one, sums, ingest_id)
+            store.flush()
         news += sum(_is_news(one, sums) for one, sums in found)
     return news
 
@@ -197,7 +199,8 @@ def _is_news(one: _Due, sums: Verified) -> bool:
     return sums.damage is None and (sums.sha256 or sums.weights_sha256) is not None
 
 
-def _write(connection: Connection, one: _Due, sums: Verified, ingest_id: int) -> None:
+def _write(store: Store, one: _Due, sums: Verified, ingest_id: int) -> None:
+    connection = store.connection
     files, checkpoints = table_of(File), table_of(Checkpoint)
     if one.inode == 0:
         # Of a folder it is what its weights are found by.
@@ -217,15 +220,15 @@ def _write(connection: Connection, one: _Due, sums: Verified, ingest_id: int) ->
             weights_sha256=sums.weights_sha256 if one.has_weights else None, damage=sums.damage
         )
     )
-    _write_problem(connection, one, sums.damage, ingest_id)
+    _write_problem(store, one, sums.damage, ingest_id)
 
 
-def _write_problem(connection: Connection, one: _Due, damage: str | None, ingest_id: int) -> None:
+def _write_problem(store: Store, one: _Due, damage: str | None, ingest_id: int) -> None:
     """Keep the problem of a damaged file open, and close that of one that is whole after all."""
     problems = table_of(Problem)
     if damage == one.damage:
         return
-    connection.execute(
+    store.connection.execute(
         update(problems)
         .where(
             problems.c.file_id == one.number,
@@ -235,13 +238,16 @@ def _write_problem(connection: Connection, one: _Due, damage: str | None, ingest
         .values(resolved_ingest_id=ingest_id)
     )
     if damage is not None:
-        connection.execute(
-            insert(problems).values(
-                root_id=one.root_id,
-                file_id=one.number,
-                path=one.path,
-                code=DAMAGED,
-                message=damage,
-                first_ingest_id=ingest_id,
-            )
+        store.add(
+            Problem,
+            {
+                "id": store.number(Problem),
+                "root_id": one.root_id,
+                "file_id": one.number,
+                "path": one.path,
+                "code": DAMAGED,
+                "message": damage,
+                "first_ingest_id": ingest_id,
+                "resolved_ingest_id": None,
+            },
         )
