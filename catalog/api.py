@@ -302,24 +302,27 @@ class Catalog:
         with self._reader() as reader:
             return trace(reader, checkpoint)
 
-    def diff(self, left: str, right: str, *more: str) -> Rows:
+    def diff(self, left: str, right: str, *more: str, verify: bool = False) -> Rows:
         """Return what differs between two checkpoints or several runs, a row for each such key.
+
+        `Rows.note` says so where weights are equal only as both files state them.
 
         Args:
             left: a path on disk, or what `trace` takes for one in the catalog; or a run's id,
                 folder or display name.
             right: the same.
             more: further runs.
+            verify: read the weights of both checkpoints, whatever the files state of them.
 
         Raises:
             SourceError: a path leads to a folder that is no checkpoint.
             NotFound: a checkpoint is neither on disk nor in the catalog, or there is no such run.
-            UsageError: one is a run, and the other none.
+            UsageError: one is a run, and the other none; or runs are to be verified.
             Ambiguous: several in the catalog fit.
         """
         from catalog.query.diff import compare
 
-        return compare(self._reader, left, right, *more)
+        return compare(self._reader, left, right, *more, verify=verify)
 
     def run(self, name: str) -> RunPage:
         """Return everything that is known of one run.

@@ -209,16 +209,12 @@ def _write(store: Store, one: _Due, sums: Verified, ingest_id: int) -> None:
         )
     elif not one.is_link:
         connection.execute(
-            update(files)
-            .where(files.c.id == one.number)
-            .values(sha256=sums.sha256, md5=sums.md5)
+            update(files).where(files.c.id == one.number).values(sha256=sums.sha256, md5=sums.md5)
         )
     connection.execute(
         update(checkpoints)
         .where(checkpoints.c.id == one.number)
-        .values(
-            weights_sha256=sums.weights_sha256 if one.has_weights else None, damage=sums.damage
-        )
+        .values(weights_sha256=sums.weights_sha256 if one.has_weights else None, damage=sums.damage)
     )
     _write_problem(store, one, sums.damage, ingest_id)
 

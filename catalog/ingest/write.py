@@ -304,9 +304,16 @@ class BatchWriter:
             table.c.damage,
         ).join(files, files.c.id == table.c.id)
         for part in chunks(numbers):
-            for number, path, size, mtime_ns, inode, stated, weights, damage in (
-                self._connection.execute(query.where(table.c.id.in_(part)))
-            ):
+            for (
+                number,
+                path,
+                size,
+                mtime_ns,
+                inode,
+                stated,
+                weights,
+                damage,
+            ) in self._connection.execute(query.where(table.c.id.in_(part))):
                 item, reading = items[path]
                 same = (item.size, item.mtime_ns, item.inode) == (size, mtime_ns, inode)
                 found[int(number)] = (

@@ -1,5 +1,4 @@
-"""Whether checkpoints that are listed as equal are so: their bytes are read, and nothing is stored.
-"""
+"""Whether checkpoints that are listed as equal are so: their bytes are read, nothing is stored."""
 
 from __future__ import annotations
 
@@ -140,14 +139,11 @@ def _judged(group: Sequence[dict[str, Any]], found: Sequence[_Found]) -> list[tu
     return rows
 
 
-def _largest(
-    group: Sequence[dict[str, Any]], found: Sequence[_Found]
-) -> dict[str, dict[str, Any]]:
+def _largest(group: Sequence[dict[str, Any]], found: Sequence[_Found]) -> dict[str, dict[str, Any]]:
     """Return the file that is kept of those with the same sum, by the sum."""
     kept: dict[str, dict[str, Any]] = {}
-    for row, one in sorted(
-        zip(group, found, strict=True), key=lambda pair: (-pair[0]["size"], pair[0]["checkpoint_id"])
-    ):
+    pairs = zip(group, found, strict=True)
+    for row, one in sorted(pairs, key=lambda pair: (-pair[0]["size"], pair[0]["checkpoint_id"])):
         if one.weights is not None and row["name_kind"] == "file":
             kept.setdefault(one.weights, row)
     return kept

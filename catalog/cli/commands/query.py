@@ -96,7 +96,9 @@ def query(
     if len(names) > 1:
         raise UsageError(f"One question at a time: {' or '.join(names)}?")
     if verify and names not in (["duplicates"], ["duplicate_checkpoints"]):
-        raise UsageError("--verify reads the files of one list: `catalog query duplicates --verify`.")
+        raise UsageError(
+            "--verify reads the files of one list: `catalog query duplicates --verify`."
+        )
     parameters = [*(parameter or []), *([f"run={run}"] if run else [])]
     catalog = open_catalog(db, settings)
     if not names:

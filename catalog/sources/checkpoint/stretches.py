@@ -131,9 +131,7 @@ class Layout:
         return None
 
     def weights_sha256(self) -> str | None:
-        """Return the sum of the weights by what was read; None where nothing tells them apart from
-        the rest of the file.
-        """
+        """Return the sum of the weights by what was read, None where they are not told apart."""
         return None
 
 
@@ -240,8 +238,8 @@ class ArchiveLayout(Layout):
         name = repr(name if len(name) <= _SHOWN else name[: _SHOWN - 3] + "...")
         more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
         return (
-            f"The bytes of its entry {name}{more} do not fit the sum that the archive states: it is "
-            "damaged; take a copy that is whole."
+            f"The bytes of its entry {name}{more} do not fit the sum that the archive states; "
+            "take a copy that is whole."
         )
 
     def _is_bad(self, one: EntryStretch, *, are_stated: bool) -> bool:

@@ -9,7 +9,6 @@ import base64
 import hashlib
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from catalog.errors import SourceError
@@ -22,6 +21,7 @@ from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
 _BLOCK: Final = 1 << 20
@@ -172,7 +172,9 @@ def _files(folder: Path) -> Iterator[Path]:
                 raise OSError(None, f"it holds more than {_MOST_PARTS:,} files", str(folder))
             if one.is_file():
                 yield one
-            elif one.is_dir() and not one.is_symlink() and not _OTHER_CHECKPOINT.fullmatch(one.name):
+            elif (
+                one.is_dir() and not one.is_symlink() and not _OTHER_CHECKPOINT.fullmatch(one.name)
+            ):
                 pending.append(one)
 
 
