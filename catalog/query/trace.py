@@ -135,6 +135,11 @@ FROM (SELECT o.id, CASE WHEN o.weights_sha256 = c.weights_sha256 THEN 'verified'
         AND COALESCE(o.weights_fingerprint <> c.weights_fingerprint, TRUE)) copy
 JOIN file g ON g.id = copy.id
 JOIN root r ON r.id = g.root_id
+JOIN file s ON s.id = :id
+JOIN root t ON t.id = s.root_id
+-- What another host saw at the same path is the same file.
+WHERE r.host = t.host OR g.size <> s.size OR g.mtime_ns <> s.mtime_ns OR g.inode <> s.inode
+   OR RTRIM(r.path, '/') || '/' || g.path <> RTRIM(t.path, '/') || '/' || s.path
 """
 _MOVES = """
 SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id,

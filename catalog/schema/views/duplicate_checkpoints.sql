@@ -10,8 +10,9 @@
 -- name_kind: file, or another name of one: hard link, symbolic link
 -- size: its bytes
 -- spare_bytes: what deleting this file would free; 0 where equality is only stated, for the
---   largest file of the group, which is kept, and for other names. They add up to what keeping one
---   file of each group frees
+--   largest file of the group, which is kept, for other names, and for what another host has at the
+--   same path with the same time: it may be the same file. They add up to what keeping one file of
+--   each group frees
 -- stated_spare_bytes: the same where equality is only stated: what it would be if it is verified
 -- modified_at: when it was written, UTC
 -- checkpoint_id: number of the checkpoint
@@ -36,7 +37,7 @@ WITH repeated AS (
 ),
 present AS (
     SELECT p.id AS file_id, p.weights_sha256 AS verified, f.path AS path, r.path AS root,
-           r.host AS host, f.size AS size, f.modified_at AS modified_at, f.mtime_ns AS mtime_ns,
+           f.size AS size, f.modified_at AS modified_at, f.mtime_ns AS mtime_ns,
            f.inode AS inode, f.is_link AS is_link,
            -- Equal bytes whose file states nothing of them belong to those that do.
            CASE WHEN p.weights_sha256 IS NULL THEN p.weights_fingerprint
@@ -57,13 +58,19 @@ grouped AS (
 ),
 named AS (
     SELECT g.*,
-           -- Two names of one file agree in all of these; two files with equal weights that
-           -- agree in all of them would have to lie on two disks.
+           -- Two names of one file agree in all of these, whatever host saw it; two files with
+           -- equal weights that agree in all of them would have to be on two disks.
            RANK() OVER (
-               PARTITION BY g.weights, g.host, g.inode, g.mtime_ns, g.size, g.is_link,
-                            CASE WHEN g.inode = 0 THEN g.file_id END
+               PARTITION BY g.weights, g.inode, g.mtime_ns, g.size, g.is_link,
+                            CASE WHEN g.inode = 0 THEN RTRIM(g.root, '/') || '/' || g.path END
                ORDER BY g.file_id
-           ) AS number
+           ) AS number,
+           -- One path, size and time under two hosts, and another inode: a copy, or one file on a
+           -- disk whose inodes do not last.
+           RANK() OVER (
+               PARTITION BY g.weights, RTRIM(g.root, '/') || '/' || g.path, g.mtime_ns, g.size
+               ORDER BY g.file_id
+           ) AS host_number
     FROM grouped g
 ),
 shared AS (
@@ -81,7 +88,8 @@ shared AS (
     WINDOW same AS (PARTITION BY n.weights)
 ),
 spare AS (
-    SELECT s.*, CASE WHEN s.is_link OR s.number > 1 OR s.place = 1 THEN 0 ELSE s.size END AS bytes
+    SELECT s.*, CASE WHEN s.is_link OR s.number > 1 OR s.host_number > 1 OR s.place = 1 THEN 0
+                     ELSE s.size END AS bytes
     FROM shared s
     WHERE s.copies > 1
 )

@@ -16,7 +16,7 @@ from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.models import model_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from catalog.sources.checkpoint.byte_source import ByteSource
     from catalog.sources.checkpoint.models import Model
@@ -204,9 +204,10 @@ class ArchiveLayout(Layout):
         self._source = source
         self._directory = directory
         self._folder = f"{directory.top}data/"
-        self._model = _model(source, directory)
+        self._weights = _weights(source, directory)
         self._error: str | None = None
-        weights = {self._folder + key for key in _keys(self._model)} if self._model else set()
+        keys = _keys(self._weights) if self._weights else []
+        weights = {self._folder + key for key in keys}
         entries: list[EntryStretch] = []
         for entry in (*directory.entries.values(), *directory.repeated):
             try:
@@ -253,29 +254,18 @@ class ArchiveLayout(Layout):
 
     def weights_sha256(self) -> str | None:
         """Return the sum of the model's storages, None where it has none that are understood."""
-        if self._model is None or not self.stretches:
+        if self._weights is None or not self.stretches:
             return None
-        asked: list[str] = []
-
-        def sums_of(keys: list[str]) -> Sums | None:
-            asked[:] = keys
-            found = [self._by_name.get(self._folder + key) for key in keys]
-            if any(one is None or one.digest is None for one in found):
-                return None
-            return [one.crc for one in found if one], [one.size for one in found if one]
-
-        # Names, types, shapes and places, in the form that is made of stated sums as well; and the
-        # SHA-256 of each storage, in the order in which that form names them.
-        form = self._model.fingerprint(sums_of)
-        if form is None:
+        total = self._weights.verified(self._digest)
+        if total is None:
             return None
-        order = archives.small_entry(
-            self._source, self._directory, f"{self._directory.top}byteorder"
-        )
-        total = hashlib.sha256(f"torch\n{form}\n{order == b'big'}\n".encode())
-        for key in dict.fromkeys(asked):
-            total.update(self._by_name[self._folder + key].digest or b"")
-        return total.hexdigest()
+        order = f"{self._directory.top}byteorder"
+        is_big = archives.small_entry(self._source, self._directory, order) == b"big"
+        return hashlib.sha256(f"{total} of big numbers".encode()).hexdigest() if is_big else total
+
+    def _digest(self, key: str) -> bytes | None:
+        entry = self._by_name.get(self._folder + key)
+        return None if entry is None else entry.digest
 
 
 def archive_layout(source: ByteSource) -> Layout:
@@ -286,17 +276,69 @@ def archive_layout(source: ByteSource) -> Layout:
         return Layout()
 
 
-def _model(source: ByteSource, directory: ZipDirectory) -> Model | None:
+class _Weights:
+    """The weights of a torch archive, by the names and places of their storages.
+
+    Args:
+        model: the tensors.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def verified(self, digest_of: Callable[[str], bytes | None]) -> str | None:
+        """Return the SHA-256 over the bytes of all weights, with their names and places.
+
+        Args:
+            digest_of: gives the SHA-256 of a storage's bytes by its key, None for an unknown one.
+        """
+        total = hashlib.sha256()
+
+        def sums_of(keys: list[str]) -> Sums | None:
+            digests = [digest_of(key) for key in keys]
+            known = [one for one in digests if one is not None]
+            if len(known) < len(keys):
+                return None
+            total.update(b"".join(known))
+            halves = [(one[:8], one[8:16]) for one in known]
+            first, second = (
+                [int.from_bytes(half[place], "little", signed=True) for half in halves]
+                for place in (0, 1)
+            )
+            return first, second
+
+        # Names, types, shapes and places, in the form that is made of stated sums as well.
+        form = self._model.fingerprint(sums_of)
+        if form is None:
+            return None
+        total.update(form.encode())
+        return total.hexdigest()
+
+
+def _weights(source: ByteSource, directory: ZipDirectory) -> _Weights | None:
+    """Return the weights of a torch archive, None where not all of them are known."""
+    folder = f"{directory.top}data/"
     if f"{directory.top}data.pkl" not in directory.entries:
         return None
     found = archives.read_root(source)
-    return model_of(found[0].root) if found else None
+    if found is None:
+        return None
+    skeleton = found[0]
+    stored = {name[len(folder) :] for name in directory.entries if name.startswith(folder)}
+    if not stored <= skeleton.found.storages.keys():
+        return None  # nothing tells what the others are
+    return _Weights(model_of(skeleton.root))
 
 
-def _keys(model: Model) -> list[str]:
-    """Return the keys of a model's storages."""
+def _keys(weights: _Weights) -> list[str]:
+    """Return the keys of the storages that hold weights."""
     keys: list[str] = []
-    model.fingerprint(keys.extend)  # type: ignore[arg-type] - it gives None: no sum is known yet
+
+    def digest_of(key: str) -> bytes:
+        keys.append(key)
+        return bytes(32)
+
+    weights.verified(digest_of)
     return keys
 
 
