@@ -35,7 +35,11 @@ def query(
         bool, _flag("migration-status", "Checkpoints and bytes in each state.")
     ] = False,
     duplicates: Annotated[
-        bool, _flag("duplicates", "Checkpoints with equal weights, and the bytes to be freed.")
+        bool,
+        _flag(
+            "duplicates",
+            "Checkpoints with equal weights, verified or stated, and the bytes to be freed.",
+        ),
     ] = False,
     ambiguous: Annotated[bool, _flag("ambiguous", "Checkpoints that several runs fit.")] = False,
     problems: Annotated[bool, _flag("problems", "What could not be read.")] = False,
