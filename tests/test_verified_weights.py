@@ -636,3 +636,12 @@ def test_a_move_that_the_bytes_refute_takes_no_pin_along(tmp_path: Path, empty_d
     catalog.ingest([root], hashes=True)
     assert catalog.trace("foreign.pt").moves == []
     assert catalog.trace("foreign.pt").checkpoint["decided_by"] != "person"
+
+
+def test_a_group_can_be_asked_for_by_the_sum_that_names_it(tmp_path: Path, database: str) -> None:
+    """Where the files state nothing, the sum of their bytes does."""
+    write(tmp_path / "tree" / "a.ckpt", crcs=False)
+    write(tmp_path / "tree" / "other.ckpt", bytes(64))
+    call("ingest", tmp_path / "tree", "-q", "--hash", "--db", database)
+    digest = checkpoints(database)["a.ckpt"]["weights_sha256"]
+    assert Catalog(database).trace(digest[:12]).checkpoint["path"] == "a.ckpt"
