@@ -10,6 +10,7 @@ A symbolic link has the weights of its target, a file of its own.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,7 +38,7 @@ _WITH_WEIGHTS = ("readable", "recognised")
 """Statuses of checkpoints whose weights are compared with others."""
 
 _Same = tuple[int, int, int]
-"""Inode, size and time: hard links agree in them, and what they name is read once."""
+"""Inode, size and time: names of one file agree in them; so may files on two disks."""
 
 
 class _Due(NamedTuple):
@@ -77,17 +78,11 @@ def hash_checkpoints(
     due = _due(engine, folders, host)
     progress("hash", 0, len(due))
     news = 0
-    known = _known(engine, due)
+    known = _Known(_stored(engine, due, host))
     for start in range(0, len(due), _BATCH):
         found: list[tuple[_Due, Verified]] = []
         for done, one in enumerate(due[start : start + _BATCH], start + 1):
-            same = (one.inode, one.size, one.mtime_ns)
-            if one.inode == 0:  # a folder, or files that share a name's beginning
-                sums = _read(one)
-            elif same in known:
-                sums = known[same]
-            else:
-                sums = known[same] = _read(one)
+            sums = known.sums_of(one)
             if sums is not None:
                 found.append((one, sums))
             progress("hash", done, len(due))
@@ -146,36 +141,83 @@ def _due(engine: Engine, folders: Sequence[Path], host: str) -> list[_Due]:
     return [row for row in rows if any(row.place.is_relative_to(folder) for folder in folders)]
 
 
-def _known(engine: Engine, due: Sequence[_Due]) -> dict[_Same, Verified | None]:
-    """Return what is known already under other names of the files that are due."""
-    file, checkpoint = table_of(File), table_of(Checkpoint)
+def _stored(
+    engine: Engine, due: Sequence[_Due], host: str
+) -> dict[_Same, list[tuple[Path, Verified]]]:
+    """Return what is stored of files that may be those that are due, under other names."""
+    file, root, checkpoint = table_of(File), table_of(Root), table_of(Checkpoint)
     wanted = {(one.inode, one.size, one.mtime_ns) for one in due if one.inode}
+    known: dict[_Same, list[tuple[Path, Verified]]] = {}
     if not wanted:
-        return {}
-    known: dict[_Same, Verified | None] = {}
-    query = select(
-        file.c.inode,
-        file.c.size,
-        file.c.mtime_ns,
-        file.c.sha256,
-        file.c.md5,
-        checkpoint.c.weights_sha256,
-    ).join(checkpoint, checkpoint.c.id == file.c.id)
-    query = query.where(
-        file.c.state == "present",
-        file.c.sha256.is_not(None),
-        file.c.md5.is_not(None),
-        checkpoint.c.weights_sha256.is_not(None),
+        return known
+    query = (
+        select(
+            file.c.inode,
+            file.c.size,
+            file.c.mtime_ns,
+            root.c.path,
+            file.c.path,
+            file.c.sha256,
+            file.c.md5,
+            checkpoint.c.weights_sha256,
+        )
+        .join(checkpoint, checkpoint.c.id == file.c.id)
+        .join(root, root.c.id == file.c.root_id)
+        .where(
+            root.c.host == host,
+            file.c.state == "present",
+            file.c.sha256.is_not(None),
+            file.c.md5.is_not(None),
+            checkpoint.c.weights_sha256.is_not(None),
+        )
     )
     inodes = sorted({inode for inode, _, _ in wanted})
     if len(inodes) <= CHUNK:
         query = query.where(file.c.inode.in_(inodes))
     with engine.connect() as connection:
-        for inode, size, mtime_ns, sha256, md5, weights in fetched(connection, query):
+        for inode, size, mtime_ns, top, path, sha256, md5, weights in fetched(connection, query):
             same = (int(inode), int(size), int(mtime_ns))
             if same in wanted:
-                known[same] = Verified(sha256, md5, weights, None, "weights")
+                sums = Verified(sha256, md5, weights, None, "weights")
+                known.setdefault(same, []).append((Path(top, path), sums))
     return known
+
+
+class _Known:
+    """Sums by file: what has several names is read once, and two disks are told apart.
+
+    Args:
+        stored: what the catalog has of files by inode, size and time, and where they are.
+    """
+
+    def __init__(self, stored: dict[_Same, list[tuple[Path, Verified]]]) -> None:
+        self._stored = stored
+        self._read: dict[tuple[int, int, int, int], Verified | None] = {}
+
+    def sums_of(self, one: _Due) -> Verified | None:
+        """Return the sums of a checkpoint, None where they cannot be taken."""
+        if one.inode == 0:  # a folder, or files that share a name's beginning
+            return _read(one)
+        try:
+            status = one.place.stat()
+        except OSError:
+            return None
+        same = (status.st_dev, status.st_ino, one.size, one.mtime_ns)
+        if same not in self._read:
+            stored = self._stored_of(one, status)
+            self._read[same] = _read(one) if stored is None else stored
+        return self._read[same]
+
+    def _stored_of(self, one: _Due, status: os.stat_result) -> Verified | None:
+        if (status.st_size, status.st_mtime_ns) != (one.size, one.mtime_ns):
+            return None
+        for place, sums in self._stored.get((one.inode, one.size, one.mtime_ns), ()):
+            try:
+                if os.path.samestat(place.stat(), status):
+                    return sums
+            except OSError:
+                continue
+        return None
 
 
 def _read(one: _Due) -> Verified | None:
