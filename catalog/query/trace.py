@@ -216,18 +216,19 @@ class Trace:
         )
 
 
-def trace(reader: Reader, text: str) -> Trace:
+def trace(reader: Reader, text: str, host: str | None = None) -> Trace:
     """Return everything that is known of one checkpoint.
 
     Args:
         reader: an open catalog.
         text: see `catalog.query.find.find_checkpoint`.
+        host: the same.
 
     Raises:
         NotFound: no checkpoint fits.
         Ambiguous: several fit.
     """
-    number = find_checkpoint(reader, text)
+    number = find_checkpoint(reader, text, host)
 
     def rows(sql: str, **more: str) -> list[Record]:
         return reader.run(sql, {"id": number, **more}).dicts()

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint import archives, torch_zip
 from catalog.sources.checkpoint.density import is_modest
-from catalog.sources.checkpoint.models import model_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from catalog.sources.checkpoint.byte_source import ByteSource
-    from catalog.sources.checkpoint.models import Model
-    from catalog.sources.checkpoint.torch_zip import Sums, ZipDirectory, ZipEntry
+    from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
+    from catalog.sources.checkpoint.weights import Weights
 
 MAX_HEADER: Final = 8 * 1024 * 1024
 """Of a safetensors file; one with a larger header is summed as a whole."""
@@ -204,7 +203,8 @@ class ArchiveLayout(Layout):
         self._source = source
         self._directory = directory
         self._folder = f"{directory.top}data/"
-        self._weights = _weights(source, directory)
+        found = archives.read_weights(source)
+        self._weights = found[0] if found else None
         self._error: str | None = None
         keys = _keys(self._weights) if self._weights else []
         weights = {self._folder + key for key in keys}
@@ -224,15 +224,14 @@ class ArchiveLayout(Layout):
     def damage(self) -> str | None:
         """Return which entries do not fit their CRC-32 or their size.
 
-        Sums that are all zero are no statement: torch leaves them out where it is told to
+        A sum of zero is no statement: torch leaves them out where it is told to
         (`torch.serialization.set_crc32_options(False)`).
         """
         if self._error is not None:
             return self._error
         if not self.stretches:
             return None
-        are_stated = any(one.entry.crc for one in self._entries)
-        bad = [one for one in self._entries if self._is_bad(one, are_stated=are_stated)]
+        bad = [one for one in self._entries if self._is_bad(one)]
         if not bad:
             return None
         name = bad[0].entry.name.encode("latin-1").decode("utf-8", "replace")
@@ -243,11 +242,11 @@ class ArchiveLayout(Layout):
             "take a copy that is whole."
         )
 
-    def _is_bad(self, one: EntryStretch, *, are_stated: bool) -> bool:
+    def _is_bad(self, one: EntryStretch) -> bool:
         if one.entry.method not in (_STORED, _DEFLATED):
             return False  # nothing here unpacks it
         fits = one.is_whole and not one.is_broken and one.size == one.entry.size
-        if fits and (one.crc == one.entry.crc or not are_stated):
+        if fits and one.entry.crc in (one.crc, 0):
             return False
         flags = self._source.read_at(one.entry.offset + 6, 2)
         return not (flags and flags[0] & 1)  # the sum of an encrypted entry is of what it hides
@@ -276,61 +275,7 @@ def archive_layout(source: ByteSource) -> Layout:
         return Layout()
 
 
-class _Weights:
-    """The weights of a torch archive, by the names and places of their storages.
-
-    Args:
-        model: the tensors.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-
-    def verified(self, digest_of: Callable[[str], bytes | None]) -> str | None:
-        """Return the SHA-256 over the bytes of all weights, with their names and places.
-
-        Args:
-            digest_of: gives the SHA-256 of a storage's bytes by its key, None for an unknown one.
-        """
-        total = hashlib.sha256()
-
-        def sums_of(keys: list[str]) -> Sums | None:
-            digests = [digest_of(key) for key in keys]
-            known = [one for one in digests if one is not None]
-            if len(known) < len(keys):
-                return None
-            total.update(b"".join(known))
-            halves = [(one[:8], one[8:16]) for one in known]
-            first, second = (
-                [int.from_bytes(half[place], "little", signed=True) for half in halves]
-                for place in (0, 1)
-            )
-            return first, second
-
-        # Names, types, shapes and places, in the form that is made of stated sums as well.
-        form = self._model.fingerprint(sums_of)
-        if form is None:
-            return None
-        total.update(form.encode())
-        return total.hexdigest()
-
-
-def _weights(source: ByteSource, directory: ZipDirectory) -> _Weights | None:
-    """Return the weights of a torch archive, None where not all of them are known."""
-    folder = f"{directory.top}data/"
-    if f"{directory.top}data.pkl" not in directory.entries:
-        return None
-    found = archives.read_root(source)
-    if found is None:
-        return None
-    skeleton = found[0]
-    stored = {name[len(folder) :] for name in directory.entries if name.startswith(folder)}
-    if not stored <= skeleton.found.storages.keys():
-        return None  # nothing tells what the others are
-    return _Weights(model_of(skeleton.root))
-
-
-def _keys(weights: _Weights) -> list[str]:
+def _keys(weights: Weights) -> list[str]:
     """Return the keys of the storages that hold weights."""
     keys: list[str] = []
 
