@@ -30,9 +30,11 @@ def draw(trace: Trace) -> None:
     _add_numbers(tree, trace)
     _add_git(tree, trace.candidates)
     _add_files(tree, "same run" if _linked(trace) else "same folder", trace.siblings)
-    _add_files(tree, "equal weights", trace.copies)
+    for equality, label in (("verified", "equal weights"), ("stated", "equal weights as stated")):
+        _add_files(tree, label, [one for one in trace.copies if one["equality"] == equality])
     for move in trace.moves:
-        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone")
+        basis = "" if move["equality"] == "verified" else "; its weights are equal as stated"
+        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone{basis}")
     for event in trace.events[-_FEW:]:
         before = event["from_state"] or "new"
         said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
