@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import torch_zip
 from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
+from catalog.sources.checkpoint.default_load import unknown, with_default_load
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import storage_bytes
@@ -84,12 +85,15 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         skeleton = load(data)
     except SkeletonError as error:
         checkpoint = with_doubt(with_safety(_with_error(checkpoint, error), error.found))
+        if error.code == "pickle-limit" or len(data) < entry.size:
+            checkpoint = checkpoint.but(default_load=unknown("Its data.pkl was not read whole."))
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
 
     sums_of = partial(directory.sums_of, f"{top}data/")
     trusted = entry.crc == zlib.crc32(data)
     checkpoint = with_safety(checkpoint, skeleton.found)
+    checkpoint = with_default_load(checkpoint, data, skeleton.found)
     if others:
         checkpoint = with_doubt(checkpoint)
     numbers = _numbers(source, directory)

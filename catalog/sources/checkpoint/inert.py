@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from catalog.sources.checkpoint.safety import Verdict
+    from catalog.sources.facts import DefaultLoad
 
 _DTYPES: Final = {
     "FloatStorage": "float32",
@@ -30,6 +31,8 @@ _DTYPES: Final = {
     "QInt8Storage": "qint8",
     "QUInt8Storage": "quint8",
     "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
 }
 """torch's storage classes by the dtype they hold (`torch/storage.py`)."""
 
@@ -113,7 +116,7 @@ class Found:
     Once the pickle is read it does not change, and pickles that are alike may share it.
     """
 
-    __slots__ = ("attacks", "globals", "judged", "storages")
+    __slots__ = ("attacks", "default_load", "globals", "judged", "names", "storages")
 
     def __init__(self) -> None:
         self.globals: dict[str, Global] = {}
@@ -121,6 +124,10 @@ class Found:
         self.attacks: set[str] = set()
         self.judged: tuple[Verdict, tuple[str, ...]] | None = None
         """What `safety.judge` said of it."""
+        self.names: tuple[str, ...] | None = None
+        """Its globals, sorted, as facts keep them."""
+        self.default_load: DefaultLoad | None = None
+        """What `default_load` said of it, where that holds for all pickles that share this."""
 
 
 def _storage_of(args: tuple[Any, ...]) -> Storage | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.archives import read_archive
+from catalog.sources.checkpoint.default_load import by_status
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
@@ -40,6 +42,9 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
 def _told(facts: Facts) -> Facts:
     """Return the facts with a problem for every status that somebody should mend."""
     checkpoint: Checkpoint | None = facts.checkpoint
+    if checkpoint is not None:
+        checkpoint = by_status(checkpoint)
+        facts = replace(facts, checkpoint=checkpoint)
     if checkpoint is None or checkpoint.status in ("readable", "recognised") or facts.problems:
         return facts
     code = {

@@ -98,6 +98,7 @@ def _distributed(root: Path, item: Item) -> Facts:
     checkpoint = replace(
         with_safety(checkpoint, skeleton.found),
         format="torch-distributed",
+        default_load=None,  # `torch.load` reads no folder
         tensors=tensors.described(stubs),
         parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
         bytes_read=read,
