@@ -12,6 +12,7 @@ says, else nothing is written.
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 import sys
@@ -125,7 +126,7 @@ def main(wheels: list[str]) -> None:
         versions[short(version)] = (version, derived(files, tensor_classes), files)
     order = sorted(versions, key=lambda name: [int(number) for number in name.split(".")])
     since: dict[str, str] = {}
-    for earlier, later in zip(order, order[1:], strict=False):
+    for earlier, later in itertools.pairwise(order):
         if gone := versions[earlier][1] - versions[later][1]:
             raise SystemExit(f"torch {later} does not allow {gone} any more.")
     for name in reversed(order):

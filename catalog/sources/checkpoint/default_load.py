@@ -125,9 +125,7 @@ def verdict(one: Examination, every: set[str] | frozenset[str] = frozenset()) ->
     versions, late = own.refused_by({*every} & own.allowed)
     if not late:
         return DefaultLoad("yes", own.version)
-    span = (
-        f"{versions[0]} refuses" if len(versions) == 1 else f"{versions[0]} to {versions[-1]} refuse"
-    )
+    span = f"{versions[0]} to {versions[-1]} refuse" if versions[1:] else f"{versions[0]} refuses"
     reason = f"By its sources, torch {span} {', '.join(late[:_SHOWN])} (not verified)."
     return DefaultLoad("yes", own.version, reason)
 

@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from catalog.sources.checkpoint.inert import Found, Global, Storage, named
 from catalog.sources.checkpoint.tensor_records import PART, TensorRecords
-from catalog.sources.checkpoint.weights_only_calls import (
+from catalog.sources.checkpoint.weights_only_calls import built, called, created
+from catalog.sources.checkpoint.weights_only_things import (
     DICT,
+    MAPPINGS,
     Refused,
     Thing,
     Unsure,
     Work,
     arguments,
-    built,
-    called,
-    created,
     hashable,
     type_name,
 )
@@ -42,7 +41,6 @@ _MAX_NAMES: Final = 10_000
 _U2: Final = struct.Struct("<H").unpack
 _I4: Final = struct.Struct("<i").unpack
 _F8: Final = struct.Struct(">d").unpack
-_MAPPINGS: Final = frozenset({DICT, "collections.OrderedDict", "collections.Counter"})
 _NAMED_STORAGE: Final = 5
 """Parts of the persistent id of a storage in a zip archive; a legacy file has one more."""
 
@@ -264,7 +262,7 @@ class _Machine:
 
     def update(self, items: list[Any]) -> None:
         target = self.stack[-1]
-        if type(target) is not Thing or target.kind not in _MAPPINGS:
+        if type(target) is not Thing or target.kind not in MAPPINGS:
             raise Refused(f"sets items of {type_name(target)}, which is no plain dict")
         if len(items) % 2:
             raise Refused("is damaged")
@@ -303,9 +301,9 @@ class _Machine:
 
 
 def _opcode(code: int) -> str:
-    from pickletools import code2op  # takes a while, and few files come here
+    from pickletools import opcodes  # takes a while, and few files come here
 
-    known = code2op.get(chr(code))
+    known = next((one for one in opcodes if one.code == chr(code)), None)
     if known is None:
         return "is damaged"
     return f"holds the instruction {known.name} (pickle protocol {known.proto})"

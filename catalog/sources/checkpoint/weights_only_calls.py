@@ -10,162 +10,31 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.inert import Global, Storage, TensorStub, dtype_name
+from catalog.sources.checkpoint.weights_only_things import (
+    COUNTER,
+    DICT,
+    MAPPINGS,
+    ORDERED,
+    SCALARS,
+    SET,
+    Refused,
+    Thing,
+    Unsure,
+    Work,
+    arguments,
+    hashable,
+    is_true,
+    type_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-DICT: Final = "builtins.dict"
-_ORDERED: Final = "collections.OrderedDict"
-_COUNTER: Final = "collections.Counter"
-_SET: Final = "builtins.set"
 _TENSOR: Final = "torch.Tensor"
 _PARAMETER: Final = "torch.nn.parameter.Parameter"
 _NESTED: Final = "torch.nested._internal.nested_tensor.NestedTensor"
 _LAYOUT: Final = "torch.layout"
-_MAPPINGS: Final = frozenset({DICT, _ORDERED, _COUNTER})
-_UNHASHABLE: Final = _MAPPINGS | {_SET, "builtins.bytearray"}
-_MOST_WORK: Final = 500_000
 _DEEPEST: Final = 20
-
-
-class Refused(Exception):
-    """torch would stop here; the message is the second half of a sentence about the pickle."""
-
-
-class Unsure(Exception):
-    """It cannot be told what torch would do; the message is the second half of a sentence."""
-
-
-class Work:
-    """How much may still be looked at, so that no pickle costs more than its bytes."""
-
-    def __init__(self) -> None:
-        self._left = _MOST_WORK
-
-    def spend(self, amount: int) -> None:
-        """Take from what is left.
-
-        Raises:
-            Unsure: nothing is.
-        """
-        self._left -= amount
-        if self._left < 0:
-            raise Unsure("repeats itself too often to be followed")
-
-
-class Thing:
-    """An object of which only its type matters, and whether it is true."""
-
-    __slots__ = ("detail", "is_filled", "is_foreign", "kind")
-
-    def __init__(self, kind: str | None, detail: str | None = None, *, foreign: bool = False):
-        self.kind = kind
-        """`module.Class`, None where it is not known."""
-        self.detail = detail
-        """Name of a layout, dtype of a tensor."""
-        self.is_filled = False
-        self.is_foreign = foreign
-        """Whether something made it that torch does not allow by itself."""
-
-    @classmethod
-    def of(cls, name: str, args: Sequence[Any]) -> Thing:
-        """Return what the call of a name gives that would have to be allowed first."""
-        if name in _MADE_OF_FIRST:
-            first = args[0] if args else None
-            return cls(first.name if type(first) is Global else None, foreign=True)
-        if name == "numpy.dtype":
-            code = args[0] if args and type(args[0]) is str else ""
-            return cls(
-                _NUMPY_TYPES.get(code.rstrip("0123456789") if code[:1] in "SUV" else code),
-                foreign=True,
-            )
-        last = name.rpartition(".")[2]
-        is_class = last.lstrip("_")[:1].isupper() or name in _SMALL_CLASSES
-        return cls(name if is_class else None, foreign=True)
-
-
-_MADE_OF_FIRST: Final = frozenset(
-    {
-        "copyreg._reconstructor",
-        "copyreg.__newobj__",
-        "numpy.core.multiarray._reconstruct",
-        "numpy._core.multiarray._reconstruct",
-    }
-)
-_SMALL_CLASSES: Final = frozenset(
-    {
-        "builtins.frozenset", "collections.defaultdict", "collections.deque", "datetime.date",
-        "datetime.datetime", "datetime.time", "datetime.timedelta", "datetime.timezone",
-        "functools.partial", "numpy.ndarray", "builtins.slice", "builtins.range",
-        "builtins.object",
-    }
-)  # fmt: skip
-_NUMPY_TYPES: Final = {
-    code: f"numpy.dtypes.{name}DType"
-    for code, name in {
-        "b1": "Bool", "i1": "Int8", "i2": "Int16", "i4": "Int32", "i8": "Int64", "u1": "UInt8",
-        "u2": "UInt16", "u4": "UInt32", "u8": "UInt64", "f2": "Float16", "f4": "Float32",
-        "f8": "Float64", "c8": "Complex64", "c16": "Complex128", "O8": "Object", "M8": "DateTime64",
-        "m8": "TimeDelta64", "U": "Str", "S": "Bytes", "V": "Void",
-    }.items()
-}  # fmt: skip
-"""Classes of numpy's dtypes, which are no attribute of what the pickle names."""
-
-
-def type_name(value: object) -> str:
-    """Return the name of a value's type, for a sentence."""
-    if type(value) is Thing:
-        return "an unknown object" if value.kind is None else f"a {value.kind}"
-    if type(value) is Global:
-        return value.name
-    if type(value) is TensorStub:
-        return "a torch.Tensor"
-    if type(value) is Storage:
-        return "a storage"
-    return f"a {type(value).__name__}"
-
-
-def arguments(args: object) -> Sequence[Any]:
-    """Return the arguments of a call as a sequence.
-
-    Raises:
-        Refused: they are none.
-        Unsure: an object stands for them.
-    """
-    if type(args) in (tuple, list):
-        return args  # type: ignore[return-value]
-    if type(args) is Thing or type(args) is str:
-        raise Unsure(f"takes {type_name(args)} for arguments")
-    raise Refused(f"takes {type_name(args)} for arguments")
-
-
-def hashable(value: object, work: Work) -> bool:
-    """Say whether a value can be a key.
-
-    Raises:
-        Unsure: it is a nest that is too large.
-    """
-    waiting = [value]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop()
-        if type(one) is list or (type(one) is Thing and one.kind in _UNHASHABLE):
-            return False
-        if type(one) is tuple and id(one) not in seen:
-            seen.add(id(one))
-            work.spend(len(one) + 1)
-            waiting += one
-    return True
-
-
-def _is_true(value: object) -> bool:
-    if type(value) is Thing:
-        return value.is_filled or value.kind not in _UNHASHABLE
-    return bool(value) if type(value) in _PLAIN_TYPES else True
-
-
-_PLAIN_TYPES: Final = frozenset({str, bytes, int, float, bool, tuple, list, type(None)})
-_SCALARS: Final = frozenset({int, float, bool, type(None)})
 
 
 def _refuse(name: str) -> Refused:
@@ -186,13 +55,13 @@ def _keys(values: object, name: str, work: Work, *, pairs: bool) -> None:
                 key = one[0]
             if not hashable(key, work):
                 raise _refuse(name)
-    elif type(values) is Thing and (values.kind in _MAPPINGS or values.kind == _SET):
-        if pairs and values.kind == _SET and values.is_filled:
+    elif type(values) is Thing and (values.kind in MAPPINGS or values.kind == SET):
+        if pairs and values.kind == SET and values.is_filled:
             raise Unsure(f"calls {name} with a set")
     elif type(values) is str:
         if pairs and values:
             raise _refuse(name)
-    elif type(values) in _SCALARS or type(values) is Global:
+    elif type(values) in SCALARS or type(values) is Global:
         raise _refuse(name)
     else:
         raise Unsure(f"calls {name} with {type_name(values)}")
@@ -204,9 +73,9 @@ def _container(name: str, args: Sequence[Any], work: Work) -> Thing:
         raise _refuse(name)
     if args:
         given = args[0]
-        if not (name == _COUNTER and given is None):
-            _keys(given, name, work, pairs=name == _ORDERED)
-        made.is_filled = _is_true(given)
+        if not (name == COUNTER and given is None):
+            _keys(given, name, work, pairs=name == ORDERED)
+        made.is_filled = is_true(given)
     return made
 
 
@@ -248,7 +117,7 @@ def _bytearray(name: str, args: Sequence[Any], work: Work) -> Thing:
             raise _refuse(name)
         if type(given) is not bytes and getattr(given, "kind", None) != "builtins.bytes":
             raise Unsure(f"calls {name} with {type_name(given)}")
-        made.is_filled = _is_true(given)
+        made.is_filled = is_true(given)
     return made
 
 
@@ -373,7 +242,7 @@ def _attributes(state: object, name: str) -> None:
     if len(parts) != 2:
         raise _refuse(name)
     for part in parts:
-        if _is_true(part) and not (type(part) is Thing and part.kind in _MAPPINGS):
+        if is_true(part) and not (type(part) is Thing and part.kind in MAPPINGS):
             if type(part) is Thing and part.is_foreign:
                 raise Unsure(f"takes the attributes of a tensor from {type_name(part)}")
             raise _refuse(name)
@@ -423,7 +292,7 @@ def _rebuild_tensor_v3(name: str, args: Sequence[Any], work: Work) -> TensorStub
 
 
 def _metadata(given: Sequence[Any], name: str) -> None:
-    if given and _is_true(given[0]) and getattr(given[0], "kind", None) != DICT:
+    if given and is_true(given[0]) and getattr(given[0], "kind", None) != DICT:
         raise _refuse(name)
 
 
@@ -546,7 +415,7 @@ def _rebuild_from_type(name: str, args: Sequence[Any], work: Work) -> object:
 
 
 def _rebuild_njt(name: str, args: Sequence[Any], _work: Work) -> Thing:
-    if len(args) != 1 or type(args[0]) is not Thing or args[0].kind not in _MAPPINGS:
+    if len(args) != 1 or type(args[0]) is not Thing or args[0].kind not in MAPPINGS:
         raise _refuse(name)
     return Thing(_NESTED)
 
@@ -566,9 +435,9 @@ def _tensor(name: str, args: Sequence[Any], _work: Work) -> Thing:
 
 
 _CALLS: Final[dict[str, Callable[[str, Sequence[Any], Work], object]]] = {
-    _ORDERED: _container,
-    _COUNTER: _container,
-    _SET: _container,
+    ORDERED: _container,
+    COUNTER: _container,
+    SET: _container,
     "builtins.bytearray": _bytearray,
     "builtins.complex": _complex,
     "_codecs.encode": _encode,
@@ -622,7 +491,7 @@ def created(name: str, args: Sequence[Any], work: Work) -> object:
         Refused: it would fail.
         Unsure: it cannot be told whether it would.
     """
-    if name in (_ORDERED, _COUNTER, _SET, "builtins.bytearray"):
+    if name in (ORDERED, COUNTER, SET, "builtins.bytearray"):
         return Thing(name)
     if "._rebuild_" in name or name in ("_codecs.encode", "torch.serialization._get_layout"):
         raise Refused(f"makes an object of {name}, which is no class")
@@ -646,19 +515,19 @@ def built(value: object, state: object) -> None:
             raise Unsure("sets the state of a tensor")
     elif kind == _PARAMETER:
         _parameter_state(state)
-    elif kind == _ORDERED:
-        if not (type(state) is Thing and state.kind in _MAPPINGS) and _is_true(state):
+    elif kind == ORDERED:
+        if not (type(state) is Thing and state.kind in MAPPINGS) and is_true(state):
             raise Refused("sets a state that is no dict on an OrderedDict")
-        if state is None or type(state) in _SCALARS:
+        if state is None or type(state) in SCALARS:
             raise Refused("sets a state that is no dict on an OrderedDict")
-    elif kind == _COUNTER:
-        _attributes(state, _COUNTER)
+    elif kind == COUNTER:
+        _attributes(state, COUNTER)
     elif kind is not None and kind.startswith("torch.distributed._mesh_layout."):
         return
     elif (
         kind is None
         or kind not in _CALLS
-        or any(map(_is_true, state if type(state) is tuple and len(state) == 2 else (state,)))
+        or any(map(is_true, state if type(state) is tuple and len(state) == 2 else (state,)))
     ):
         raise Refused(f"sets the state of {type_name(value)}")
 
