@@ -6,6 +6,8 @@ the question whether a file is harmless (`safety`): OmegaConf and `pathlib` are,
 
 from __future__ import annotations
 
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.safety import is_dangerous
@@ -145,26 +147,51 @@ def _remedy(one: Examination) -> str:
     allowed: list[str] = []
     for module, name in one.names:
         giver = next(
-            (key for key, names in own.by_import.items() if f"{module}.{name}" in names), None
+            (key for key, names in own.by_import.items() if f"{module}.{name}" in names), ""
         )
-        if giver is not None:
-            imports[giver] = None
-        elif module == "__main__":
-            allowed.append(f'({name}, "__main__.{name}")')
-        elif module == "builtins":
-            allowed.append(name)
+        if giver:
+            imports[f"import {giver}"] = None
+        elif not _is_plain_path(f"{module}.{name}"):
+            return _READ_NAMES
         else:
-            imports[module] = None
-            full_name = f"{module}.{name}"
-            # numpy 2 has these under another module, by which torch would look for them.
-            old = module.startswith("numpy.core")
-            allowed.append(f'({full_name}, "{full_name}")' if old else full_name)
+            needed, expression = _expression(module, name)
+            imports[needed] = None
+            allowed.append(expression)
     for name in one.types:
-        imports[name.rpartition(".")[0]] = None
+        imports[f"import {name.rpartition('.')[0]}"] = None
         allowed.append(name)
     line = f"torch.serialization.add_safe_globals([{', '.join(allowed)}])" if allowed else ""
-    parts = [f"import {', '.join(imports)}" if imports else "", line]
-    return clean("; ".join(part for part in parts if part))
+    return "; ".join(part for part in (*imports, line) if part)
+
+
+def _expression(module: str, name: str) -> tuple[str, str]:
+    """Return the import that a name needs, and how `add_safe_globals` is to be given it.
+
+    torch looks for what it is given by its own `__module__` and `__qualname__`; where a pickle
+    has another name of it, that is given beside it.
+    """
+    pair = NAME_MAPPING.get((module, name))
+    new, own = pair or (IMPORT_MAPPING.get(module, module), name)
+    if module == "__main__":
+        return "", f'({name}, "__main__.{name}")'
+    if new == "builtins":
+        needed, path = "", own
+    elif new.startswith("torch.optim.") and "." not in own:
+        # torch.optim deletes the names of its modules.
+        needed, path = f"from {new} import {own}", own
+    else:
+        needed, path = f"import {new}", f"{new}.{own}"
+    # numpy 2 has moved these, and knows the old place still.
+    if (new, own) != (module, name) or module.startswith("numpy.core."):
+        return needed, f'({path}, "{module}.{name}")'
+    return needed, path
+
+
+def _is_plain_path(path: str) -> bool:
+    """Say whether a name can be written into a line of Python: nothing else gets into one."""
+    return path.isascii() and all(
+        part.isidentifier() and not iskeyword(part) for part in path.split(".")
+    )
 
 
 _NEVER: Final = frozenset({"builtins.getattr"})

@@ -98,7 +98,7 @@ class _Machine:
         self.types: dict[str, None] = {}
         self.rests_on_values = False
         self.is_guess = False
-        self.work = Work()
+        self.work = Work(in_legacy=parts > _NAMED_STORAGE)
         self._rules = rules
         self._parts = parts
         self._found = Found()

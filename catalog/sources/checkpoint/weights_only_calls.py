@@ -7,6 +7,7 @@ Python's own library takes, as stand-ins, and gives a stand-in of the result. No
 from __future__ import annotations
 
 import re
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.inert import Global, Storage, TensorStub, dtype_name
@@ -88,6 +89,8 @@ def _encoded(name: str, args: Sequence[Any], work: Work) -> Thing:
     if type(text) is not str or type(encoding) is not str:
         raise _refuse(name)
     known = _ENCODINGS.get(encoding)
+    if known is None and not _is_encoding(encoding):
+        raise _refuse(name)
     if known is None or len(args) > 2:
         raise Unsure(f"encodes text as {encoding[:40]}")
     if not text.isascii():
@@ -99,6 +102,12 @@ def _encoded(name: str, args: Sequence[Any], work: Work) -> Thing:
     made = Thing("builtins.bytes" if name == "_codecs.encode" else name)
     made.is_filled = bool(text)
     return made
+
+
+def _is_encoding(name: str) -> bool:
+    """Say whether Python knows an encoding, without looking for its module."""
+    plain = name.lower().replace("-", "_").replace(" ", "_")
+    return plain in aliases or plain in aliases.values()
 
 
 def _encode(name: str, args: Sequence[Any], work: Work) -> Thing:
@@ -345,9 +354,11 @@ def _rebuild_sparse_tensor(name: str, args: Sequence[Any], work: Work) -> Thing:
 _SPARSE: Final = frozenset(name for name in _LAYOUTS if ".sparse_" in name)
 
 
-def _rebuild_nested_tensor(name: str, args: Sequence[Any], _work: Work) -> Thing:
+def _rebuild_nested_tensor(name: str, args: Sequence[Any], work: Work) -> Thing:
     if len(args) != 4 or not all(map(_is_tensor, args)):
         raise _refuse(name)
+    if work.in_legacy:
+        raise Unsure("makes a nested tensor of sizes that are not yet read")
     return Thing(_TENSOR, _dtype_of(args[0]))
 
 

@@ -33,8 +33,10 @@ class Unsure(Exception):
 class Work:
     """How much may still be looked at, so that no pickle costs more than its bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_legacy: bool = False) -> None:
         self._left = _MOST_WORK
+        self.in_legacy = in_legacy
+        """Whether the numbers of tensors are read only after the whole pickle."""
 
     def spend(self, amount: int) -> None:
         """Take from what is left.
