@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from catalog.recover.policy import sidecar_stem
 from catalog.schema.store import chunks, fetched, table_of
@@ -276,7 +276,10 @@ class Evidence:
                     table.c.config_id,
                     table.c.weights_fingerprint,
                     table.c.architecture_id,
-                    table.c.safety,
+                    # What torch loads by default, safe loading does not refuse.
+                    case((table.c.loads_by_default == "yes", "plain"), else_=table.c.safety).label(
+                        "safety"
+                    ),
                     files.c.path,
                     roots.c.path.label("root"),
                     roots.c.host,

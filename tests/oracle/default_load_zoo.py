@@ -120,35 +120,12 @@ class Net(nn.Module):
         return self.layers(batch)
 
 
-DTYPES = [
-    "float64",
-    "float32",
-    "float16",
-    "bfloat16",
-    "complex128",
-    "complex64",
-    "complex32",
-    "int64",
-    "int32",
-    "int16",
-    "int8",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-    "float8_e4m3fn",
-    "float8_e5m2",
-    "float8_e4m3fnuz",
-    "float8_e5m2fnuz",
-    "float8_e8m0fnu",
-    "float4_e2m1fn_x2",
-    "bits8",
-    "bits16",
-    "bits1x8",
-    "bits2x4",
-    "bits4x2",
-]
+DTYPES: tuple[str, ...] = (
+    "float64", "float32", "float16", "bfloat16", "complex128", "complex64", "complex32", "int64",
+    "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64", "bool", "float8_e4m3fn",
+    "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2",
+    "bits8", "bits16", "bits1x8", "bits2x4", "bits4x2",
+)  # fmt: skip
 
 
 def _tensor(dtype: str) -> Any:
@@ -192,9 +169,9 @@ def _objects() -> dict[str, Any]:
     """Return by name what a checkpoint may hold."""
     dense = torch.eye(3)
     tied = torch.zeros(10)
-    nested: Any = []
+    nested: list[Any] = []
     for _ in range(60):
-        nested = [nested, (1, {"a": nested})] if len(str(type(nested))) < 0 else [nested]
+        nested = [nested, ({"a": nested},)]
     cyclic: list[Any] = [1]
     cyclic.append(cyclic)
     generator = torch.Generator()

@@ -146,12 +146,11 @@ def _remedy(one: Examination) -> str:
     imports: dict[str, None] = {}
     allowed: list[str] = []
     for module, name in one.names:
-        giver = next(
-            (key for key, names in own.by_import.items() if f"{module}.{name}" in names), ""
-        )
+        path = f"{module}.{name}"
+        giver = next((key for key, names in own.by_import.items() if path in names), "")
         if giver:
             imports[f"import {giver}"] = None
-        elif not _is_plain_path(f"{module}.{name}"):
+        elif not _is_plain_path(path):
             return _READ_NAMES
         else:
             needed, expression = _expression(module, name)
@@ -160,8 +159,11 @@ def _remedy(one: Examination) -> str:
     for name in one.types:
         imports[f"import {name.rpartition('.')[0]}"] = None
         allowed.append(name)
+    modules = [needed[7:] for needed in imports if needed.startswith("import ")]
+    others = [needed for needed in imports if needed.startswith("from ")]
+    first = f"import {', '.join(modules)}" if modules else ""
     line = f"torch.serialization.add_safe_globals([{', '.join(allowed)}])" if allowed else ""
-    return "; ".join(part for part in (*imports, line) if part)
+    return "; ".join(part for part in (first, *others, line) if part)
 
 
 def _expression(module: str, name: str) -> tuple[str, str]:
@@ -181,8 +183,9 @@ def _expression(module: str, name: str) -> tuple[str, str]:
         needed, path = f"from {new} import {own}", own
     else:
         needed, path = f"import {new}", f"{new}.{own}"
-    # numpy 2 has moved these, and knows the old place still.
-    if (new, own) != (module, name) or module.startswith("numpy.core."):
+    # numpy 2 has moved these, and knows the old place still; Python's constants have no module.
+    odd = module.startswith("numpy.core.") or path in ("Ellipsis", "NotImplemented")
+    if odd or (new, own) != (module, name):
         return needed, f'({path}, "{module}.{name}")'
     return needed, path
 
