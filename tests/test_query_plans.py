@@ -61,6 +61,8 @@ WALKED = {
     "roots": {"ix_migration_state"},
     # A list of tensors stands for all checkpoints that have the same.
     "checkpoint_dtypes": {"sqlite_autoindex_architecture_tensor_1"},
+    # All names of all checkpoints, as their files come.
+    "checkpoint_globals": {"sqlite_autoindex_file_1"},
     # Ambiguous links have an index of their own, which holds nothing else.
     "ambiguous": {"ix_link_ambiguous"},
     "ambiguous_links": {"ix_link_ambiguous"},

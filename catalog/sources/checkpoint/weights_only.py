@@ -15,9 +15,9 @@ import pickle
 import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from catalog.sources.checkpoint.inert import Found, Global, Storage, named
+from catalog.sources.checkpoint.inert import Found, Global, Storage, TensorStub, named
 from catalog.sources.checkpoint.tensor_records import PART, TensorRecords
-from catalog.sources.checkpoint.weights_only_calls import built, called, created
+from catalog.sources.checkpoint.weights_only_calls import built, called, created, fits
 from catalog.sources.checkpoint.weights_only_things import (
     DICT,
     MAPPINGS,
@@ -43,6 +43,8 @@ _I4: Final = struct.Struct("<i").unpack
 _F8: Final = struct.Struct(">d").unpack
 _NAMED_STORAGE: Final = 5
 """Parts of the persistent id of a storage in a zip archive; a legacy file has one more."""
+
+_BEYOND: Final = "has a tensor that is larger than its storage"
 
 
 class Examination(NamedTuple):
@@ -160,9 +162,13 @@ class _Machine:
     def mark(self) -> None:
         records, stack = self._records, self.stack
         if records is not None and stack and self.data[self.position] == 0x28:
+            depth = len(stack) - 1
             behind = records.read(self.position, stack)
             if behind != self.position:
                 self.position = behind
+                for one in stack[depth:]:
+                    if type(one) is TensorStub and not fits(one):
+                        raise Refused(_BEYOND)
                 return
         self.frames.append(stack)
         self.stack = []
@@ -205,6 +211,7 @@ class _Machine:
         if self._is_allowed(function):
             self.rests_on_values |= function.rebuild is None
             self.stack[-1] = called(function.name, arguments(args), self.work)
+            self.rebuilt(self.stack[-1])
         else:
             self.stack[-1] = Thing.of(function.name, arguments(args))
 
@@ -259,6 +266,11 @@ class _Machine:
         if type(target) is not list:
             raise Refused(f"appends to {type_name(target)}, which is no plain list")
         target.extend(items)
+
+    def rebuilt(self, value: object) -> None:
+        """Look at a tensor that a call made: its storage in an archive cannot grow."""
+        if type(value) is TensorStub and self._parts == _NAMED_STORAGE and not fits(value):
+            raise Refused(_BEYOND)
 
     def update(self, items: list[Any]) -> None:
         target = self.stack[-1]

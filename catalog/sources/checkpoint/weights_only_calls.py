@@ -11,6 +11,7 @@ from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.inert import Global, Storage, TensorStub, dtype_name
+from catalog.sources.checkpoint.tensors import ITEM_SIZES
 from catalog.sources.checkpoint.weights_only_things import (
     COUNTER,
     DICT,
@@ -278,7 +279,7 @@ def _rebuild_tensor(name: str, args: Sequence[Any], work: Work) -> TensorStub:
     if len(args) != 4:
         raise _refuse(name)
     storage = _strided(name, args, work)
-    return TensorStub(storage, storage.dtype or "uint8", 0, (), ())
+    return TensorStub(storage, storage.dtype or "uint8", *args[1:4])
 
 
 def _rebuild_tensor_v2(name: str, args: Sequence[Any], work: Work) -> TensorStub:
@@ -288,7 +289,7 @@ def _rebuild_tensor_v2(name: str, args: Sequence[Any], work: Work) -> TensorStub
     dtype = storage.dtype or "uint8"
     _gradient(dtype, args[4], name)
     _metadata(args[6:], name)
-    return TensorStub(storage, dtype, 0, (), ())
+    return TensorStub(storage, dtype, *args[1:4])
 
 
 def _rebuild_tensor_v3(name: str, args: Sequence[Any], work: Work) -> TensorStub:
@@ -297,7 +298,20 @@ def _rebuild_tensor_v3(name: str, args: Sequence[Any], work: Work) -> TensorStub
     storage, dtype = _strided(name, args[:4], work), _dtype(args[6], name)
     _gradient(dtype, args[4], name)
     _metadata(args[7:], name)
-    return TensorStub(storage, dtype, 0, (), ())
+    return TensorStub(storage, dtype, *args[1:4])
+
+
+def fits(stub: TensorStub) -> bool:
+    """Say whether a tensor's numbers are within its storage, as far as its sizes are plain."""
+    storage, shape, stride = stub.storage, stub.shape, stub.stride
+    if storage is None or type(shape) not in (tuple, list) or type(stride) not in (tuple, list):
+        return True
+    if 0 in shape:
+        return True
+    last = stub.offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=False))
+    # The length of an untyped storage counts bytes.
+    unit = ITEM_SIZES.get(stub.dtype or "", 1) if storage.dtype is None else 1
+    return bool((last + 1) * unit <= storage.length)
 
 
 def _metadata(given: Sequence[Any], name: str) -> None:
