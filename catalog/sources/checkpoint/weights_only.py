@@ -132,17 +132,36 @@ class _Machine:
         )
 
     def _walk(self) -> bool:
+        """Run the opcodes; those that most of a state dict is made of are here, for their number.
+
+        Returns:
+            Whether the end mark was met.
+        """
         data, steps = self.data, _STEPS
         for _ in range(MAX_STEPS):
-            code = data[self.position]
-            self.position += 1
-            if code == 0x2E:  # STOP
+            position = self.position
+            code = data[position]
+            self.position = position + 1
+            if code == 0x4B:  # BININT1
+                self.stack.append(data[position + 1])
+                self.position = position + 2
+            elif code == 0x68:  # BINGET
+                value = self.memo[data[position + 1]]
+                if value is PART:
+                    raise _PartError
+                self.stack.append(value)
+                self.position = position + 2
+            elif code == 0x71 or code == 0x72:  # BINPUT, LONG_BINPUT
+                width = 1 if code == 0x71 else 4
+                self.put(int.from_bytes(self.take(width), "little"))
+            elif code == 0x2E:  # STOP
                 self.stack.pop()
                 return True
-            step = steps.get(code)
-            if step is None:
-                raise Refused(_opcode(code))
-            step(self)
+            else:
+                step = steps.get(code)
+                if step is None:
+                    raise Refused(_opcode(code))
+                step(self)
         return False
 
     def take(self, length: int) -> bytes:
@@ -166,15 +185,13 @@ class _Machine:
             behind = records.read(self.position, stack)
             if behind != self.position:
                 self.position = behind
-                for one in stack[depth:]:
-                    if type(one) is TensorStub and not fits(one):
-                        raise Refused(_BEYOND)
+                if not all(fits(one) for one in stack[depth:] if type(one) is TensorStub):
+                    raise Refused(_BEYOND)
                 return
         self.frames.append(stack)
         self.stack = []
 
-    def put(self, width: int) -> None:
-        index = int.from_bytes(self.take(width), "little")
+    def put(self, index: int) -> None:
         if index == len(self.memo) and type(self.memo) is list:
             self.memo.append(self.stack[-1])
             return
@@ -183,8 +200,8 @@ class _Machine:
             self._records = None
         self.memo[index] = self.stack[-1]
 
-    def get(self, width: int) -> None:
-        value = self.memo[int.from_bytes(self.take(width), "little")]
+    def get(self) -> None:
+        value = self.memo[int.from_bytes(self.take(4), "little")]
         if value is PART:
             raise _PartError
         self.stack.append(value)
@@ -343,17 +360,13 @@ _STEPS: Final[dict[int, Callable[[_Machine], None]]] = {
     pickle.EMPTY_DICT[0]: lambda machine: machine.push(Thing(DICT)),
     pickle.EMPTY_SET[0]: lambda machine: machine.push(Thing("builtins.set")),
     pickle.BININT[0]: lambda machine: machine.number(4, _I4),
-    pickle.BININT1[0]: lambda machine: machine.push(machine.take(1)[0]),
     pickle.BININT2[0]: lambda machine: machine.number(2, _U2),
     pickle.BINFLOAT[0]: lambda machine: machine.number(8, _F8),
     pickle.BINUNICODE[0]: _Machine.text,
     pickle.SHORT_BINSTRING[0]: _Machine.string,
     pickle.BINPERSID[0]: _Machine.persist,
-    pickle.BINGET[0]: lambda machine: machine.get(1),
-    pickle.LONG_BINGET[0]: lambda machine: machine.get(4),
-    pickle.BINPUT[0]: lambda machine: machine.put(1),
-    pickle.LONG_BINPUT[0]: lambda machine: machine.put(4),
+    pickle.LONG_BINGET[0]: _Machine.get,
     pickle.LONG1[0]: _Machine.long,
     pickle.PROTO[0]: lambda machine: machine.skip(1),
 }
-"""All opcodes that it knows, less STOP."""
+"""The opcodes that torch knows, less those of `_walk`."""

@@ -306,9 +306,11 @@ def fits(stub: TensorStub) -> bool:
     storage, shape, stride = stub.storage, stub.shape, stub.stride
     if storage is None or type(shape) not in (tuple, list) or type(stride) not in (tuple, list):
         return True
-    if 0 in shape:
-        return True
-    last = stub.offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=False))
+    last = stub.offset
+    for size, step in zip(shape, stride, strict=False):
+        if size == 0:
+            return True
+        last += (size - 1) * step
     # The length of an untyped storage counts bytes.
     unit = ITEM_SIZES.get(stub.dtype or "", 1) if storage.dtype is None else 1
     return bool((last + 1) * unit <= storage.length)
