@@ -39,11 +39,17 @@ def _trees_have_several_hosts() -> None:
         sa.Column(
             "seen_at", sa.String(), nullable=False, comment="When it last saw the tree, UTC."
         ),
+        sa.Column(
+            "inode",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Inode of the tree's folder as it saw it then.",
+        ),
         sa.ForeignKeyConstraint(["root_id"], ["root.id"], name=op.f("fk_root_host_root_id_root")),
         sa.PrimaryKeyConstraint("root_id", "host", name=op.f("pk_root_host")),
         comment="A name of a machine under which a tree was seen: one disk may be mounted by several.",
     )
-    op.execute("INSERT INTO root_host SELECT id, host, added_at FROM root")
+    op.execute("INSERT INTO root_host SELECT id, host, added_at, NULL FROM root")
 
 
 def _pickles_name_globals() -> None:
@@ -73,6 +79,7 @@ def _pickles_name_globals() -> None:
 
 def _checkpoints_say_what_was_looked_at() -> None:
     for name, comment in (
+        ("architecture_id", "Names and shapes of its tensors, where these are all its weights."),
         ("parameter_count", "Numbers in the model; empty where a part of it is not understood."),
         (
             "weights_fingerprint",
@@ -120,14 +127,15 @@ def _checkpoints_say_what_was_looked_at() -> None:
             ["statements_id"],
             ["id"],
         )
-    op.create_index(
-        "ix_checkpoint_weights_sha256",
-        "checkpoint",
-        ["weights_sha256"],
-        unique=False,
-        sqlite_where=sa.text("weights_sha256 IS NOT NULL"),
-        postgresql_where=sa.text("weights_sha256 IS NOT NULL"),
-    )
+    for name in ("weights_sha256", "global_set_id", "statements_id"):
+        op.create_index(
+            f"ix_checkpoint_{name}",
+            "checkpoint",
+            [name],
+            unique=False,
+            sqlite_where=sa.text(f"{name} IS NOT NULL"),
+            postgresql_where=sa.text(f"{name} IS NOT NULL"),
+        )
 
 
 _LOADS = (
