@@ -14,6 +14,7 @@ from catalog.sources.checkpoint.safety import is_dangerous
 from catalog.sources.checkpoint.torch_rules import rules
 from catalog.sources.checkpoint.weights_only import Examination, examine
 from catalog.sources.facts import DefaultLoad
+from catalog.sources.formats.torch import FORMAT as TORCH
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
@@ -98,10 +99,32 @@ def by_status(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint, told refused where the file is not whole: then no way loads it."""
     if checkpoint.format not in _FORMATS or checkpoint.status not in ("truncated", "unreadable"):
         return checkpoint
-    if checkpoint.default_load is not None and checkpoint.default_load.accepted == "unknown":
+    if checkpoint.default_load is not None and checkpoint.status != "truncated":
         return checkpoint
     reason = f"a damaged file: {checkpoint.reason}" if checkpoint.reason else "a damaged file"
     return checkpoint.but(default_load=refused(reason, "Take another copy of the file."))
+
+
+def by_name(checkpoint: Checkpoint, name: str) -> Checkpoint:
+    """Return the checkpoint, told refused where the name of the file promises something else.
+
+    Args:
+        checkpoint: what is known of the file.
+        name: of the file, in lower case.
+    """
+    if name.endswith(".safetensors"):
+        if checkpoint.default_load is None:
+            return checkpoint
+        # torch 2.13 gives it to safetensors, whatever it holds.
+        what = "a file named .safetensors that holds something else"
+        return checkpoint.but(default_load=refused(what, "Rename it to .pt."))
+    if checkpoint.status not in ("empty", "pointer", "foreign"):
+        return checkpoint
+    if not name.endswith(TORCH.suffixes):
+        return checkpoint
+    fetch = checkpoint.status == "pointer"
+    remedy = "git lfs pull" if fetch else "Take another copy of the file."
+    return checkpoint.but(default_load=refused(f"it: {checkpoint.reason}", remedy))
 
 
 def verdict(one: Examination, every: set[str] | frozenset[str] = frozenset()) -> DefaultLoad:

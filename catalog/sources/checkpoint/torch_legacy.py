@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
 
 MAGIC: Final = 0x1950A86A20F9469CFC6C
+_VERSION: Final = 1001
 _LENGTH: Final = 8
 _MAX_MACHINE: Final = 1_000
 _MAX_KEYS: Final = 300_000
@@ -83,6 +84,9 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
         start=machine.end,
         around=(0, position, version.end, content.end),
     )
+    flaw = _flaw(version.root, content, keys.root)
+    if flaw:
+        checkpoint = checkpoint.but(status="unreadable", reason=flaw, default_load=None)
     if end is not None and end > source.size:
         reason = f"{end - source.size:,} of {end:,} bytes are missing"
         checkpoint = replace(checkpoint, status="truncated", reason=reason)
@@ -93,6 +97,16 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
 
     numbers = Numbers(read, big_endian=order is False)
     return _described(source, checkpoint, content, own_path, numbers)
+
+
+def _flaw(version: object, content: Skeleton, keys: object) -> str:
+    """Return what torch refuses of the pickles around the object, empty where there is nothing."""
+    if version != _VERSION:
+        return "its protocol version is not that of torch"
+    storages = content.found.storages
+    if type(keys) is not list or any(type(key) is not str or key not in storages for key in keys):
+        return "its list of storages names one that its pickle does not"
+    return ""
 
 
 def _places(
