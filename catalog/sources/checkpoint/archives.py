@@ -208,9 +208,9 @@ def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
                     return "its entry version names none that torch reads"
             break
     entry = names.get(top + "byteorder")
-    if entry is not None and (entry.crc, entry.size) not in _USUAL:
-        if small_entry(source, directory, entry.name) not in (b"little", b"big"):
-            return "its entry byteorder is neither little nor big"
+    usual = entry is None or (entry.crc, entry.size) in _USUAL
+    if not usual and small_entry(source, directory, top + "byteorder") not in (b"little", b"big"):
+        return "its entry byteorder is neither little nor big"
     return ""
 
 

@@ -118,13 +118,17 @@ def by_name(checkpoint: Checkpoint, name: str) -> Checkpoint:
         # torch 2.13 gives it to safetensors, whatever it holds.
         what = "a file named .safetensors that holds something else"
         return checkpoint.but(default_load=refused(what, "Rename it to .pt."))
-    if checkpoint.status not in ("empty", "pointer", "foreign"):
+    if checkpoint.default_load is not None:
         return checkpoint
-    if not name.endswith(TORCH.suffixes):
+    if checkpoint.status not in ("empty", "pointer", "foreign") or not _is_torch(name):
         return checkpoint
     fetch = checkpoint.status == "pointer"
     remedy = "git lfs pull" if fetch else "Take another copy of the file."
     return checkpoint.but(default_load=refused(f"it: {checkpoint.reason}", remedy))
+
+
+def _is_torch(name: str) -> bool:
+    return name.endswith(TORCH.suffixes) or (TORCH.is_named is not None and TORCH.is_named(name))
 
 
 def verdict(one: Examination, every: set[str] | frozenset[str] = frozenset()) -> DefaultLoad:
