@@ -25,6 +25,7 @@ def draw(trace: Trace) -> None:
     """Print a trace to stdout; lines are cut nowhere, and folded only on a terminal."""
     tree = _heading(trace.checkpoint)
     _add_use(tree, trace.checkpoint)
+    _add_loads(tree, trace.checkpoint)
     _add_runs(tree, trace)
     _add_configs(tree, trace.configs)
     _add_numbers(tree, trace)
@@ -82,6 +83,18 @@ def _add_use(tree: Branch, row: Record) -> None:
         _line(branch, "try", row["remedy"])
     if row["safety"] == "dangerous":
         _line(branch, "danger", "Loading it would run foreign code.", style="red")
+
+
+def _add_loads(tree: Branch, row: Record) -> None:
+    """Say whether `torch.load(file)` takes it, where torch loads such files at all."""
+    accepted = row["loads_by_default"]
+    if accepted is None:
+        return
+    said = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}.get(accepted, accepted)
+    style = "green" if accepted == "yes" else "yellow"
+    branch = _line(tree, "torch.load", said, style=style, dim=row["loads_reason"])
+    if row["loads_remedy"]:
+        _line(branch, "try", row["loads_remedy"])
 
 
 def _add_runs(tree: Branch, trace: Trace) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from catalog.recover.doubts import Doubts, Written
 from catalog.recover.policy import sidecar_stem
@@ -332,7 +332,10 @@ class Evidence:
                     table.c.weights_sha256,
                     table.c.damage,
                     table.c.architecture_id,
-                    table.c.safety,
+                    # What torch loads by default, safe loading does not refuse.
+                    case((table.c.loads_by_default == "yes", "plain"), else_=table.c.safety).label(
+                        "safety"
+                    ),
                     files.c.path,
                     files.c.root_id,
                     files.c.mtime_ns,

@@ -22,7 +22,15 @@ ITEM_SIZES: Final = {
     "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
     "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16, "qint8": 1, "quint8": 1,
     "qint32": 4, "float8_e4m3fn": 1, "float8_e5m2": 1, "uint16": 2, "uint32": 4, "uint64": 8,
+    "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1, "float4_e2m1fn_x2": 1,
+    "complex32": 4, "bcomplex32": 4, "bits8": 1, "bits16": 2, "bits1x8": 1, "bits2x4": 1,
+    "bits4x2": 1, "quint4x2": 1, "quint2x4": 1,
+    **{f"{kind}{bits}": 1 for kind in ("int", "uint") for bits in range(1, 8)},
 }  # fmt: skip
+"""Bytes of one element of a storage (`torch.dtype.itemsize`)."""
+
+_PACKED: Final = {"quint4x2": 2, "quint2x4": 4}
+"""Numbers of a tensor in one element of its storage, where these are more than one."""
 
 
 class NamedStub:
@@ -71,6 +79,8 @@ def size_of(tensor: Tensor) -> int | None:
     """Return the bytes of a tensor's numbers, None where the size of its type is not known."""
     item = ITEM_SIZES.get(tensor.dtype)
     size = None if item is None else item * prod(tensor.shape)
+    if size is not None and tensor.dtype in _PACKED:
+        size = -(-size // _PACKED[tensor.dtype])
     return size if size is None or size <= _LARGEST else None
 
 
