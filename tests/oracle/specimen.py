@@ -5,9 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-MANIFEST = "zoo.json"
+MANIFEST: Final = "zoo.json"
+
+DAMAGES: Final = (
+    "whole",
+    "cut near the start",
+    "cut in the middle",
+    "cut by a byte",
+    "bit flipped in data",
+    "bit flipped in structure",
+    "part missing",
+    "wrong type",
+    "other writer",
+)
+"""Columns of the table. The zoo has a specimen, or a reason, for each format and each of them."""
 
 
 @dataclass(frozen=True)
@@ -19,31 +32,31 @@ class Specimen:
     format: str
     """Row of the table, e.g. `torch-zip`."""
     damage: str
-    """Column of the table: see `DAMAGES`."""
+    """Column of the table, one of `DAMAGES`."""
     judge: str
-    """Which library's verdict counts: the name of a function in `verdicts.py` (`torch`, ...)."""
+    """Whose verdict counts: the name of a function in `verdicts.py`."""
     note: str = ""
     """What is special about it, a few words."""
-    family: str = ""
-    """Specimens of one family are compared with each other for equality."""
+    is_model: bool = True
+    """Whether a model's weights are in it: a library loads an optimizer's state as well."""
 
 
-DAMAGES = (
-    "whole",
-    "cut near the start",
-    "cut in the middle",
-    "cut by a byte",
-    "bit flipped in data",
-    "bit flipped in structure",
-    "part missing",
-    "wrong type",
-    "other writer",
-)
+@dataclass(frozen=True)
+class EmptyCell:
+    """A cell of the table that no specimen is in."""
+
+    format: str
+    damage: str
+    """One of `DAMAGES`, or `all`."""
+    reason: str
 
 
-def write_manifest(folder: Path, specimens: list[Specimen], empty: list[dict[str, str]]) -> None:
-    """Write the list of specimens, and of cells that have none with the reason."""
-    content = {"specimens": [asdict(specimen) for specimen in specimens], "empty": empty}
+def write_manifest(folder: Path, specimens: list[Specimen], empty: list[EmptyCell]) -> None:
+    """Write the list of specimens and of empty cells into the zoo's folder."""
+    content = {
+        "specimens": [asdict(specimen) for specimen in specimens],
+        "empty": [asdict(cell) for cell in empty],
+    }
     (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -51,3 +64,9 @@ def read_manifest(folder: Path) -> tuple[Specimen, ...]:
     """Return the specimens of a zoo."""
     content: Any = json.loads((folder / MANIFEST).read_text())
     return tuple(Specimen(**fields) for fields in content["specimens"])
+
+
+def empty_cells(folder: Path) -> tuple[EmptyCell, ...]:
+    """Return the cells that no specimen is in, with the reasons."""
+    content: Any = json.loads((folder / MANIFEST).read_text())
+    return tuple(EmptyCell(**fields) for fields in content["empty"])
