@@ -6,6 +6,7 @@ import io
 import random
 import shutil
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import yaml
@@ -54,6 +55,10 @@ class Zoo:
     def empty(self, format: str, damage: str, reason: str) -> None:
         """Say why there is no specimen of a format with a damage."""
         self._empty.append(EmptyCell(format, damage, reason))
+
+    def all_data(self, first: int) -> None:
+        """Say of all specimens from a place of the list on that they are no models."""
+        self.specimens[first:] = [replace(one, is_model=False) for one in self.specimens[first:]]
 
     def finish(self) -> None:
         """Write the manifest."""

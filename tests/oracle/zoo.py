@@ -21,12 +21,13 @@ def make(folder: Path, flips: int = FLIPS) -> None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     warnings.simplefilter("ignore")
-    from tests.oracle import torch_zoo
+    from tests.oracle import file_zoo, torch_zoo
 
     zoo = Zoo(folder, flips)
     torch_zoo.fill_zip(zoo)
     torch_zoo.fill_legacy(zoo)
     torch_zoo.fill_programs(zoo)
+    file_zoo.fill(zoo)
     zoo.finish()
 
 
