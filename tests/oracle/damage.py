@@ -103,7 +103,7 @@ class Zoo:
         """
         shutil.copytree(source, self.place(format, "whole", name, judge))
         content = (source / weights).read_bytes()
-        for damage, changed, note in damages(content, data or content[-64:], self.flips):
+        for damage, changed, note in damages(content, data or content[-64:], self.flips // 2):
             self.change_folder(format, damage, name, judge, source, {weights: changed}, note)
         for note, other in OTHERS:
             told = f"{weights} is {note}"

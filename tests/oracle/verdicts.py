@@ -199,16 +199,22 @@ def diffusers(path: Path) -> dict[str, str]:
 
 
 def deepspeed(path: Path) -> dict[str, str]:
-    """Judge as DeepSpeed's `zero_to_fp32.py` does: its steps, its conditions.
+    """Judge by DeepSpeed's `zero_to_fp32.py`, and by the files that its engine asks for.
 
-    deepspeed/utils/zero_to_fp32.py, `_get_fp32_state_dict_from_zero_checkpoint`: `latest` names the
-    folder; as many `*_optim_states.pt` as the first one's `partition_count` says; every
-    `*_model_states.pt` is loaded, one for each rank at stage 3, and the shapes of all parameters
-    are filled from the flat groups.
+    Lightning's folders are merged by the same function with the tag `checkpoint`. At stage 3 the
+    engine loads the model states of each rank (`engine.py`, `_get_zero_ckpt_name`), where the
+    script reads those that it finds.
     """
-    from tests.oracle.deepspeed import merged
+    from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
 
-    return merged(path)
+    from tests.oracle.contents import digests
+
+    merged = dict(get_fp32_state_dict_from_zero_checkpoint(str(path)))
+    tag = (path / "latest").read_text().strip()
+    shards = list((path / tag).glob("zero_pp_rank_*_model_states.pt"))
+    if shards and len(shards) != len(list((path / tag).glob("*_optim_states.pt"))):
+        raise RefusedError(f"{len(shards)} model states: the engine loads those of each rank")
+    return digests(merged)
 
 
 def distributed(path: Path) -> dict[str, str]:
@@ -281,7 +287,7 @@ def main(zoo: Path, result: Path) -> None:
     os.environ.update(
         {"KERAS_BACKEND": "torch", "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     )
-    for name in ("torch", "numpy", "h5py", "onnx", "safetensors", "transformers", "keras", "torch.export", "torch.distributed.checkpoint", "diffusers", "peft", "gguf", "tests.oracle.contents", "tests.oracle.models"):
+    for name in ("torch", "numpy", "h5py", "onnx", "safetensors", "transformers", "keras", "torch.export", "torch.distributed.checkpoint", "diffusers", "peft", "gguf", "deepspeed.utils.zero_to_fp32", "tests.oracle.contents", "tests.oracle.models"):
         importlib.import_module(name)
     import torch
 

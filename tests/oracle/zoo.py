@@ -21,13 +21,17 @@ def make(folder: Path, flips: int = FLIPS) -> None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     warnings.simplefilter("ignore")
-    from tests.oracle import file_zoo, torch_zoo
+    from tests.oracle import file_zoo, folder_zoo, torch_zoo
 
     zoo = Zoo(folder, flips)
     torch_zoo.fill_zip(zoo)
     torch_zoo.fill_legacy(zoo)
     torch_zoo.fill_programs(zoo)
     file_zoo.fill(zoo)
+    folder_zoo.fill(zoo)
+    for format in ("tensorflow-savedmodel", "tensorflow-checkpoint"):
+        zoo.empty(format, "all", "tensorflow takes 600 MB and does not install beside these libraries")
+    zoo.empty("flax-msgpack", "all", "flax takes its weights from a tree that the program has to give")
     zoo.finish()
 
 
