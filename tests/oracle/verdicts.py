@@ -194,7 +194,7 @@ def diffusers(path: Path) -> dict[str, str]:
 
     from tests.oracle.contents import digests
 
-    pipeline = DiffusionPipeline.from_pretrained(path, low_cpu_mem_usage=False, local_files_only=True)
+    pipeline = DiffusionPipeline.from_pretrained(path, local_files_only=True)
     return digests({name: dict(one.state_dict()) for name, one in pipeline.components.items() if hasattr(one, "state_dict")})
 
 
@@ -273,8 +273,9 @@ def stable_baselines(path: Path) -> dict[str, str]:
         for name in archive.namelist():
             if name.endswith(".pth") and name != "pytorch_variables.pth":
                 loaded[name] = torch.load(io.BytesIO(archive.read(name)), weights_only=True)
-    if "policy.pth" not in loaded:
-        raise RefusedError("no policy")
+    # `set_parameters(..., exact_match=True)`: the policy, and the optimizers of the algorithm.
+    if "policy.pth" not in loaded or not any(name.endswith("optimizer.pth") for name in loaded):
+        raise RefusedError("no policy, or no optimizer of it")
     return digests({"policy": loaded["policy.pth"]})
 
 
