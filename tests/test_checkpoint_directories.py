@@ -310,7 +310,7 @@ def test_a_forbidden_file_is_unreadable(tmp_path: Path) -> None:
         (b"\x08\x01\x12\xd6\x97\t\n\xfc\x12\x12\xcd\x12", "unknown", "foreign"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 900 + b"keras_version", "keras-h5", "recognised"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 900, "hdf5", "recognised"),
-        (b"\x80\x04}.", "pickle", "readable"),
+        (b"\x80\x04}.", "pickle", "foreign"),
         (struct.pack("<Q", 900) + b'{"w"' + b" " * 50, "safetensors", "truncated"),
         (struct.pack("<Q", 1 << 29) + b'{"w"' + b" " * 50, "safetensors", "unreadable"),
     ],

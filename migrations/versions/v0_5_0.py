@@ -73,6 +73,7 @@ def _pickles_name_globals() -> None:
 
 def _checkpoints_say_what_was_looked_at() -> None:
     for name, comment in (
+        ("architecture_id", "Names and shapes of its tensors, where these are all its weights."),
         ("parameter_count", "Numbers in the model; empty where a part of it is not understood."),
         (
             "weights_fingerprint",
@@ -120,14 +121,15 @@ def _checkpoints_say_what_was_looked_at() -> None:
             ["statements_id"],
             ["id"],
         )
-    op.create_index(
-        "ix_checkpoint_weights_sha256",
-        "checkpoint",
-        ["weights_sha256"],
-        unique=False,
-        sqlite_where=sa.text("weights_sha256 IS NOT NULL"),
-        postgresql_where=sa.text("weights_sha256 IS NOT NULL"),
-    )
+    for name in ("weights_sha256", "global_set_id", "statements_id"):
+        op.create_index(
+            f"ix_checkpoint_{name}",
+            "checkpoint",
+            [name],
+            unique=False,
+            sqlite_where=sa.text(f"{name} IS NOT NULL"),
+            postgresql_where=sa.text(f"{name} IS NOT NULL"),
+        )
 
 
 _LOADS = (

@@ -18,11 +18,11 @@ from catalog.sources.checkpoint.directory import WEIGHTS
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.tensors import element_count
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
-from catalog.sources.plain import DocumentError, is_number, to_float
+from catalog.sources.plain import DocumentError, is_number, sentence, to_float
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,6 +9,7 @@ from catalog.sources.checkpoint.archives import read_archive
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
@@ -50,8 +51,3 @@ def _told(facts: Facts) -> Facts:
     }.get(checkpoint.status, "unreadable-checkpoint")
     problem = Problem(code, sentence(checkpoint.reason or checkpoint.status))
     return Facts(checkpoint, mentions=facts.mentions, problems=(problem,))
-
-
-def sentence(reason: str) -> str:
-    """Return a reason as a sentence."""
-    return f"{reason[:1].upper()}{reason[1:]}."

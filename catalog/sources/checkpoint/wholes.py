@@ -15,9 +15,10 @@ from catalog.sources.checkpoint.contents import with_doubt, with_safety
 from catalog.sources.checkpoint.huggingface import read_hugging_face
 from catalog.sources.checkpoint.inert import Call, TensorStub, dtype_name
 from catalog.sources.checkpoint.plain import attributes
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from pathlib import Path
