@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _USABLE: Final = frozenset({"usable", "migrated"})
 _WHOLE_PARTS: Final = frozenset({"pipeline"})
 """Formats whose parts are models of their own: one is usable where another is missing."""
+_WITHOUT_CONFIG: Final = ("without config.json", "without adapter_config.json")
+_ONE_FILE: Final = ("/model.safetensors", "/pytorch_model.bin", "/adapter_model.safetensors")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Outcome:
     wrong: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     false_alarms: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
+    told_by_code: list[str] = field(default_factory=list)
     missed_equal: list[str] = field(default_factory=list)
 
 
@@ -102,13 +105,19 @@ def compared(found: list[Case]) -> Outcome:
 def _compare_wholeness(case: Case, outcome: Outcome) -> None:
     state = case.ours["state"]
     if not case.is_good:
-        if case.is_usable:
+        if case.is_usable and case.specimen.is_told_by_code:
+            outcome.told_by_code.append(str(case))
+        elif case.is_usable:
             outcome.wrong["usable"].append(str(case))
         elif case.ours["status"] == "readable" and not case.library["accepted"]:
             outcome.wrong["whole"].append(str(case))
         if case.ours.get("hashed_state") in _USABLE and not case.is_usable:
             outcome.wrong["usable with --hash"].append(str(case))
-        parts = [path for path, other in case.ours["below"].items() if other in _USABLE]
+        parts = [
+            path
+            for path, other in case.ours["below"].items()
+            if other in _USABLE and not _loads_alone(case.specimen, path)
+        ]
         if parts and case.specimen.format not in _WHOLE_PARTS:
             outcome.wrong["a part is usable"].append(f"{case}; usable: {', '.join(parts)}")
     elif state == "unchecked":
@@ -118,6 +127,11 @@ def _compare_wholeness(case: Case, outcome: Outcome) -> None:
     is_torch = case.specimen.judge == "torch"
     if is_torch and not case.fits_sums and not case.ours["damage"] and case.ours.get("hashed_state") in _USABLE:
         outcome.wrong["whole with --hash, and a sum does not fit"].append(str(case))
+
+
+def _loads_alone(specimen: Specimen, part: str) -> bool:
+    """Return whether a part is weights in one file, untouched, in a folder that lost its config."""
+    return specimen.note in _WITHOUT_CONFIG and part.endswith(_ONE_FILE)
 
 
 def _compare_default_load(case: Case, outcome: Outcome) -> None:
@@ -189,6 +203,7 @@ def report(outcome: Outcome, empty: Sequence[EmptyCell], versions: dict[str, str
     for title, told in (
         ("False alarms: the library loads it, catalog does not call it usable", outcome.false_alarms),
         ("Recognised, and not read", outcome.unread),
+        ("Usable, and the model's code misses a tensor, which no file says", outcome.told_by_code),
         ("Equal by the library, and not stated as equal", outcome.missed_equal),
         ("Empty cells", [f"{cell.format}, {cell.damage}: {cell.reason}" for cell in empty]),
     ):

@@ -37,20 +37,21 @@ class Zoo:
         self._empty: list[EmptyCell] = []
 
     def place(
-        self, format: str, damage: str, name: str, judge: str, note: str = "", *, is_model: bool = True
+        self, format: str, damage: str, name: str, judge: str, note: str = "", **flags: bool
     ) -> Path:
         """Return where to write a specimen; a config is beside it, so that it can be usable."""
         folder = self.folder / format / f"{len(self.specimens):03}"
-        folder.mkdir(parents=True)
+        (folder / name).parent.mkdir(parents=True)
         (folder / "config.yaml").write_text(yaml.safe_dump({"model": {"name": "tiny"}, "seed": 1}))
         path = folder / name
         relative = path.relative_to(self.folder).as_posix()
-        self.specimens.append(Specimen(relative, format, damage, judge, note, is_model))
+        self.specimens.append(Specimen(relative, format, damage, judge, note, **flags))
         return path
 
-    def write(self, content: bytes, *cell: str, note: str = "", is_model: bool = True) -> None:
+    def write(self, content: bytes, *cell: str, note: str = "", **flags: bool) -> None:
         """Write a specimen of one file: `cell` is format, damage, name, judge."""
-        self.place(*cell, note=note, is_model=is_model).write_bytes(content)
+        format, damage, name, judge = cell
+        self.place(format, damage, name, judge, note, **flags).write_bytes(content)
 
     def empty(self, format: str, damage: str, reason: str) -> None:
         """Say why there is no specimen of a format with a damage."""
@@ -122,11 +123,10 @@ class Zoo:
         source: Path,
         parts: Mapping[str, bytes | None],
         note: str,
-        *,
-        is_model: bool = True,
+        **flags: bool,
     ) -> None:
         """Write a copy of a folder with some parts replaced, or left out where they are None."""
-        path = self.place(format, damage, name, judge, note, is_model=is_model)
+        path = self.place(format, damage, name, judge, note, **flags)
         shutil.copytree(source, path)
         for part, content in parts.items():
             target = path / part

@@ -67,10 +67,10 @@ def fill_huggingface(zoo: Zoo, made: Path) -> None:
 
     format = {"format": "pt"}
     change("part missing", {weights: save(empty, format)}, "all tensors are empty", is_model=False)
-    change("part missing", {weights: save(some, format)}, "without the attention's tensors")
+    change("part missing", {weights: save(some, format)}, "without the attention's tensors", is_told_by_code=True)
     change("part missing", {weights: save({}, format)}, "a file without a tensor", is_model=False)
-    change("wrong type", {weights: save(strange, format)}, "names of another model")
-    change("wrong type", {weights: save(cut, format)}, "a shape against the config")
+    change("wrong type", {weights: save(strange, format)}, "names of another model", is_told_by_code=True)
+    change("wrong type", {weights: save(cut, format)}, "a shape against the config", is_told_by_code=True)
     change("wrong type", {"config.json": b"[]"}, "the config is a list")
     change("wrong type", {"config.json": b"{"}, "the config is no JSON")
     change("other writer", {weights: save(state)}, "no metadata in the weights")
@@ -212,7 +212,7 @@ def fill_pipeline(zoo: Zoo, made: Path) -> None:
         zoo.change_folder(format, damage, name, judge, source, {"model_index.json": content}, note)
     state = load_file(source / "unet" / file)
     fewer = dict(list(state.items())[3:])
-    zoo.change_folder(format, "part missing", name, judge, source, {f"unet/{file}": save(fewer)}, "a component without some tensors")
+    zoo.change_folder(format, "part missing", name, judge, source, {f"unet/{file}": save(fewer)}, "a component without some tensors", is_told_by_code=True)
     changes: dict[str, bytes | None] = {f"unet/{file}": None, "unet/diffusion_pytorch_model.bin": saved(state)}
     zoo.change_folder(format, "other writer", name, judge, source, changes, "weights of a component are a pickle")
     optional = json.dumps({**index, "feature_extractor": [None, None]}).encode()
@@ -261,35 +261,53 @@ def _deepspeed(folder: Path, tag: str, stage: int, seed: int = 0, ranks: int = 2
 
 def fill_deepspeed(zoo: Zoo, made: Path) -> None:
     """Add DeepSpeed's folders: stages 1 to 3, Lightning's, and those in a Trainer's folder."""
-    judge = "deepspeed"
     for format, name, tag, stage in (
         ("deepspeed-zero2", "epoch=1-step=100.ckpt", "checkpoint", 2),
-        ("deepspeed-zero3", "run", "global_step100", 3),
+        ("deepspeed-zero3", "epoch=1-step=100.ckpt", "checkpoint", 3),
+        ("deepspeed-tag", "global_step100", "", 3),
     ):
-        source = _deepspeed(made / format, tag, stage)
-        files = sorted(path.name for path in (source / tag).iterdir())
-        optimizer = f"{tag}/{files[0]}"
-        data = _bytes(torch.load(source / optimizer)["optimizer_state_dict"]["fp32_flat_groups" if stage == 3 else "single_partition_of_fp32_groups"][0])
-        missing = [*(f"{tag}/{file}" for file in files), "latest", tag]
-        zoo.damage_folder(format, name, judge, source, optimizer, missing, data)
-        model = next(f"{tag}/{file}" for file in files if "model_states" in file)
-        content = (source / model).read_bytes()
-        zoo.change_folder(format, "cut in the middle", name, judge, source, {model: content[: len(content) // 2]}, "of the model's states")
-        zoo.change_folder(format, "wrong type", name, judge, source, {"latest": b"global_step999"}, "latest names a folder that is not there")
-        zoo.change_folder(format, "wrong type", name, judge, source, {model: saved({"module": 3})}, "the model's states are a number")
-        shutil.copytree(_deepspeed(made / f"{format}-other", tag, stage, seed=5), zoo.place(format, "whole", name, judge, "another seed"))
-        shutil.copytree(_deepspeed(made / f"{format}-four", tag, stage, ranks=4), zoo.place(format, "other writer", name, judge, "four ranks"))
-        three = _deepspeed(made / f"{format}-three", tag, stage, ranks=4)
-        lost = f"{tag}/bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt"
-        zoo.change_folder(format, "part missing", name, judge, three, {lost: None}, "four ranks, the last is missing")
-    one = _deepspeed(made / "zero1", "global_step100", 1)
-    shutil.copytree(one, zoo.place("deepspeed-zero2", "other writer", "run", judge, "stage 1"))
-    for seed, damage, parts in ((0, "other writer", {}), (1, "part missing", {"global_step100/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt": None})):
+        _fill_deepspeed(zoo, made, format, name, tag, stage)
+    one = _deepspeed(made / "zero1", "global_step100", 1) / "global_step100"
+    shutil.copytree(one, zoo.place("deepspeed-tag", "other writer", "global_step100", "deepspeed", "stage 1"))
+    lost: dict[str, bytes | None] = {"global_step100/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt": None}
+    for seed, damage, parts in ((0, "other writer", {}), (1, "part missing", lost)):
         source = _deepspeed(made / f"zero3-trainer{seed}", "global_step100", 3)
         (source / "trainer_state.json").write_bytes(TRAINER_STATE)
         bert(0).config.save_pretrained(source)
         note = "in a Trainer's folder" + (", a rank is missing" if parts else "")
-        zoo.change_folder("deepspeed-zero3", damage, "checkpoint-100", judge, source, parts, note)
+        zoo.change_folder("deepspeed-zero3", damage, "checkpoint-100", "deepspeed", source, parts, note)
+
+
+def _fill_deepspeed(zoo: Zoo, made: Path, format: str, name: str, tag: str, stage: int) -> None:
+    """Add a folder with `latest` and a tag below it, or the folder of a tag alone."""
+    judge, inside = "deepspeed", f"{tag}/" if tag else ""
+
+    def make(label: str, seed: int = 0, ranks: int = 2) -> Path:
+        whole = _deepspeed(made / f"{format}{label}", tag or name, stage, seed, ranks)
+        return whole if tag else whole / name
+
+    source = make("")
+    files = sorted(path.name for path in (source / tag).iterdir())
+    optimizer = f"{inside}{files[0]}"
+    group = "fp32_flat_groups" if stage == 3 else "single_partition_of_fp32_groups"
+    data = _bytes(torch.load(source / optimizer)["optimizer_state_dict"][group][0])
+    missing = [*(f"{inside}{file}" for file in files), *(["latest", tag] if tag else [])]
+    zoo.damage_folder(format, name, judge, source, optimizer, missing, data)
+    model = next(f"{inside}{file}" for file in files if "model_states" in file)
+    content = (source / model).read_bytes()
+    for damage, changed, note in (
+        ("cut in the middle", content[: len(content) // 2], "of the model's states"),
+        ("wrong type", saved({"module": 3}), "the model's states are a number"),
+    ):
+        zoo.change_folder(format, damage, name, judge, source, {model: changed}, note)
+    if tag:
+        lost = {"latest": b"global_step999"}
+        zoo.change_folder(format, "wrong type", name, judge, source, lost, "latest names a folder that is not there")
+    shutil.copytree(make("-other", seed=5), zoo.place(format, "whole", name, judge, "another seed"))
+    four = make("-four", ranks=4)
+    shutil.copytree(four, zoo.place(format, "other writer", name, judge, "four ranks"))
+    last = f"{inside}bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt"
+    zoo.change_folder(format, "part missing", name, judge, four, {last: None}, "four ranks, the last is missing")
 
 
 def _distributed(folder: Path, seed: int) -> Path:

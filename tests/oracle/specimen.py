@@ -39,6 +39,8 @@ class Specimen:
     """What is special about it, a few words."""
     is_model: bool = True
     """Whether a model's weights are in it: a library loads an optimizer's state as well."""
+    is_told_by_code: bool = False
+    """Whether only the model's own code knows that a tensor is missing: no file says so."""
 
 
 @dataclass(frozen=True)

@@ -209,10 +209,12 @@ def deepspeed(path: Path) -> dict[str, str]:
 
     from tests.oracle.contents import digests
 
-    merged = dict(get_fp32_state_dict_from_zero_checkpoint(str(path)))
-    tag = (path / "latest").read_text().strip()
-    shards = list((path / tag).glob("zero_pp_rank_*_model_states.pt"))
-    if shards and len(shards) != len(list((path / tag).glob("*_optim_states.pt"))):
+    is_tag = any(path.glob("*_states.pt"))
+    root = path.parent if is_tag else path
+    tag = path.name if is_tag else (path / "latest").read_text().strip()
+    merged = dict(get_fp32_state_dict_from_zero_checkpoint(str(root), tag))
+    shards = list((root / tag).glob("zero_pp_rank_*_model_states.pt"))
+    if shards and len(shards) != len(list((root / tag).glob("*_optim_states.pt"))):
         raise RefusedError(f"{len(shards)} model states: the engine loads those of each rank")
     return digests(merged)
 
