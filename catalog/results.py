@@ -27,6 +27,14 @@ class LostTree:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignTree:
+    """A tree of another host at a path that was ingested here; nothing shows that both are one."""
+
+    path: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSummary:
     """What one ingest did, and what stands in the catalog after it."""
 
@@ -53,6 +61,8 @@ class IngestSummary:
     """Files of which this ingest found that they are left out now."""
     lost: tuple[LostTree, ...]
     """The trees where nothing is that was there; nothing known of them is forgotten."""
+    elsewhere: tuple[ForeignTree, ...]
+    """Trees of other hosts at the paths of trees that are new with this ingest."""
     linked: int
     """Checkpoints whose run is known; with those that follow these are all."""
     ambiguous: int
@@ -79,6 +89,7 @@ def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
         missing=counts.missing,
         newly_left_out=counts.left_out,
         lost=tuple(counts.lost),
+        elsewhere=tuple(counts.elsewhere),
         **standing,
         seconds=done.seconds,
         stages=done.stages,

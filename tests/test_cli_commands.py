@@ -381,6 +381,7 @@ class FakeCatalog:
         left_out_checkpoints=0,
         newly_left_out=0,
         lost=(),
+        elsewhere=(),
         linked=7,
         ambiguous=1,
         unlinked=1,

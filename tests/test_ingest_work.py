@@ -96,7 +96,9 @@ def test_nothing_new_is_no_file_opened_and_no_row_written(
         "catalog.recover.assess.assess",
     ):
         monkeypatch.setattr(name, lambda *_: judged.append("judged"))
-    assert written(empty_db, lambda: catalog.ingest([tree])).keys() == {"ingest"}
+    # One row tells when this host last saw the tree.
+    work = written(empty_db, lambda: catalog.ingest([tree]))
+    assert (work.keys(), work["root_host"]) == ({"ingest", "root_host"}, 1)
     assert judged == []
 
 

@@ -18,14 +18,16 @@ from sqlalchemy import insert, select, text, update
 from catalog import __version__
 from catalog.ingest.absent import absent
 from catalog.ingest.bookmarks import Bookmarks
+from catalog.ingest.hosts import same_path, take_over
 from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, moved_away, scopes
 from catalog.ingest.scan import Scan
 from catalog.ingest.workers import WORTH_A_POOL, workers
 from catalog.ingest.write import BatchWriter, Memory
-from catalog.results import LostTree
+from catalog.results import ForeignTree, LostTree
 from catalog.schema.engine import writing
+from catalog.schema.hosts import known_roots
 from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import Checkpoint, File, Ingest
 from catalog.sources import registry
@@ -72,11 +74,15 @@ class Counts:
     """Known files that are there and that a pattern leaves out from now on."""
     lost: list[LostTree] = field(default_factory=list)
     """The trees where nothing is that was there."""
+    elsewhere: list[ForeignTree] = field(default_factory=list)
+    """New trees whose paths are known of other hosts as well."""
+    regrouped: bool = False
+    """Whether trees belong together in another way than before."""
 
     @property
     def changed(self) -> bool:
         """Whether any row of facts is another than before."""
-        return bool(self.read or self.missing or self.returned or self.left_out)
+        return bool(self.read or self.missing or self.returned or self.left_out or self.regrouped)
 
 
 def begin(
@@ -173,7 +179,11 @@ def read_trees(
     """
     counts = Counts()
     with writing(engine, location) as connection:
+        counts.regrouped = take_over(connection, paths, host)
+        before = known_roots(connection, host).keys()
         wanted = scopes(connection, paths, host, now)
+        new = [scope.root for scope in wanted if scope.root not in before]
+        counts.elsewhere = [ForeignTree(*tree) for tree in same_path(connection, new, host)]
     gone = [path for path in paths if not path.is_dir()]
 
     def read(scope: Scope) -> None:

@@ -17,6 +17,7 @@ from catalog.recover.policy import sidecar_stem
 from catalog.recover.provenance import Provenance
 from catalog.recover.sources import Source, Sources, check_prefer
 from catalog.schema.engine import explained, writing
+from catalog.schema.hosts import known_roots
 from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
 
@@ -106,6 +107,7 @@ def plan(
     shape = Shape.of(settings)
     table, files, roots = table_of(Migration), table_of(File), table_of(Root)
     sources = Sources(connection, settings)
+    at_hand = {*known_roots(connection, host).values()}
     planned: list[Planned] = []
     for row in connection.execute(
         select(
@@ -132,8 +134,11 @@ def plan(
         one = Planned(int(row.checkpoint_id), int(row.root_id), Path(row.root), seen, shown)
         if not (row.reason_code or "").startswith("checkpoint-"):
             one = _with_content(one, sources, shape, prefer)
-        if one.shown.action == "write" and row.host != host:
-            note = f"The tree lies on {row.host}; run `catalog recover` there."
+        if one.shown.action == "write" and one.root_id not in at_hand:
+            note = (
+                f"The tree is on {row.host}; run `catalog recover` there, or `catalog ingest "
+                f"{row.root}` where it is mounted here as well."
+            )
             one = replace(one, shown=replace(one.shown, action="skipped", note=note))
         planned.append(one)
     return _without_clashes(planned, _stems(connection))

@@ -39,11 +39,17 @@ def _trees_have_several_hosts() -> None:
         sa.Column(
             "seen_at", sa.String(), nullable=False, comment="When it last saw the tree, UTC."
         ),
+        sa.Column(
+            "inode",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Inode of the tree's folder as it saw it then.",
+        ),
         sa.ForeignKeyConstraint(["root_id"], ["root.id"], name=op.f("fk_root_host_root_id_root")),
         sa.PrimaryKeyConstraint("root_id", "host", name=op.f("pk_root_host")),
         comment="A name of a machine under which a tree was seen: one disk may be mounted by several.",
     )
-    op.execute("INSERT INTO root_host SELECT id, host, added_at FROM root")
+    op.execute("INSERT INTO root_host SELECT id, host, added_at, NULL FROM root")
 
 
 def _pickles_name_globals() -> None:

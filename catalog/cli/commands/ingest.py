@@ -1,5 +1,6 @@
 """`catalog ingest`: read trees into the catalog."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, SetOption, command, new_app, open_catalog
+from catalog.cli.options import DbOption, HostOption, SetOption, command, new_app, open_catalog
 from catalog.query.values import counted
 
 if TYPE_CHECKING:
-    from catalog.results import IngestSummary, LostTree
+    from catalog.results import ForeignTree, IngestSummary, LostTree
 
 app = new_app()
 
@@ -72,6 +73,7 @@ def ingest(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no summary.")
     ] = False,
+    host: HostOption = None,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
@@ -84,7 +86,7 @@ def ingest(
     from catalog.cli.progress import showing
 
     pairs = [*(settings or []), *([f"history={history}"] if history else [])]
-    catalog = open_catalog(db, pairs)
+    catalog = open_catalog(db, pairs, host)
     with showing(quiet=quiet) as progress:
         summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes, jobs=jobs)
     if not quiet:
@@ -123,6 +125,7 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
     lines += map(_lost, done.lost)
+    lines += (_elsewhere(tree, db) for tree in done.elsewhere)
     if not done.seen and not done.lost:
         lines.append(_NOTHING)
     following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
@@ -144,4 +147,12 @@ def _lost(tree: "LostTree") -> str:
     return (
         f"{tree.path} {what}: its {known} {verb} missing now. Nothing is forgotten: once it is "
         "back (a disk mounted again, say), ingest it again; if it was moved, ingest its new place."
+    )
+
+
+def _elsewhere(tree: "ForeignTree", db: str | None) -> str:
+    move = command(f"host move {shlex.quote(tree.host)} NEW", db)
+    return (
+        f"{tree.path} is known of host {tree.host} as well, and nothing on disk shows that both "
+        f"are one tree; if they are, {move} says so, with the name of this host for NEW."
     )
