@@ -80,13 +80,16 @@ def cases(
 
 
 def _fits_sums(path: Path) -> bool:
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return True
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return all(_fits_stated(one) for one in files if zipfile.is_zipfile(one))
+
+
+def _fits_stated(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
-            stated = [info for info in archive.infolist() if info.CRC]
-            for info in stated:
-                archive.read(info)
+            for info in archive.infolist():
+                if info.CRC:
+                    archive.read(info)
     except Exception:  # noqa: BLE001  whatever Python finds wrong with an archive
         return False
     return True
@@ -157,9 +160,13 @@ def _compare_equality(found: Sequence[Case], outcome: Outcome) -> None:
         if case.weights and case.fits_sums:
             pairs[case.specimen.format, case.weights].append(case)
     for group in pairs.values():
-        if len({case.ours.get("weights_fingerprint") or case.specimen.path for case in group}) > 1:
-            names = ", ".join(f"`{case.specimen.path}` ({case.specimen.note})" for case in group)
-            outcome.missed_equal.append(names)
+        stated: dict[str, list[str]] = defaultdict(list)
+        for case in group:
+            label = case.ours.get("weights_fingerprint") or "no fingerprint"
+            stated[label[:14]].append(f"`{case.specimen.path}` ({case.specimen.note})")
+        if len(stated) > 1:
+            told = (f"{label}: {', '.join(names)}" for label, names in stated.items())
+            outcome.missed_equal.append("; ".join(told))
 
 
 def _compare_group(key: str, group: list[Case], outcome: Outcome) -> None:

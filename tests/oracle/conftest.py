@@ -54,7 +54,9 @@ def empty(zoo_folder: Path) -> tuple[EmptyCell, ...]:
 @pytest.fixture(scope="session")
 def verdicts(zoo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The libraries' verdicts, by path."""
-    return _answer("tests.oracle.verdicts", zoo_folder, tmp_path_factory)
+    found = _answer("tests.oracle.verdicts", zoo_folder, tmp_path_factory)
+    default = _answer("tests.oracle.verdicts", zoo_folder, tmp_path_factory, "--default")
+    return {path: {**verdict, "default": default.get(path)} for path, verdict in found.items()}
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +92,11 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _answer(module: str, folder: Path, factory: pytest.TempPathFactory) -> dict[str, Any]:
+def _answer(
+    module: str, folder: Path, factory: pytest.TempPathFactory, *options: str
+) -> dict[str, Any]:
     result = factory.mktemp("answer") / "answer.json"
-    _run(module, str(folder), str(result))
+    _run(module, str(folder), str(result), *options)
     answer: dict[str, Any] = json.loads(result.read_text())
     return answer
 

@@ -2,7 +2,7 @@
 
 Training state is left out as the issue's rule has it: optimizers, schedulers, scalers, random
 states, loops, and the values of ModelCheckpoint and EarlyStopping. All else that is a tensor or an
-array counts wherever it is; numbers, texts and bytes count where tensors are beside them.
+array counts wherever it is, and bytes; numbers and texts where tensors are beside them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _walk(value: Any, place: str, found: dict[str, str], counts_plain: bool, dep
         for number, one in enumerate(value):
             _walk(one, f"{place}/{number}", found, counts_plain, depth + 1)
     elif isinstance(value, bytes | bytearray | str | int | float):
-        if counts_plain:
+        if counts_plain or isinstance(value, bytes | bytearray):
             found[place] = _sum(type(value).__name__, repr(value).encode())
     elif hasattr(value, "__dict__") and not isinstance(value, type):
         found[place] = _sum("object", f"{type(value).__module__}.{type(value).__qualname__}".encode())

@@ -388,7 +388,7 @@ def _fill_nemo(zoo: Zoo) -> None:
 
 def _fill_stable_baselines(zoo: Zoo) -> None:
     format, name, judge = "stable-baselines3", "CartPole-v1.zip", "stable_baselines"
-    data = json.dumps({"policy_class": {":type:": "<class 'abc.ABCMeta'>", ":serialized:": "gAWV"}, "gamma": 0.99, "num_timesteps": 5000, "start_time": 1700000000000000000}).encode()
+    data = json.dumps({"policy_class": {":type:": "<class 'abc.ABCMeta'>", ":serialized:": "gAWV"}, "observation_space": {":type:": "<class 'gymnasium.spaces.box.Box'>", ":serialized:": "gAWV"}, "action_space": {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", ":serialized:": "gAWV"}, "gamma": 0.99, "num_timesteps": 5000, "start_time": 1700000000000000000}).encode()
     optimizer = lightning(weights())["optimizer_states"][0]
     parts = {
         "data": data,

@@ -1,4 +1,4 @@
-"""The libraries' own verdicts: `python -m tests.oracle.verdicts ZOO RESULT`.
+"""The libraries' own verdicts: `python -m tests.oracle.verdicts ZOO RESULT [--default]`.
 
 Each file is loaded in a child of its own, with limits on time and memory and a folder of its own:
 loading without `weights_only` runs what a pickle says. All files are the zoo's own. A judge returns
@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 import warnings
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,8 +26,6 @@ from tests.oracle.specimen import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.oracle.specimen import Specimen
 
 _SECONDS: Final = 60
 _BYTES: Final = 12 << 30
@@ -211,7 +210,10 @@ def deepspeed(path: Path) -> dict[str, str]:
 
     is_tag = any(path.glob("*_states.pt"))
     root = path.parent if is_tag else path
-    tag = path.name if is_tag else (path / "latest").read_text().strip()
+    latest = path / "latest"
+    (only,) = [path] if is_tag else {file.parent for file in path.glob("*/*_states.pt")}
+    # Without `latest` a person has to name the tag (`--tag`), and there is only one.
+    tag = latest.read_text().strip() if not is_tag and latest.exists() else only.name
     merged = dict(get_fp32_state_dict_from_zero_checkpoint(str(root), tag))
     shards = list((root / tag).glob("zero_pp_rank_*_model_states.pt"))
     if shards and len(shards) != len(list((root / tag).glob("*_optim_states.pt"))):
@@ -230,8 +232,7 @@ def distributed(path: Path) -> dict[str, str]:
 
 
 def fsdp_trainer(path: Path) -> dict[str, str]:
-    """Judge a Trainer's folder by the weights that accelerate merges, and its state."""
-    json.loads((path / "trainer_state.json").read_text())
+    """Judge a Trainer's folder by the weights that `accelerate merge-weights` merges."""
     return distributed(path / "pytorch_model_fsdp_0")
 
 
@@ -281,32 +282,41 @@ def stable_baselines(path: Path) -> dict[str, str]:
     return digests({"policy": loaded["policy.pth"]})
 
 
+_MODULES: Final = (
+    "torch", "numpy", "h5py", "onnx", "safetensors", "transformers", "keras", "torch.export",
+    "torch.distributed.checkpoint", "diffusers", "peft", "gguf", "deepspeed.utils.zero_to_fp32",
+    "tests.oracle.contents", "tests.oracle.models",
+)  # fmt: skip
+"""Imported once: each child is a fork. Orbax is not, since its threads do not outlive one."""
 LOADED_BY_TORCH: Final = ("torch", "torchscript", "exported", "pickled")
 
 
-def main(zoo: Path, result: Path) -> None:
-    """Judge every specimen and write the verdicts, by path."""
+def main(zoo: Path, result: Path, *, only_default: bool) -> None:
+    """Judge every specimen and write the verdicts, by path.
+
+    Args:
+        zoo: the folder of specimens.
+        result: the file to write.
+        only_default: ask only whether `torch.load(file)` accepts it, after importing torch and
+            nothing else: other libraries allow classes of theirs as they are imported.
+    """
     warnings.simplefilter("ignore")
     os.environ.update(
         {"KERAS_BACKEND": "torch", "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     )
-    for name in ("torch", "numpy", "h5py", "onnx", "safetensors", "transformers", "keras", "torch.export", "torch.distributed.checkpoint", "diffusers", "peft", "gguf", "deepspeed.utils.zero_to_fp32", "tests.oracle.contents", "tests.oracle.models"):
+    for name in ("torch",) if only_default else _MODULES:
         importlib.import_module(name)
     import torch
 
     torch.set_num_threads(1)
     found = {}
     for specimen in read_manifest(zoo):
-        found[specimen.path] = _judged(zoo / specimen.path, specimen)
+        path = zoo / specimen.path
+        if not only_default:
+            found[specimen.path] = _in_child(partial(globals()[specimen.judge], path))
+        elif path.is_file() and specimen.judge in LOADED_BY_TORCH:
+            found[specimen.path] = _in_child(partial(default_load, path))
     result.write_text(json.dumps(found, indent=1))
-
-
-def _judged(path: Path, specimen: Specimen) -> dict[str, Any]:
-    judge = globals()[specimen.judge]
-    verdict = _in_child(lambda: judge(path))
-    if path.is_file() and specimen.judge in LOADED_BY_TORCH:
-        verdict["default"] = _in_child(lambda: default_load(path))
-    return verdict
 
 
 def _in_child(judge: Callable[[], dict[str, str] | None]) -> dict[str, Any]:
@@ -347,4 +357,4 @@ def _judge_here(judge: Callable[[], dict[str, str] | None], writing: int) -> Non
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), only_default="--default" in sys.argv)
