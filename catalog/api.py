@@ -181,9 +181,10 @@ class Catalog:
             if hashes:
                 operation.hash(folders, progress)
             (standing,) = self.query("ingest-summary").dicts()
+            unread = {row["kind"]: row["files"] for row in self.query("unread-kinds").dicts()}
         finally:
             engine.dispose()
-        return summary_of(done, standing)
+        return summary_of(done, standing, unread)
 
     def watch(self, paths: Sequence[str | os.PathLike[str]]) -> Iterator[IngestSummary]:
         """Ingest again whenever something changes in the trees, for ever; see `ingest`.

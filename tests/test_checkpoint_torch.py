@@ -307,7 +307,7 @@ STATEMENTS = {
     "git": (
         {
             "state_dict": {"w": FakeTensor()},
-            "git": {"commit": "abc", "dirty": False},
+            "git": {"commit": "abc"},
             "arch": "r18",
         },
         (None, {"git": {"commit": "abc"}, "arch": "r18"}, None),

@@ -46,7 +46,7 @@ def tree(tmp_path: Path) -> Path:
         )
         checkpoint = training.write(root)
         if number < 3:
-            checkpoint.with_suffix(".config.json").write_text('{"model": {}}')
+            checkpoint.with_suffix(".config.json").write_text('{"model": {"name": "pan"}}')
     return root
 
 

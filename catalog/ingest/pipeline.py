@@ -338,7 +338,7 @@ class _Tree:
         prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
         known = [status for path, status in rows if path.startswith(prefix)]
         if known:
-            checkpoints = sum(status not in {None, "foreign"} for status in known)
+            checkpoints = sum(status is not None for status in known)
             self._counts.lost.append(LostTree(str(self.top), self._scan.is_gone, checkpoints))
 
 

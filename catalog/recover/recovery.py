@@ -20,6 +20,7 @@ from catalog.schema.engine import explained, writing
 from catalog.schema.hosts import known_roots
 from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
+from catalog.states import ABSENT, OTHER, UNUSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -124,7 +125,7 @@ def plan(
         )
         .join(files, files.c.id == table.c.checkpoint_id)
         .join(roots, roots.c.id == files.c.root_id)
-        .where(table.c.state.in_(("recoverable", "unrecoverable")))
+        .where(table.c.state.in_(UNUSABLE))
         .order_by(roots.c.path, files.c.path)
     ):
         if only is not None and only not in row.path:
@@ -172,7 +173,7 @@ def _stems(connection: Connection) -> dict[tuple[int, str], list[int]]:
     for number, root, path in connection.execute(
         select(files.c.id, files.c.root_id, files.c.path)
         .join(states, states.c.checkpoint_id == files.c.id)
-        .where(states.c.state != "missing")
+        .where(states.c.state.not_in(ABSENT + OTHER))
     ):
         found[int(root), sidecar_stem(path)].append(int(number))
     return found

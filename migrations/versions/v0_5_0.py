@@ -171,6 +171,7 @@ def _states_say_one_thing_each() -> None:
         ):
             op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
             op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, f"{name} IN ({_STATES})")
+        _doubts_have_an_index()
         return
     _anew(
         "migration",
@@ -199,6 +200,7 @@ def _states_say_one_thing_each() -> None:
         sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_migration")),
     )
     op.create_index("ix_migration_state", "migration", ["state"], unique=False)
+    _doubts_have_an_index()
     _anew(
         "migration_event",
         "id, checkpoint_id, at, from_state, to_state, reason, ingest_id, recovery_id",
@@ -231,6 +233,17 @@ def _states_say_one_thing_each() -> None:
         op.create_index(f"ix_migration_event_{column}", "migration_event", [column], unique=False)
 
 
+def _doubts_have_an_index() -> None:
+    op.create_index(
+        "ix_migration_doubt",
+        "migration",
+        ["state"],
+        unique=False,
+        sqlite_where=sa.text("doubt IS NOT NULL"),
+        postgresql_where=sa.text("doubt IS NOT NULL"),
+    )
+
+
 def _states_are_named_anew() -> None:
     """Give each checkpoint the state that its row tells already, with an event for the change.
 
@@ -243,17 +256,32 @@ def _states_are_named_anew() -> None:
                CASE WHEN m.state = 'missing' AND m.reason_code = 'left-out' THEN 'left out'
                     WHEN m.state = 'missing' AND m.reason_code = 'not-a-checkpoint'
                         THEN 'not a model'
-                    WHEN m.state IS NULL AND c.status = 'foreign' AND f.state = 'present'
-                        THEN 'not a model'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                         AND f.missing_ingest_id IS NULL THEN 'left out'
+                    WHEN m.state IS NULL AND f.state = 'missing' THEN 'missing'
+                    WHEN m.state IS NULL AND c.status = 'foreign' THEN 'not a model'
+                    WHEN m.state <> 'missing' AND c.status = 'recognised' THEN 'unchecked'
                     WHEN m.state = 'unrecoverable' AND m.reason_code LIKE 'checkpoint-%'
                         THEN 'damaged'
                     WHEN m.state = 'unrecoverable'
                          AND m.reason_code IN ('ambiguous-run', 'sources-disagree')
                         THEN 'ambiguous config'
-                    WHEN m.state IN ('usable', 'migrated') AND c.status = 'recognised'
-                        THEN 'unchecked'
                     ELSE m.state END AS after,
-               CASE WHEN m.state IS NULL THEN c.reason ELSE m.reason END AS reason
+               CASE WHEN m.state <> 'missing' AND c.status = 'recognised'
+                        THEN 'Its content is not read'
+                             || COALESCE(': ' || RTRIM(c.reason, '.'), '') || '.'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                        THEN CASE WHEN f.missing_ingest_id IS NULL
+                                  THEN 'It is there, and left out now by a pattern.'
+                                  ELSE 'The file is gone.' END
+                    WHEN m.state IS NULL THEN c.reason
+                    ELSE m.reason END AS reason,
+               CASE WHEN m.state <> 'missing' AND c.status = 'recognised' THEN 'content-not-read'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                        THEN CASE WHEN f.missing_ingest_id IS NULL THEN 'left-out'
+                                  ELSE 'file-missing' END
+                    WHEN m.state IS NULL THEN 'not-a-checkpoint'
+                    ELSE m.reason_code END AS reason_code
         FROM checkpoint c
         JOIN file f ON f.id = c.id
         LEFT JOIN migration m ON m.checkpoint_id = c.id
@@ -275,11 +303,17 @@ def _states_are_named_anew() -> None:
     )
     op.execute(
         "INSERT INTO migration (checkpoint_id, state, reason_code, reason) "
-        "SELECT checkpoint_id, after, 'not-a-checkpoint', reason FROM state_anew "
+        "SELECT checkpoint_id, after, reason_code, reason FROM state_anew "
         "WHERE before IS NULL AND after IS NOT NULL"
     )
     op.execute(
-        "UPDATE migration SET state = (SELECT s.after FROM state_anew s "
+        # What is not read has nothing that would mend it, nor a source to recover it from.
+        "UPDATE migration SET remedy = NULL, source_file_id = NULL, source_kind = NULL "
+        "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE after = 'unchecked')"
+    )
+    op.execute(
+        "UPDATE migration SET (state, reason_code, reason) = "
+        "(SELECT s.after, s.reason_code, s.reason FROM state_anew s "
         "WHERE s.checkpoint_id = migration.checkpoint_id) "
         "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE before <> after)"
     )

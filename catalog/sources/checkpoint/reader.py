@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Listing
 
 NAME: Final = "checkpoint"
-VERSION: Final = 3
+VERSION: Final = 4
 MOST_READ: Final = 64 * 1024
 SIGNS = signs
 _NAMED: Final = 3

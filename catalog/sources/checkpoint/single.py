@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.archives import read_archive
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
+from catalog.sources.paths import split
 from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
+
+_NOTHING: Final = ("foreign", "empty", "pointer")
+"""Status of what holds no model."""
 
 
 def read_file(source: ByteSource, own_path: str) -> Facts:
@@ -22,8 +26,22 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
+    name = split(own_path)[1].lower()
+    facts = _read(source, own_path, name)
+    checkpoint = facts.checkpoint
+    if checkpoint is not None and checkpoint.status in _NOTHING and registry.is_tentative(name):
+        return Facts()  # data under a name that data has
+    return facts
+
+
+def _read(source: ByteSource, own_path: str, name: str) -> Facts:
     head = source.fetch(0, signatures.HEAD)
     kind = signatures.kind_of(head, source.size)
+    if kind not in ("empty", "pointer"):
+        for each in registry.formats_named(name):
+            facts = each.read_named(source, own_path) if each.read_named is not None else None
+            if facts is not None:
+                return _told(facts)
     if kind == "zip":
         return _told(read_archive(source, own_path))
     if kind == "empty":

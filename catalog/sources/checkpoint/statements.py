@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,11 +46,11 @@ def statements_of(
     found: dict[str, Plain] = {}
     unwrapper = Unwrapper(number)
     for key, value in islice(root.items(), _MAX_KEYS):
-        if type(key) is not str or len(key) > _MAX_KEYS or key in _TOLD_ELSEWHERE:
+        if type(key) is not str or len(key) > _MAX_KEYS:
             continue
         if value is training.hyper_parameters and value is not None:
             continue
-        if NAME.search(key) or (type(value) is not str and names_a_score(key)):
+        if _is_told_elsewhere(key, is_text=type(value) is str):
             continue
         plain = _stated(value, unwrapper)
         if plain is not None:
@@ -62,6 +63,14 @@ def statements_of(
         message = "What it says of itself is too large or nested too deep; a part is left out."
         problems = (*problems, Problem("statements-cut", message))
     return stated, problems
+
+
+@lru_cache(maxsize=1_024)
+def _is_told_elsewhere(key: str, *, is_text: bool) -> bool:
+    """Say whether a key has columns of its own, or names training state or scores."""
+    if key in _TOLD_ELSEWHERE or NAME.search(key):
+        return True
+    return not is_text and names_a_score(key)
 
 
 def _stated(value: object, unwrapper: Unwrapper) -> Plain:

@@ -225,9 +225,10 @@ class _Lines(Mapping[str, ZipEntry]):
     def __len__(self) -> int:
         return len(self._layout.names)
 
-    def offsets(self) -> list[int]:
+    def offsets(self) -> Sequence[int]:
         """Return where the local header of each entry is."""
-        return [offset + self._shift for offset in self._numbers[3::4]]
+        offsets = self._numbers[3::4]
+        return [offset + self._shift for offset in offsets] if self._shift else offsets
 
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of two entries and more, None where one is not there."""

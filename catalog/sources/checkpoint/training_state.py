@@ -11,6 +11,7 @@ Sources: `torch/optim/optimizer.py` (`state_dict`), `torch/amp/grad_scaler.py` (
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,13 +51,26 @@ def is_training_state(key: object, value: object) -> bool:
     """
     if type(key) is not str:
         return is_optimizer(value)
-    if is_optimizer(value, is_named="optim" in key.lower()):
+    kind = _kind(key)
+    if is_optimizer(value, is_named=kind == "optimizer"):
         return True
-    if _RANDOM.search(key):
+    if kind == "random":
         return _is_random_state(value)
-    if _SCALER.search(key):
+    if kind == "scaler":
         return type(value) is dict and has_single_numbers_only((value,))
-    return _LOOP.fullmatch(key) is not None and has_single_numbers_only((value,))
+    return kind == "loop" and has_single_numbers_only((value,))
+
+
+@lru_cache(maxsize=1_024)
+def _kind(key: str) -> str:
+    """Return what kind of training state a key names, empty for none."""
+    if "optim" in key.lower():
+        return "optimizer"
+    if _RANDOM.search(key):
+        return "random"
+    if _SCALER.search(key):
+        return "scaler"
+    return "loop" if _LOOP.fullmatch(key) else ""
 
 
 def is_listed_callback(key: object, value: object) -> bool:

@@ -16,6 +16,7 @@ rule: parameters are counted only where the model's tensors are all the weights 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from catalog.sources.checkpoint.canonical_text import (
@@ -225,11 +226,17 @@ def _parts(root: object, located: Located) -> Iterator[_Part]:
                     path = f"{name}.{callback if type(callback) is str else ''}"
                     yield from _numbers(path, state, own, with_lists=True, are_scores=False)
             continue
-        is_score, is_training = names_a_score(name), NAME.search(name) is not None
-        with_lists = not (is_score or is_training or name in CONFIG_KEYS)
+        is_score, is_training, with_lists = _kind(name)
         for part in _numbers(name, value, own, with_lists=with_lists, are_scores=is_score):
             # What only has the name of training state is compared, and counts for no model.
             yield part._replace(is_weight=False) if is_training else part
+
+
+@lru_cache(maxsize=1_024)
+def _kind(name: str) -> tuple[bool, bool, bool]:
+    """Return of a key whether it names scores or training state, and whether lists go in."""
+    is_score, is_training = names_a_score(name), NAME.search(name) is not None
+    return is_score, is_training, not (is_score or is_training or name in CONFIG_KEYS)
 
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
