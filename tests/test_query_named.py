@@ -145,8 +145,10 @@ def test_the_numbers_of_the_overview_agree_with_the_lists(story_db: Path) -> Non
     ):
         assert numbers[column] == len(ask(story_db, query)), column
     assert numbers["unusable_ambiguous"] == len(set(paths(story_db, "unusable-ambiguous")))
-    states = {str(row["state"]): row["checkpoints"] for row in ask(story_db, "migration-status")}
-    states = {state.replace(" ", "_"): count for state, count in states.items()}
+    states = {
+        str(row["state"]).replace(" ", "_"): int(str(row["checkpoints"]))
+        for row in ask(story_db, "migration-status")
+    }
     assert states == {state: numbers[state] for state in states} | {"usable": 1}
     assert sum(states.values()) == numbers["checkpoints"]
     assert ask(story_db, "migration-progress")[-1].items() >= states.items()
