@@ -181,7 +181,7 @@ class Catalog:
             if hashes:
                 operation.hash(folders, progress)
             (standing,) = self.query("ingest-summary").dicts()
-            unread = {row["kind"]: row["files"] for row in self.query("unread-kinds").dicts()}
+            unread = {row["kind"]: row["files"] for row in self.query("unchecked-kinds").dicts()}
         finally:
             engine.dispose()
         return summary_of(done, standing, unread)

@@ -72,6 +72,8 @@ def _add_use(tree: Branch, row: Record) -> None:
     )
     if row["inference_config"]:
         _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+    elif row["inference_config_kind"]:
+        _line(branch, "config", "in the file itself")
     if row["doubt"]:
         _line(branch, "doubt", row["doubt"], style="yellow")
     if row["remedy"]:
@@ -165,6 +167,8 @@ def _add_numbers(tree: Branch, trace: Trace) -> None:
     inside += [f"{score['name']} {_number(score)}" for score in trace.scores]
     if inside:
         _line(tree, "inside it", _few(inside, len(inside)))
+    if row["weights_doubt"]:
+        _line(tree, "weights", row["weights_doubt"])
     said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
     if said:
         names = dict.fromkeys(metric["metric"] for metric in trace.metrics)

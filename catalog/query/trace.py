@@ -16,7 +16,7 @@ Record: TypeAlias = dict[str, Any]
 
 _CHECKPOINT = """
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
-       f.path AS inference_config, c.monitor_mode, c.directory,
+       f.path AS inference_config, c.monitor_mode, c.directory, c.weights_doubt,
        CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
             WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
             ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path,
