@@ -12,7 +12,8 @@ from catalog.sources.plain import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_TENSORS: Final = 100_000
+MAX_TENSORS: Final = 150_000
+"""A mixture of experts has 120,000."""
 MAX_DIMENSIONS: Final = 64
 _LARGEST: Final = (1 << 63) - 1
 
