@@ -9,6 +9,7 @@ from catalog.sources.checkpoint.archives import read_archive
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
+from catalog.sources.paths import split
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
@@ -23,6 +24,11 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
     """
     head = source.fetch(0, signatures.HEAD)
     kind = signatures.kind_of(head, source.size)
+    if kind not in ("empty", "pointer"):
+        for each in registry.formats_named(split(own_path)[1].lower()):
+            facts = each.read_named(source, own_path) if each.read_named is not None else None
+            if facts is not None:
+                return _told(facts)
     if kind == "zip":
         return _told(read_archive(source, own_path))
     if kind == "empty":

@@ -39,5 +39,8 @@ class Format(NamedTuple):
     whether it is of this format."""
     read_archive: Callable[[ByteSource, ZipDirectory, str], Facts] | None = None
     """Takes the archive, its directory, and its path below the root."""
+    read_named: Callable[[ByteSource, str], Facts | None] | None = None
+    """Takes a file of such a name and its path below the root, whatever the file begins with; None
+    leaves it to what its bytes tell."""
     precedence: int = 50
     """Formats are asked in this order, the lowest first; those of one number exclude each other."""

@@ -51,6 +51,20 @@ def is_named_like_a_model(name: str) -> bool:
     )
 
 
+def formats_named(name: str) -> list[Format]:
+    """Return the formats that want a file for its name, in the order in which they are asked.
+
+    Args:
+        name: in lower case.
+    """
+    return [
+        one
+        for one in every_format()
+        if (one.suffixes and name.endswith(one.suffixes))
+        or (one.is_named is not None and one.is_named(name))
+    ]
+
+
 def format_of(head: bytes, size: int) -> Format | None:
     """Return the format that a file's first bytes tell, None for an unknown one.
 

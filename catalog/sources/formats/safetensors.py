@@ -165,7 +165,9 @@ class _Table:
             last = end
             bits = _DTYPES[dtype][1]
             if _overflows((*tensor.shape, bits)):
-                raise HeaderError(f"the shape of {label} is beyond any memory", "ValidationOverflow")
+                raise HeaderError(
+                    f"the shape of {label} is beyond any memory", "ValidationOverflow"
+                )
             size, rest = divmod(prod(tensor.shape) * bits, 8)
             if rest:
                 raise HeaderError(f"{label} does not end at a whole byte", "MisalignedSlice")
