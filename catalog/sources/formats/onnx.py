@@ -67,7 +67,7 @@ def _read_named(source: ByteSource, own_path: str) -> Facts | None:
     return _read(source, own_path) if model.has_graph else None
 
 
-class _Refusal(Exception):  # noqa: N818  (a verdict, not an error)
+class _Refusal(Exception):
     """A verdict other than `readable`."""
 
     def __init__(self, status: CheckpointStatus, reason: str) -> None:

@@ -91,7 +91,15 @@ class ModelTensor:
     """A `TensorProto`."""
 
     __slots__ = (
-        "dims", "data_type", "name", "raw", "typed", "texts", "external", "entries", "initializer",
+        "data_type",
+        "dims",
+        "entries",
+        "external",
+        "initializer",
+        "name",
+        "raw",
+        "texts",
+        "typed",
     )  # fmt: skip
 
     def __init__(self, *, initializer: bool) -> None:
