@@ -204,8 +204,8 @@ def test_deepspeed_folder_of_lightning(tmp_path: Path) -> None:
     content["module"] = content.pop("state_dict")
     write_torch_zip(inner / "mp_rank_00_model_states.pt", content)
     write_torch_zip(inner / "zero_pp_rank_0_mp_rank_00_optim_states.pt", {})
-    told = facts(tmp_path, "last.ckpt/checkpoint")
-    assert len(items(tmp_path)) == 1
+    told = facts(tmp_path, "last.ckpt")
+    assert set(items(tmp_path)) == {"last.ckpt"}
     assert told.checkpoint is not None
     assert (told.checkpoint.format, told.checkpoint.epoch) == ("deepspeed", 2)
     assert told.checkpoint.parameter_count == 16
@@ -342,7 +342,7 @@ def test_orbax_item_is_one_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "500/_CHECKPOINT_METADATA").write_text("{}")
     for name in ("_METADATA", "_sharding", "manifest.ocdbt", "ocdbt.process_0/manifest.ocdbt"):
         (item / name).write_bytes(b"{}")
-    assert set(items(tmp_path)) == {"500/default"}
+    assert set(items(tmp_path)) == {"500"}
     found = facts(tmp_path).checkpoint
     assert found is not None
     assert (found.format, found.status) == ("orbax", "recognised")

@@ -70,7 +70,11 @@ class _Patterns:
         # A checkpoint that is a directory is none without its parts.
         inside, is_entered = self._in(path)
         return not is_entered or (
-            inside is not None and any(inside.matches(f"{path}/{name}") for name in _names(whole))
+            inside is not None
+            and any(
+                inside.matches(f"{path}/{name}") or inside.matches(f"{path}/{name}/")
+                for name in _names(whole)
+            )
         )
 
     def _in(self, folder: str) -> tuple[Ignored | None, bool]:

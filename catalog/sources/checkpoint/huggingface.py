@@ -14,14 +14,15 @@ from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import hyper_parameters_of, with_safety
 from catalog.sources.checkpoint.density import is_modest
-from catalog.sources.checkpoint.directory import WEIGHTS
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.safety import VERDICTS
 from catalog.sources.checkpoint.single import read_file, sentence
 from catalog.sources.checkpoint.tensors import element_count
+from catalog.sources.checkpoint.weight_names import WEIGHTS
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
+from catalog.sources.formats.nested_weights import nested_weights
 from catalog.sources.plain import DocumentError, is_number, to_float
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ def _weights(folder: _Folder) -> Checkpoint:
         if chosen:
             break
     else:
+        nested = nested_weights(folder.root, folder.path, folder.parts)
+        if nested is not None and nested.checkpoint is not None:
+            folder.problems += nested.problems
+            folder.mentions += nested.mentions
+            folder.bytes_read += nested.checkpoint.bytes_read
+            return nested.checkpoint
         reason = "the folder holds no weights"
         folder.problems.append(Problem("missing-weights", sentence(reason)))
         return Checkpoint("", "truncated", reason=reason)

@@ -10,13 +10,12 @@ from catalog.sources.checkpoint.byte_source import (
     NotRegularFileError,
     open_inside,
 )
-from catalog.sources.checkpoint.directory import find_wholes, holds_a_checkpoint
+from catalog.sources.checkpoint.directory import find_wholes, read_whole
 from catalog.sources.checkpoint.safety import is_dangerous
 from catalog.sources.checkpoint.single import read_file, sentence
-from catalog.sources.checkpoint.wholes import read_whole
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
 from catalog.sources.formats.registry import is_named_like_a_model, signs, suffixes
-from catalog.sources.paths import below, item_of
+from catalog.sources.paths import below, item_of, join
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Listing
 
 NAME: Final = "checkpoint"
-VERSION: Final = 3
+VERSION: Final = 4
 MOST_READ: Final = 64 * 1024
 SIGNS = signs
 _NAMED: Final = 3
@@ -48,9 +47,14 @@ def recognise(listing: Listing) -> list[Item]:
         and is_named_like_a_model(entry.name.lower())
     ]
     stray = listing.path != "." and listing.path.lower().endswith(suffixes())
-    if stray and not holds_a_checkpoint(listing) and listing.path not in [i.path for i in items]:
+    if stray and listing.path not in [item.path for item in items]:
         items.append(Item(NAME, listing.path, size=0, mtime_ns=0))
     return items
+
+
+def claimed(item: Item) -> set[str]:
+    """Return the directories below a checkpoint that belong to it; no other one is in them."""
+    return {join(item.path, part.partition("/")[0]) for part in item.parts if "/" in part}
 
 
 def read(root: Path, item: Item) -> Facts:

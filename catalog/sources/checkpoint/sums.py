@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from catalog.errors import SourceError
-from catalog.sources.checkpoint.directory import WEIGHTS
+from catalog.sources.checkpoint.weight_names import WEIGHTS
 from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:

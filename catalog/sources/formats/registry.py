@@ -12,6 +12,7 @@ from catalog.sources import formats
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from catalog.sources.formats.folder import FolderFormat
     from catalog.sources.formats.format import Format
 
 
@@ -27,6 +28,17 @@ def every_format() -> tuple[Format, ...]:
 
 
 @cache
+def every_folder_format() -> tuple[FolderFormat, ...]:
+    """Return all formats of several files, in the order in which they are asked."""
+    found: list[FolderFormat] = []
+    for module in pkgutil.iter_modules(formats.__path__):
+        declared = getattr(import_module(f"{formats.__name__}.{module.name}"), "FOLDER", None)
+        if declared is not None:
+            found.append(declared)
+    return tuple(sorted(found, key=lambda one: (one.precedence, one.name)))
+
+
+@cache
 def suffixes() -> tuple[str, ...]:
     """Return the endings of names that are opened, whatever they hold."""
     return tuple(dict.fromkeys(suffix for one in every_format() for suffix in one.suffixes))
@@ -35,9 +47,9 @@ def suffixes() -> tuple[str, ...]:
 @cache
 def signs() -> tuple[str, ...]:
     """Return texts one of which is in every name that some format wants."""
-    return tuple(
-        dict.fromkeys(sign for one in every_format() for sign in (*one.suffixes, *one.signs))
-    )
+    of_files = [sign for one in every_format() for sign in (*one.suffixes, *one.signs)]
+    of_folders = [sign for one in every_folder_format() for sign in one.signs]
+    return tuple(dict.fromkeys((*of_files, *of_folders)))
 
 
 def is_named_like_a_model(name: str) -> bool:
