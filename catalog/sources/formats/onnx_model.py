@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_TENSORS
+from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_LISTED
 from catalog.sources.formats.protobuf import Field, WireError, WireLimitError
 
 if TYPE_CHECKING:
@@ -143,8 +143,8 @@ class Model:
         """Hear that a message begins, and return what stands for it."""
         if schema == "Tensor":
             main = isinstance(parent, _Graph) and parent.is_main and number == 5
-            if len(self.tensors) >= MAX_TENSORS:
-                raise WireLimitError(f"it holds more than {MAX_TENSORS:,} tensors")
+            if len(self.tensors) >= MAX_LISTED:
+                raise WireLimitError(f"it holds more than {MAX_LISTED:,} tensors")
             tensor = ModelTensor(initializer=main)
             self.tensors.append(tensor)
             return tensor

@@ -13,7 +13,7 @@ from array import array
 from math import prod
 from typing import TYPE_CHECKING, Final
 
-from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_TENSORS, element_count
+from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_LISTED, element_count
 from catalog.sources.facts import Checkpoint, Facts, Problem, Tensor
 from catalog.sources.formats.format import Format
 from catalog.sources.formats.safetensors_header import Header, HeaderError, HeaderLimitError
@@ -137,8 +137,8 @@ class _Table:
             self._starts[place], self._ends[place] = start, end
             return
         self._characters += len(name)
-        if place >= MAX_TENSORS:
-            raise HeaderLimitError(f"it holds more than {MAX_TENSORS:,} tensors")
+        if place >= MAX_LISTED:
+            raise HeaderLimitError(f"it holds more than {MAX_LISTED:,} tensors")
         if self._characters > MAX_NAMES:
             raise HeaderLimitError(f"the names of its tensors have over {MAX_NAMES:,} characters")
         self.tensors.append(Tensor(clean(name), known[0], shape))
