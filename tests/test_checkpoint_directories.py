@@ -135,7 +135,7 @@ def test_sharded_model_is_added_up_and_missing_shards_are_told(tmp_path: Path) -
     assert (whole.format, whole.status, whole.parameter_count) == ("hf-model", "readable", 8)
     assert broken.checkpoint is not None
     assert broken.checkpoint.status == "truncated"
-    assert broken.checkpoint.reason == "1 of its 2 weight files are missing"
+    assert broken.checkpoint.reason == "1 of its 2 weight files is missing"
     assert codes(broken) == ["missing-shards"]
 
 

@@ -16,7 +16,6 @@ MAX_TENSORS: Final = 100_000
 MAX_LISTED: Final = 150_000
 """Of a header that is read as a stream; a mixture of experts has 120,000."""
 MAX_DIMENSIONS: Final = 64
-_EMPTY_SHARE: Final = 4
 _LARGEST: Final = (1 << 63) - 1
 
 ITEM_SIZES: Final = {
@@ -100,13 +99,13 @@ def emptiness(tensors: Sequence[Tensor]) -> str | None:
     """Return what says that a model's tensors are placeholders, None where they are not.
 
     Under DeepSpeed's ZeRO-3 a process holds parameters of shape [0] in place of its weights, and
-    buffers as they are; a real model has an empty tensor at most here and there.
+    buffers as they are; a real model has an empty tensor here and there.
 
     Args:
         tensors: of the model.
     """
     empty = sum(0 in tensor.shape for tensor in tensors)
-    if not empty or empty * _EMPTY_SHARE < len(tensors):
+    if not empty or empty * 2 < len(tensors) or 1 == empty < len(tensors):
         return None
     others = len(tensors) - empty
     if not others:

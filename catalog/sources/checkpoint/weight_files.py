@@ -182,7 +182,7 @@ def _joined(shards: list[tuple[str, Checkpoint]]) -> Checkpoint:
     if sum(len(shard.tensors) for shard in every) > MAX_LISTED:
         doubt = f"It has more than {MAX_LISTED:,} tensors, which are not listed."
     else:
-        tensors = tuple(tensor for shard in every for tensor in shard.tensors)
+        tensors = every[0].tensors if len(every) == 1 else _all_tensors(every)
     counted = [shard.parameter_count for shard in every]
     stored = [shard.tensor_bytes for shard in every if shard.tensor_bytes is not None]
     true_sizes = [shard.true_size for shard in every if shard.true_size is not None]
@@ -207,6 +207,18 @@ def _joined(shards: list[tuple[str, Checkpoint]]) -> Checkpoint:
         globals=tuple(sorted({name for shard in every for name in shard.globals})),
         every_global=tuple(sorted({name for shard in every for name in shard.every_global})),
     )
+
+
+def _all_tensors(shards: list[Checkpoint]) -> tuple[Tensor, ...]:
+    """Return the tensors of all shards; the place of a tied one counts from the first shard."""
+    found: list[Tensor] = []
+    for shard in shards:
+        start = len(found)
+        found += [
+            one if one.shares is None else one._replace(shares=start + one.shares)
+            for one in shard.tensors
+        ]
+    return tuple(found)
 
 
 def _total(counts: list[int | None]) -> int | None:

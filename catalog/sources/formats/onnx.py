@@ -14,8 +14,11 @@ from math import prod
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import signatures
+from catalog.sources.checkpoint.byte_source import open_inside
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.tensors import element_count
 from catalog.sources.facts import Checkpoint, Facts, Tensor
+from catalog.sources.formats.folder import FolderFormat, Whole, files_of
 from catalog.sources.formats.format import Format
 from catalog.sources.formats.onnx_model import (
     DTYPES,
@@ -26,13 +29,14 @@ from catalog.sources.formats.onnx_model import (
     external_of,
 )
 from catalog.sources.formats.protobuf import WireError, WireLimitError, walk
+from catalog.sources.paths import below
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from catalog.sources.checkpoint.byte_source import ByteSource
-    from catalog.sources.facts import CheckpointStatus, Plain
+    from catalog.sources.facts import CheckpointStatus, Item, Listing, Plain
 
 NO_SUMS: Final = "ONNX states no sums of its tensors."
 _MAX_IN_NODES: Final = 1_000
@@ -248,6 +252,34 @@ def _checkpoint(
     )
 
 
+def _find(listing: Listing) -> list[Whole]:
+    """Return the models with a data file beside them, so that a change of that is noticed.
+
+    By the names that torch (`m.onnx.data`) and optimum (`m.onnx_data`) give it.
+    """
+    files = files_of(listing)
+    wholes = []
+    for name in files:
+        if name.lower().endswith(".onnx"):
+            stem = name[: -len(".onnx")]
+            data = (f"{name}.data", f"{name}_data", f"{stem}.data", f"{stem}_data")
+            parts = [name, *(one for one in data if one in files)]
+            if len(parts) > 1:
+                wholes.append(Whole({part: files[part] for part in parts}, name))
+    return wholes
+
+
+def _read_whole(root: Path, item: Item) -> Facts:
+    """Read a model with its data files.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with open_inside(root, below(root, item.path)) as source:
+        return read_file(source, item.path)
+
+
+FOLDER: Final = FolderFormat("onnx", _find, _read_whole, signs=(".onnx",), precedence=80)
 FORMAT: Final = Format(
     "onnx",
     suffixes=(".onnx",),

@@ -13,7 +13,7 @@ from array import array
 from math import prod
 from typing import TYPE_CHECKING, Final
 
-from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_LISTED, element_count
+from catalog.sources.checkpoint.tensors import MAX_DIMENSIONS, MAX_LISTED, element_count, emptiness
 from catalog.sources.facts import Checkpoint, Facts, Problem, Tensor
 from catalog.sources.formats.format import Format
 from catalog.sources.formats.safetensors_header import Header, HeaderError, HeaderLimitError
@@ -220,6 +220,10 @@ def _checkpoint(
         reason = f"it has tensors of the type {table.no_tensor_of}, which torch does not read"
     elif any(size >= 1 << 63 for tensor in table.tensors for size in tensor.shape):
         status, reason = "unreadable", "a tensor's shape is beyond any memory; torch refuses it"
+    elif not table.tensors:
+        status, reason = "truncated", "it holds no tensor"
+    elif all(0 in tensor.shape for tensor in table.tensors):
+        status, reason = "truncated", emptiness(table.tensors)
     metadata = header.metadata or {}
     return Checkpoint(
         format="safetensors",
