@@ -211,9 +211,9 @@ def _checkpoint(
         status, reason = "truncated", f"{missing:,} of {begin + stored:,} bytes are missing"
     elif missing < 0:
         status = "unreadable"
+        bytes_follow = "1 byte follows" if missing == -1 else f"{-missing:,} bytes follow"
         reason = (
-            f"{-missing:,} bytes follow its last tensor; "
-            "safetensors refuses it (MetadataIncompleteBuffer)"
+            f"{bytes_follow} its last tensor; safetensors refuses it (MetadataIncompleteBuffer)"
         )
     elif table.no_tensor_of:
         status = "recognised"
