@@ -72,7 +72,7 @@ class _Choice(NamedTuple):
     """The files that a library would load."""
 
     names: list[str]
-    index: str | None = None
+    index_name: str | None = None
     missing: str | None = None
     """What is not there, a sentence without capital and full stop."""
 
@@ -90,14 +90,14 @@ def read_weights(folder: ModelFolder) -> Checkpoint | None:
         return None
     if choice.missing is not None:
         return _lacking(folder, Checkpoint("", "truncated"), choice.missing)
-    by_file = None if choice.index is None else _by_file(folder, choice.index)
+    by_file = None if choice.index_name is None else _by_file(folder, choice.index_name)
     names = choice.names if by_file is None else [n for n in by_file if n in folder.parts]
     shards = [(name, _shard(folder, name)) for name in names[:MAX_SHARDS]]
     checkpoint = _joined(shards) if shards else Checkpoint("", "truncated")
     if by_file is not None:
         return _against_index(folder, checkpoint, shards, by_file)
-    if choice.index is not None and checkpoint.status in ("readable", "recognised"):
-        reason = f"{choice.index} cannot be read, and names its weight files"
+    if choice.index_name is not None and checkpoint.status in ("readable", "recognised"):
+        reason = f"{choice.index_name} cannot be read, and names its weight files"
         return _lacking(folder, checkpoint, reason, "unreadable")
     return _with_emptiness(folder, checkpoint, names)
 

@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
 SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _WIDTHS: Final = (2, 4, 8, 16, 32)
+_MAX_CACHE: Final = 2
+"""Kinds of what a symbol table entry repeats of its object."""
 _FLAGS: Final = 0x07
 _OPEN: Final = 0x05
 """Of the flags of a superblock those that a writer sets while it has the file open."""
 _MAX_BLOCKS: Final = 256
 """Pieces of an object header, nodes of a tree, blocks of a heap: a root has a few of each."""
-_MAX_BLOCK: Final = 4 * 1024 * 1024
+_MAX_BLOCK: Final = 1024 * 1024
+_MAX_READ: Final = 8 * 1024 * 1024
+_MAX_BODY: Final = 1024
+"""Bytes of a message that are kept: its name is at its start."""
+_MAX_NAME: Final = 256
 _MAX_NAMES: Final = 10_000
-_MAX_HEAP: Final = 16 * 1024 * 1024
 MARKS: Final = (
     "model_config", "keras_version", "layer_names", "nb_layers",
     "_layer_checkpoint_dependencies", "layers", "vars",
@@ -35,6 +40,10 @@ class Hdf5Error(Exception):
     def __init__(self, reason: str, *, is_cut: bool = False) -> None:
         super().__init__(reason)
         self.is_cut = is_cut
+
+
+class _LimitError(Exception):
+    """The root group is larger than is read here."""
 
 
 class Root(NamedTuple):
@@ -105,6 +114,10 @@ def read_superblock(source: ByteSource, offset: int) -> Superblock:
         # Root's symbol table entry: the offset of its name, then its object header.
         at = start + 4 * width + length_width
         root = int.from_bytes(data[at : at + width], "little")
+        cache = int.from_bytes(data[at + width : at + width + 4], "little")
+        flags = int.from_bytes(data[20:24], "little")
+        if cache > _MAX_CACHE or flags & ~_FLAGS or fields[1] != undefined:
+            raise Hdf5Error("its superblock is damaged")
     if end == undefined:
         raise Hdf5Error("its superblock states no end")
     # A user block that was put before or taken away moves the base to where the file begins.
@@ -153,9 +166,14 @@ class _Reader:
         self._links: set[str] = set()
         self._is_whole = True
         self._left = _MAX_BLOCKS
+        self._bytes_left = _MAX_READ
 
     def root(self) -> Root:
-        for message in self._messages(self._block.root):
+        try:
+            messages = self._messages(self._block.root)
+        except _LimitError:
+            return Root(frozenset(), frozenset(), is_whole=False)
+        for message in messages:
             if message.flags & 2 and message.kind in (0x0C, 0x06):
                 self._is_whole = False  # it is stored elsewhere, and shared
             elif message.kind == 0x0C:
@@ -180,11 +198,15 @@ class _Reader:
 
     def _at(self, address: int, length: int) -> bytes:
         """Return bytes at an address; b"" where it is none, or beyond the bounds."""
-        if address == self._undefined or length > _MAX_BLOCK or self._left <= 0:
+        if address == self._undefined or not self._may_read(length):
             self._is_whole = False
             return b""
         self._left -= 1
+        self._bytes_left -= length
         return self._source.read_at(self._block.base + address, length)
+
+    def _may_read(self, length: int) -> bool:
+        return length <= min(_MAX_BLOCK, self._bytes_left) and self._left > 0
 
     def _address(self, data: bytes, at: int) -> int:
         field = data[at : at + self._block.width]
@@ -210,7 +232,7 @@ class _Reader:
             while at + 8 <= len(data):
                 kind = int.from_bytes(data[at : at + 2], "little")
                 length = int.from_bytes(data[at + 2 : at + 4], "little")
-                body = data[at + 8 : at + 8 + length]
+                body = data[at + 8 : at + 8 + min(length, _MAX_BODY)]
                 self._take(messages, pending, _Message(kind, data[at + 4], body))
                 at += 8 + length
         return messages
@@ -250,7 +272,7 @@ class _Reader:
         at = 0
         while at + head <= len(data):
             length = int.from_bytes(data[at + 1 : at + 3], "little")
-            body = data[at + head : at + head + length]
+            body = data[at + head : at + head + min(length, _MAX_BODY)]
             self._take(messages, pending, _Message(data[at], data[at + 3], body))
             at += head + length
 
@@ -266,8 +288,10 @@ class _Reader:
             self._is_whole = False
 
     def _block_of(self, address: int, length: int) -> bytes:
+        if not self._may_read(length):
+            raise _LimitError
         data = self._at(address, length)
-        if len(data) < length and self._left > 0 and length <= _MAX_BLOCK:
+        if len(data) < length:
             raise Hdf5Error("a part of its root group's header is not in the file")
         return data
 
@@ -290,7 +314,7 @@ class _Reader:
                 table = self._at(address + 8, entries * step)
                 for at in range(0, len(table) - step + 1, step):
                     start = self._address(table, at)
-                    name = names[start : names.find(b"\0", start)]
+                    name = names[start : start + _MAX_NAME].partition(b"\0")[0]
                     self._add(self._links, name.decode("utf-8", "replace") or None)
             elif node[:4] == b"TREE" and node[4] == 0:
                 table = self._at(address + 8 + 2 * width, entries * (length_width + width))
@@ -327,12 +351,9 @@ class _Reader:
             blocks = self._heap_blocks(
                 blocks[0][0], rows * columns, columns, starting, offset_width
             )
-        left = _MAX_HEAP
         for place, size in blocks:
-            if 0 < size <= left:
-                block = self._at(place, size)
-                left -= size
-                names.update(mark for mark in MARKS if mark.encode() in block)
+            block = self._at(place, size)
+            names.update(mark for mark in MARKS if mark.encode() in block)
         for name in self._huge_names(self._address(head, 14 + length_width)):
             self._add(names, name)
 

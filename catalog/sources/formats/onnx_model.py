@@ -83,7 +83,10 @@ _TYPED: Final = (4, 5, 7, 10, 11)
 _EXTERNAL_KEYS: Final = ("location", "offset", "length")
 _MAX_TEXT: Final = 4096
 _MAX_VALUE: Final = 1024 * 1024
-_MAX_ENTRIES: Final = 64
+_MAX_ENTRIES: Final = 16
+_MAX_ALL_ENTRIES: Final = 600_000
+_MAX_TEXTS: Final = 24 * 1024 * 1024
+"""Bytes of all texts that are kept."""
 _MAX_PROPERTIES: Final = 1_000
 
 
@@ -138,6 +141,8 @@ class Model:
         """[key, value] of the model's `metadata_props`."""
         self.tensors: list[ModelTensor] = []
         self._source = source
+        self._room = _MAX_TEXTS
+        self._entries_left = _MAX_ALL_ENTRIES
 
     def begin(self, schema: str, number: int, parent: Any) -> Any:
         """Hear that a message begins, and return what stands for it."""
@@ -167,6 +172,9 @@ class Model:
             entries = self.properties
         if entries is None:
             return None
+        self._entries_left -= 1
+        if self._entries_left < 0:
+            raise WireLimitError("its tensors name very much external data")
         entry = ["", ""]
         entries.append(entry)
         return entry
@@ -228,8 +236,9 @@ class Model:
     def _text(self, place: tuple[int, int]) -> str:
         start, end = place
         data = self._source.read_at(start, min(end - start, _MAX_TEXT + 1))
-        if len(data) > _MAX_TEXT:
-            raise WireLimitError("a name in it is very long")
+        self._room -= len(data)
+        if len(data) > _MAX_TEXT or self._room < 0:
+            raise WireLimitError("its names are very long")
         return data.decode("utf-8", "replace")
 
 

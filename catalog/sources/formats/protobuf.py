@@ -20,7 +20,7 @@ _MAX_DEPTH: Final = 100
 _MAX_LENGTH: Final = (1 << 31) - 1
 _LONG_VARINT: Final = re.compile(rb"[\x80-\xff]{10}")
 _CONTINUED: Final = bytes(range(128, 256))
-MAX_FIELDS: Final = 3_000_000
+MAX_FIELDS: Final = 2_000_000
 """Fields that are walked, some seconds of work; a large exported model has 500,000."""
 MAX_PACKED: Final = 256 * 1024 * 1024
 """Bytes of packed numbers that are looked at."""
@@ -54,7 +54,7 @@ class Handler(Protocol):
     """Hears of what a walk finds."""
 
     def begin(self, schema: str, number: int, parent: Any) -> Any:
-        """Hear that a message begins, and return what stands for it."""
+        """Hear that a message begins, and return what stands for it; None hears of no field."""
 
     def value(self, owner: Any, number: int, value: int | tuple[int, int]) -> None:
         """Hear of a number, or of the place (start, end) of a text or of bulk."""
@@ -125,7 +125,7 @@ class _Walk:
         field = frame.schema.get(number)
         if wire == 0:
             value = self._varint(frame.end, 10)
-            if field is not None and field.kind == "number":
+            if field is not None and frame.owner is not None and field.kind == "number":
                 self._handler.value(frame.owner, number, value)
         elif wire == 2:
             self._delimited(frame, field, number)
@@ -155,6 +155,8 @@ class _Walk:
             self._at = start
             self._push(_Frame(self._schemas[field.message], end, owner))
         elif field.kind in ("text", "bulk"):
+            if frame.owner is None:
+                return
             self._handler.value(frame.owner, number, (start, end))
         elif field.repeated:
             count, numbers = self._numbers(field.kind, start, end)
@@ -200,6 +202,9 @@ class _Walk:
 
     def _varint(self, end: int, most: int) -> int:
         block, at = self._block, self._at - self._base
+        if 0 <= at < len(block) and self._at < end and block[at] < 128:  # most are of one byte
+            self._at += 1
+            return block[at]
         if not 0 <= at <= len(block) - 10:
             block = self._block = self._source.read_at(self._at, _CHUNK)
             self._base, at = self._at, 0
