@@ -29,6 +29,9 @@ MAX_HEADER: Final = 100_000_000
 """The library's own limit (`MAX_HEADER_SIZE`)."""
 MAX_NAMES: Final = 24 * 1024 * 1024
 """Characters of all names that are listed; 120,000 experts have some 10 MB."""
+_WIDE: Final = 8
+"""As so many count a size, and a character of a name that has others than ASCII: they take more
+memory."""
 _NAMED: Final = 3
 """Keys of metadata that a problem names."""
 
@@ -136,11 +139,12 @@ class _Table:
             self._dtypes[place] = dtype
             self._starts[place], self._ends[place] = start, end
             return
-        self._characters += len(name)
+        self._characters += len(name) if name.isascii() else _WIDE * len(name)
+        self._characters += _WIDE * len(shape)
         if place >= MAX_LISTED:
             raise HeaderLimitError(f"it holds more than {MAX_LISTED:,} tensors")
         if self._characters > MAX_NAMES:
-            raise HeaderLimitError(f"the names of its tensors have over {MAX_NAMES:,} characters")
+            raise HeaderLimitError(f"its names and shapes have over {MAX_NAMES:,} characters")
         self.tensors.append(Tensor(clean(name), known[0], shape))
         self._dtypes.append(_DTYPES_BY_NAME[dtype])
         self._starts.append(start)
