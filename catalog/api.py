@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.errors import SourceError, UsageError
+from catalog.hosts import own_host
 from catalog.query.connection import open_reader
 from catalog.schema.location import locate
 from catalog.settings import Settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from catalog.forget import Extent
+    from catalog.ingest.hosts import MovedHost
     from catalog.ingest.pipeline import Progress
     from catalog.link.explain import Explanation
     from catalog.operation import Operation
@@ -53,7 +55,8 @@ class Catalog:
             in the working directory. It is made by the first ingest.
         settings: the values that differ, for this object, from what the catalog keeps and from
             the defaults; or whole `Settings`, which are taken as they are.
-        host: name under which this machine's trees are kept.
+        host: name under which this machine's trees are kept; else `$CATALOG_HOST`, else what the
+            machine calls itself.
         clock: gives the present as UTC text; for tests and reproducible databases.
 
     Every method raises a `CatalogError` whose text can be shown to a user. Methods that read
@@ -70,7 +73,7 @@ class Catalog:
     ) -> None:
         self.location = locate(db)
         self._given = settings or {}
-        self._host = host or os.uname().nodename or "localhost"
+        self._host = own_host(host)
         self._clock = clock
 
     @cached_property
@@ -178,9 +181,10 @@ class Catalog:
             if hashes:
                 operation.hash(folders, progress)
             (standing,) = self.query("ingest-summary").dicts()
+            unread = {row["kind"]: row["files"] for row in self.query("unread-kinds").dicts()}
         finally:
             engine.dispose()
-        return summary_of(done, standing)
+        return summary_of(done, standing, unread)
 
     def watch(self, paths: Sequence[str | os.PathLike[str]]) -> Iterator[IngestSummary]:
         """Ingest again whenever something changes in the trees, for ever; see `ingest`.
@@ -204,28 +208,61 @@ class Catalog:
         return knows(self._reader, self._host, path)
 
     def forget(
-        self, path: str | os.PathLike[str], *, missing_only: bool = False, dry_run: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        host: str | None = None,
+        missing_only: bool = False,
+        dry_run: bool = False,
     ) -> Extent:
         """Take what lies in a place out of the catalog; an ingest that comes by reads it again.
 
         Args:
             path: a tree, a folder or a file; it need not be there any more.
+            host: whose it is, where that is not this machine; it need not be there any more.
             missing_only: only what was gone at the last ingest.
             dry_run: only tell what would be forgotten.
 
         Raises:
             NotFound: the catalog knows nothing there.
+            UsageError: several hosts know the place, and this one does not.
             RecoveryError: a recovery's journal, which stays, names a file in it as its source.
         """
         from catalog.forget import forget
 
         with self._deciding(reading=dry_run) as (operation, connection):
             extent = forget(
-                connection, Path(path), self._host, missing_only=missing_only, dry=dry_run
+                connection,
+                Path(path),
+                self._host,
+                named=host,
+                missing_only=missing_only,
+                dry=dry_run,
             )
             if not dry_run:
                 operation.judge(connection, self._clock(), "forget", gather=True)
         return extent
+
+    def move_host(
+        self, old: str, new: str, *, root: str | os.PathLike[str] | None = None
+    ) -> MovedHost:
+        """Say that what a host has seen is another's: a new name of one machine, or of one disk.
+
+        Args:
+            old: the name until now.
+            new: the name from now on. What it knows at the same paths is one tree with it.
+            root: only this tree.
+
+        Raises:
+            NotFound: the catalog knows no such tree of that host.
+            UsageError: the new name is none, or the old one.
+        """
+        from catalog.ingest.hosts import move_host
+
+        with self._deciding() as (operation, connection):
+            moved = move_host(connection, old, new, None if root is None else Path(root))
+            operation.judge(connection, self._clock(), "host", gather=True)
+        return moved
 
     def query(
         self, name: str, params: Mapping[str, str] | None = None, *, limit: int | None = None
@@ -280,7 +317,7 @@ class Catalog:
         from catalog.query.trace import trace
 
         with self._reader() as reader:
-            return trace(reader, checkpoint)
+            return trace(reader, checkpoint, self._host)
 
     def diff(self, left: str, right: str, *more: str) -> Rows:
         """Return what differs between two checkpoints or several runs, a row for each such key.
@@ -383,11 +420,12 @@ class Catalog:
         from catalog.schema.upgrade import open_existing
 
         with self._reader() as reader:
-            numbers = find_checkpoint(reader, checkpoint), find_run(reader, run)
+            number = find_checkpoint(reader, checkpoint, self._host)
+            run_number = find_run(reader, run)
         engine = open_existing(self.location)
         try:
             with explained(self.location), engine.connect() as connection:
-                return explain(connection, self.settings, *numbers)
+                return explain(connection, self.settings, number, run_number)
         finally:
             engine.dispose()
 
@@ -401,7 +439,7 @@ class Catalog:
         from catalog.query.lineage import family
 
         with self._reader() as reader:
-            return family(reader, checkpoint)
+            return family(reader, checkpoint, self._host)
 
     def validate(self, claim: str | os.PathLike[str]) -> Verdicts:
         """Check a person's statement on a checkpoint and its run, point by point.
@@ -590,7 +628,7 @@ class Catalog:
         from catalog.query.run import find_run
 
         with self._reader() as reader:
-            number = find_checkpoint(reader, checkpoint)
+            number = find_checkpoint(reader, checkpoint, self._host)
             run_number = None if run is None else find_run(reader, run)
         with self._deciding() as (operation, connection):
             now = self._clock()

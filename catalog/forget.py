@@ -9,37 +9,34 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 
-from catalog.errors import NotFound, RecoveryError
-from catalog.ingest.metrics import MetricWriter
-from catalog.ingest.roots import known_roots
+from catalog.errors import NotFound, RecoveryError, UsageError
+from catalog.ingest.removal import remove_files
 from catalog.link.moves import same_files
-from catalog.schema.dependents import delete_unreferred, delete_with_dependents
-from catalog.schema.store import Store, chunks, fetched, table_of
+from catalog.schema.hosts import known_roots
+from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
-    Architecture,
     Checkpoint,
-    Config,
     File,
     LinkDecision,
-    MetricName,
     Problem,
     RecoveryFile,
     Root,
     RunDirectory,
-    metadata,
 )
 from catalog.sources.paths import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from sqlalchemy import Column, ColumnElement, Connection, Table
+    from sqlalchemy import Column, ColumnElement, Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
     """What the catalog knows of a place on disk, and would not know any more."""
 
+    host: str
+    """The name of the host whose place it is."""
     files: int = 0
     gone: int = 0
     """Of the files, those that are not on disk any more: what they said cannot be read again."""
@@ -65,7 +62,13 @@ class _Rows:
 
 
 def forget(
-    connection: Connection, path: Path, host: str, *, missing_only: bool = False, dry: bool = False
+    connection: Connection,
+    path: Path,
+    host: str,
+    *,
+    named: str | None = None,
+    missing_only: bool = False,
+    dry: bool = False,
 ) -> Extent:
     """Delete every row of the files in a place; runs and links have to be judged anew then.
 
@@ -74,29 +77,44 @@ def forget(
     Args:
         connection: in a transaction.
         path: a folder or a file; it need not be there any more.
-        host: name of this machine.
+        host: name of this machine. Where it knows nothing there, what the only other host does
+            that has seen the place is meant: that machine may be gone.
+        named: the host whose place is meant, and no other's.
         missing_only: leave what was there at the last ingest.
         dry: only tell what would go.
 
     Raises:
         NotFound: the catalog knows nothing there.
+        UsageError: only other hosts know the place, and several do.
         RecoveryError: a config that was recovered elsewhere was cut from a file in the place.
     """
+    if named is not None:
+        host = named
+    elif not (hosts := _hosts(connection, path, host)):
+        raise NotFound(_nothing(connection, path, None, missing_only=missing_only))
+    elif len(hosts) > 1:
+        raise UsageError(
+            f"{path} is known of several hosts; say whose is meant with --host: {', '.join(hosts)}."
+        )
+    else:
+        (host,) = hosts
     rows = _rows(connection, path, host, missing_only=missing_only)
     if not rows.files and not rows.roots:
-        raise NotFound(_nothing(connection, path, missing_only=missing_only))
+        raise NotFound(_nothing(connection, path, named, missing_only=missing_only))
     moved = _moved_on(connection, rows.files)
-    extent = _extent(connection, rows, moved)
+    extent = _extent(connection, host, rows, moved)
     _check_sources(connection, rows.files, path)
     if not dry:
         _let_decisions_follow(connection, moved)
-        _delete(connection, rows)
+        remove_files(
+            connection, rows.files, rows.directories, problems=rows.problems, roots=rows.roots
+        )
     return extent
 
 
 def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) -> _Rows:
     rows = _Rows()
-    for root, below, is_whole in _parts(connection, path, host):
+    for root, below, is_whole in _parts(known_roots(connection, host), path):
         if is_whole and not missing_only:
             rows.roots.append(root)
         files = table_of(File)
@@ -115,11 +133,21 @@ def _rows(connection: Connection, path: Path, host: str, *, missing_only: bool) 
     return rows
 
 
-def _parts(connection: Connection, path: Path, host: str) -> Iterator[tuple[int, str, bool]]:
+def _hosts(connection: Connection, path: Path, host: str) -> list[str]:
+    """Return the hosts whose place a path may be: this one alone, where it knows the place."""
+    if any(_parts(known_roots(connection, host), path)):
+        return [host]
+    table = table_of(Root)
+    rows = connection.execute(select(table.c.host, table.c.path, table.c.id).order_by(table.c.host))
+    found = (other for other, root, number in rows if any(_parts({Path(root): number}, path)))
+    return list(dict.fromkeys(found))
+
+
+def _parts(roots: Mapping[Path, int], path: Path) -> Iterator[tuple[int, str, bool]]:
     """Yield (root, part of it, whether that is all of it) of a place."""
     # A link that led to a root may be gone by now, and the root may be named by the link.
     places = {Path(os.path.abspath(path)), path.resolve()}  # noqa: PTH100 - links as they are
-    for root, number in known_roots(connection, host).items():
+    for root, number in roots.items():
         if any(root.is_relative_to(place) for place in places):
             yield number, ".", True
             continue
@@ -128,10 +156,11 @@ def _parts(connection: Connection, path: Path, host: str) -> Iterator[tuple[int,
             yield number, inside.relative_to(root).as_posix(), False
 
 
-def _extent(connection: Connection, rows: _Rows, moved: Mapping[int, int]) -> Extent:
+def _extent(connection: Connection, host: str, rows: _Rows, moved: Mapping[int, int]) -> Extent:
     decisions, written = table_of(LinkDecision), table_of(RecoveryFile)
     stands = written.c.state != "removed"
     return Extent(
+        host=host,
         files=len(rows.files),
         gone=rows.gone,
         checkpoints=_count(connection, table_of(Checkpoint).c.id, rows.files),
@@ -196,53 +225,16 @@ def _let_decisions_follow(connection: Connection, moved: Mapping[int, int]) -> N
         )
 
 
-def _delete(connection: Connection, rows: _Rows) -> None:
-    store = Store(connection)
-    numbers = sorted(rows.files)
-    directories = rows.directories | _directories_of(connection, numbers)
-    store.delete(Problem, "id", sorted(rows.problems))
-    store.delete(Problem, "file_id", numbers)
-    # Series of other files may hold their points in these: they get them back.
-    MetricWriter(store, "full").forget(numbers)
-    delete_with_dependents(connection, File, numbers)
-    delete_with_dependents(connection, RunDirectory, _told_of_no_more(connection, directories))
-    delete_with_dependents(connection, Root, rows.roots)
-    for model in (Config, Architecture, MetricName):
-        delete_unreferred(connection, model)
-
-
-def _told() -> Iterator[Table]:
-    """Yield the tables in which a file tells something of a run directory."""
-    for table in metadata.sorted_tables:
-        if {"file_id", "run_directory_id"} <= set(table.columns.keys()):
-            yield table
-
-
-def _directories_of(connection: Connection, files: list[int]) -> set[int]:
-    found: set[int] = set()
-    for table in _told():
-        column = table.c.run_directory_id
-        for part in chunks(files):
-            said = select(column).where(table.c.file_id.in_(part), column.is_not(None)).distinct()
-            found.update(connection.execute(said).scalars())
-    return found
-
-
-def _told_of_no_more(connection: Connection, directories: Collection[int]) -> set[int]:
-    """Return the run directories of which no file tells anything any more."""
-    left = set(directories)
-    for table in _told():
-        column = table.c.run_directory_id
-        for part in chunks(sorted(left)):
-            left.difference_update(
-                connection.execute(select(column).where(column.in_(part)).distinct()).scalars()
-            )
-    return left
-
-
-def _nothing(connection: Connection, path: Path, *, missing_only: bool) -> str:
+def _nothing(connection: Connection, path: Path, named: str | None, *, missing_only: bool) -> str:
+    of_host = "" if named is None else f" of host {named}"
     if missing_only:
-        return f"No file that the catalog knows in {path} is missing; `catalog query roots` counts."
-    roots = connection.execute(select(table_of(Root).c.path).order_by(table_of(Root).c.path))
-    known = ", ".join(roots.scalars()) or "no tree at all"
-    return f"The catalog knows nothing in {path}; it knows {known}."
+        return (
+            f"No file{of_host} that the catalog knows in {path} is missing; "
+            "`catalog query roots` counts."
+        )
+    table = table_of(Root)
+    roots = connection.execute(
+        select(table.c.path, table.c.host).order_by(table.c.path, table.c.host)
+    ).all()
+    known = ", ".join(f"{root} ({host})" for root, host in roots) or "no tree at all"
+    return f"The catalog knows nothing{of_host} in {path}; it knows {known}."

@@ -107,7 +107,7 @@ class Operation:
                 if counts.changed or recovery_id is not None or not is_settled:
                     # What a recovery noted, what came back unread and what is left out from now
                     # on leaves no trace in files.
-                    unseen = counts.returned or counts.left_out
+                    unseen = counts.returned or counts.left_out or counts.regrouped
                     partly = is_settled and recovery_id is None and not unseen
                     self._judge(
                         connection, ingest_id, now, recovery_id, told, stages, partly=partly

@@ -27,6 +27,14 @@ class LostTree:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignTree:
+    """A tree of another host at a path that was ingested here; nothing shows that both are one."""
+
+    path: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class IngestSummary:
     """What one ingest did, and what stands in the catalog after it."""
 
@@ -44,17 +52,31 @@ class IngestSummary:
     checkpoints: int
     """All in the catalog, as are the counts that follow."""
     usable: int
+    unchecked: int
+    """Recognised, and their content is not read: neither usable nor unusable."""
     unusable: int
+    not_a_model: int
+    """Other data under the name of a checkpoint."""
     missing_checkpoints: int
     """Known checkpoints that are gone now."""
     left_out_checkpoints: int
     """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
+    trashed_checkpoints: int
+    """Known checkpoints that `catalog` moved to its trash."""
+    doubted: int
+    """Of the usable ones, those whose config something speaks against."""
     newly_left_out: int
     """Files of which this ingest found that they are left out now."""
     lost: tuple[LostTree, ...]
     """The trees where nothing is that was there; nothing known of them is forgotten."""
+    unread: dict[str, int]
+    """Files that look like models and are not read, by their kind, the most first: compressed
+    copies, part files, formats that are recognised alone; the query `unread` lists them."""
+    elsewhere: tuple[ForeignTree, ...]
+    """Trees of other hosts at the paths of trees that are new with this ingest."""
     linked: int
-    """Checkpoints whose run is known; with those that follow these are all."""
+    """Checkpoints whose run is known; with those that follow these are all that are there, other
+    data under a checkpoint's name left aside."""
     ambiguous: int
     unlinked: int
     seconds: float
@@ -63,12 +85,15 @@ class IngestSummary:
     readers), write, mark (what is gone), gather (runs from what their files say), link, assess."""
 
 
-def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
+def summary_of(
+    done: Outcome, standing: Mapping[str, Any], unread: Mapping[str, int]
+) -> IngestSummary:
     """Return the summary of an ingest.
 
     Args:
         done: what it did.
         standing: the row of the query `ingest-summary` after it.
+        unread: the kinds and counts of the query `unread-kinds` after it.
     """
     counts = done.counts
     return IngestSummary(
@@ -79,6 +104,8 @@ def summary_of(done: Outcome, standing: Mapping[str, Any]) -> IngestSummary:
         missing=counts.missing,
         newly_left_out=counts.left_out,
         lost=tuple(counts.lost),
+        unread=dict(unread),
+        elsewhere=tuple(counts.elsewhere),
         **standing,
         seconds=done.seconds,
         stages=done.stages,

@@ -24,6 +24,11 @@ class State(NamedTuple):
     """Whether it counts as unusable: there, and a person may want to mend it."""
     is_absent: bool = False
     """Whether its bytes are not looked at: gone, or left out."""
+    is_other: bool = False
+    """Whether it is other data: neither usable nor unusable, and no run is looked for."""
+
+    is_rare: bool = False
+    """Whether tables for people show it only where there is any."""
 
     @property
     def column(self) -> str:
@@ -39,7 +44,7 @@ STATES: Final = (
         "cyan",
         is_usable=True,
     ),
-    State("unchecked", "Its format is recognised, its content is not read.", "blue"),
+    State("unchecked", "Its format is recognised, its content is not read.", "blue", is_rare=True),
     State(
         "recoverable",
         "Its config is missing, and a run states it: `catalog recover` writes it.",
@@ -51,6 +56,7 @@ STATES: Final = (
         "Its config is missing, and several runs or sources would give different ones.",
         "magenta",
         is_unusable=True,
+        is_rare=True,
     ),
     State(
         "unrecoverable",
@@ -58,11 +64,31 @@ STATES: Final = (
         "red",
         is_unusable=True,
     ),
-    State("damaged", "It is not whole, or cannot be read.", "bright_red", is_unusable=True),
-    State("not a model", "It is other data under the name of a checkpoint.", "white"),
+    State(
+        "damaged",
+        "It is not whole, or cannot be read.",
+        "bright_red",
+        is_unusable=True,
+        is_rare=True,
+    ),
+    State(
+        "not a model",
+        "It is other data under the name of a checkpoint.",
+        "white",
+        is_other=True,
+        is_rare=True,
+    ),
     State("missing", "The file is gone.", "bright_black", is_absent=True),
-    State("left out", "It is there, and a pattern leaves it out.", "bright_black", is_absent=True),
-    State("trashed", "`catalog` moved it to its trash.", "bright_black", is_absent=True),
+    State(
+        "left out",
+        "It is there, and a pattern leaves it out, or it is a part of another.",
+        "bright_black",
+        is_absent=True,
+        is_rare=True,
+    ),
+    State(
+        "trashed", "`catalog` moved it to its trash.", "bright_black", is_absent=True, is_rare=True
+    ),
 )
 """In the order in which they are shown, the best first."""
 
@@ -71,3 +97,4 @@ BY_NAME: Final = {state.name: state for state in STATES}
 USABLE: Final = tuple(state.name for state in STATES if state.is_usable)
 UNUSABLE: Final = tuple(state.name for state in STATES if state.is_unusable)
 ABSENT: Final = tuple(state.name for state in STATES if state.is_absent)
+OTHER: Final = tuple(state.name for state in STATES if state.is_other)

@@ -25,6 +25,7 @@ settings.load_profile("repeatable")
 @pytest.fixture(autouse=True)
 def _no_database_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CATALOG_DB", raising=False)
+    monkeypatch.delenv("CATALOG_HOST", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -123,7 +123,7 @@ def test_a_full_directory_and_a_full_pickle_together(tmp_path: Path) -> None:
     end = struct.pack("<4sLQL", b"PK\6\7", 0, start + len(lines), 1) + data[-22:]
     path.write_bytes(data[:start] + lines + wide + end)
     status, _, tensors, peak = look(path)
-    assert status == "readable"
+    assert status == "unreadable"  # its storages are not there
     assert tensors > 80_000
     assert peak < LIMIT, peak
 

@@ -83,7 +83,7 @@ def test_tensors_that_were_met_before_are_not_made_again() -> None:
     assert (first["epoch"], second["epoch"]) == (1, 2)
     assert len(first["state_dict"]) == len(state)
     assert all(second["state_dict"][name] is stub for name, stub in first["state_dict"].items())
-    assert models.model_of(first) is models.model_of(second)
+    assert models.model_of(first).model is models.model_of(second).model
     assert by_rows(data) == one_by_one(data)
     assert by_rows(later) == one_by_one(later)
 
@@ -179,7 +179,8 @@ def test_a_large_model_with_the_state_of_adam_is_read(tmp_path: Path) -> None:
     rows = [row(BASE + 8 * n, name=b"%05d" % n) for n in range(33_000)]
     data = HEAD + b"(X\x0a\0\0\0state_dict}(" + b"".join(rows) + b"uu."
     found = checkpoint_of(write_zip(tmp_path / "large.ckpt", [("archive/data.pkl", data)]))
-    assert (found.status, len(found.tensors)) == ("readable", 33_000)
+    assert len(found.tensors) == 33_000
+    assert found.reason == "1 of its 1 storages are missing"
 
 
 def test_a_state_dict_costs_fewer_steps_than_it_has_opcodes() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from catalog import Catalog
 from catalog.sources.facts import Mention, Score, Tensor
 from tests.support.checkpoint_reading import checkpoint_of, codes, facts_of
 from tests.support.torch_files import (
@@ -273,6 +274,68 @@ def test_hyper_parameters_keep_what_has_a_plain_meaning_and_mark_the_rest(tmp_pa
     }
     assert found.safety == "unknown"
     assert "project.nets.Net" in found.globals
+
+
+STATEMENTS = {
+    "nanoGPT": (
+        {
+            "model": {"lm_head.weight": FakeTensor(shape=(2, 2))},
+            "model_args": {"n_layer": 2},
+            "iter_num": 500,
+            "config": {"learning_rate": 0.1},
+        },
+        ({"learning_rate": 0.1}, {"model_args": {"n_layer": 2}, "iter_num": 500}, 500),
+    ),
+    "a data module": (
+        lightning_checkpoint(
+            hyper_parameters={"lr": 0.1},
+            datamodule_hyper_parameters={"batch": 32, "data_dir": "/data/x"},
+        ),
+        (
+            {"lr": 0.1},
+            {
+                "hparams_name": "kwargs",
+                "datamodule_hyper_parameters": {"batch": 32, "data_dir": "/data/x"},
+            },
+            400,
+        ),
+    ),
+    "Lightning before 1.0": (
+        lightning_checkpoint(hparams={"lr": 0.1}, hparams_type="Namespace"),
+        ({"lr": 0.1}, {"hparams_name": "kwargs", "hparams_type": "Namespace"}, 400),
+    ),
+    "git": (
+        {
+            "state_dict": {"w": FakeTensor()},
+            "git": {"commit": "abc"},
+            "arch": "r18",
+        },
+        (None, {"git": {"commit": "abc"}, "arch": "r18"}, None),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", STATEMENTS)
+def test_what_the_file_says_of_itself_is_kept_whole(tmp_path: Path, kind: str) -> None:
+    content, told = STATEMENTS[kind]
+    found = checkpoint_of(write_torch_zip(tmp_path / "a.ckpt", content))
+    assert (found.hyper_parameters, found.statements, found.global_step) == told
+
+
+def test_statements_are_asked_for_like_configs(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    write_torch_zip(tmp_path / "tree/ckpt.pt", STATEMENTS["nanoGPT"][0])
+    catalog = Catalog(tmp_path / "x.db")
+    catalog.ingest([tmp_path / "tree"])
+    rows = catalog.query("config", {"key": "model_args.n_layer"}).dicts()
+    assert [(row["kind"], row["number"]) for row in rows] == [("statements", 2.0)]
+
+
+def test_credentials_in_statements_are_not_kept(tmp_path: Path) -> None:
+    content = lightning_checkpoint(git={"url": "x", "token": "very-secret-text"})
+    facts = facts_of(write_torch_zip(tmp_path / "a.ckpt", content))
+    assert "very-secret-text" not in repr(facts)
+    assert facts.problems
 
 
 def test_credentials_in_hyper_parameters_are_not_kept(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from catalog.sources.checkpoint import torch_zip
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipError, read_directory
 from tests.support.checkpoint_reading import checkpoint_of
-from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
+from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip, write_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +78,55 @@ def test_another_name_in_a_directory_of_the_same_size_is_seen(tmp_path: Path) ->
     assert "archive/dat_/7" in found.entries
     assert "archive/data/7" not in found.entries
     assert checkpoint_of(path).weights_fingerprint is None  # one of its sums is not there
+
+
+def storages(path: Path) -> dict[str, zipfile.ZipInfo]:
+    with zipfile.ZipFile(path) as archive:
+        return {one.filename: one for one in archive.infolist()}
+
+
+def test_torch_refuses_what_is_not_as_its_pickle_states(tmp_path: Path) -> None:
+    """Verdicts of torch 2.13 on each of these: it loads none of them."""
+    content = {"state_dict": {"w": FakeTensor(shape=(3,)), "b": FakeTensor(shape=(1,))}}
+    whole = write_torch_zip(tmp_path / "whole.ckpt", content)
+    raw = whole.read_bytes()
+    entries = storages(whole)
+    data = {name: raw_of(whole, name) for name in entries}
+    first = next(name for name in entries if name.endswith("data/0"))
+
+    def reason(**changes: bytes | None) -> str:
+        parts = [(name, changes.get(name.rpartition("/")[2], part)) for name, part in data.items()]
+        path = write_zip(
+            tmp_path / "odd.ckpt", [(name, part) for name, part in parts if part is not None]
+        )
+        found = checkpoint_of(path)
+        assert (found.status, found.weights_fingerprint) == ("unreadable", None)
+        return found.reason or ""
+
+    assert checkpoint_of(whole).status == "readable"
+    assert reason(**{"0": None}) == "1 of its 2 storages are missing"
+    assert reason(**{"0": bytes(8)}) == "its storage 0 has 8 bytes in place of 12"
+    assert reason(**{"0": bytes(16)}) == "its storage 0 has 16 bytes in place of 12"
+    assert "version is missing" in reason(version=None)
+    flipped = bytearray(raw)
+    flipped[entries[first].header_offset + 2] ^= 1
+    whole.write_bytes(flipped)
+    found = checkpoint_of(whole)
+    assert (found.status, found.reason) == (
+        "unreadable",
+        "an entry is not where the directory of the archive says",
+    )
+
+
+def test_a_pickle_that_does_not_fit_its_sum_is_damaged(tmp_path: Path) -> None:
+    path = write_torch_zip(tmp_path / "a.ckpt", {"state_dict": {"some_name": FakeTensor()}})
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace(b"some_name", b"same_name", 1))
+    found = checkpoint_of(path)
+    assert (found.status, found.weights_fingerprint) == ("unreadable", None)
+    assert "checksum" in (found.reason or "")
+
+
+def raw_of(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)

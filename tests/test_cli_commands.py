@@ -308,19 +308,27 @@ def test_trace_of_what_is_unclear_names_the_choices(db: Path) -> None:
 
 def test_status_shows_states_and_progress(db: Path) -> None:
     shown = call("status").stdout
-    assert "recoverable          2    404.6 MB" in shown
+    assert "recoverable              2    404.6 MB" in shown
     assert "recovery 1" in shown
     assert {row["state"]: row["checkpoints"] for row in rows("status")} == {
         "usable": 1,
         "migrated": 0,
+        "unchecked": 0,
         "recoverable": 2,
-        "unrecoverable": 2,
+        "ambiguous config": 1,
+        "unrecoverable": 0,
+        "damaged": 1,
+        "not a model": 0,
         "missing": 1,
+        "left out": 0,
+        "trashed": 0,
     }
+    assert "ambiguous config         1      5.0 kB" in shown
+    assert "trashed" not in shown.partition("Unusable")[0]
 
 
 def test_status_of_an_empty_catalog(empty_db: Path) -> None:
-    assert "usable               0         0 B" in call("status", "--db", str(empty_db)).stdout
+    assert "usable                   0         0 B" in call("status", "--db", str(empty_db)).stdout
 
 
 def test_report_goes_to_a_file(db: Path, tmp_path: Path) -> None:
@@ -376,14 +384,20 @@ class FakeCatalog:
         problems=2,
         checkpoints=9,
         usable=5,
+        unchecked=0,
         unusable=4,
+        not_a_model=0,
+        trashed_checkpoints=0,
+        doubted=0,
         missing_checkpoints=0,
         left_out_checkpoints=0,
         newly_left_out=0,
         lost=(),
+        elsewhere=(),
         linked=7,
         ambiguous=1,
         unlinked=1,
+        unread={},
         seconds=0.25,
     )
 

@@ -46,7 +46,7 @@ def tree(tmp_path: Path) -> Path:
         )
         checkpoint = training.write(root)
         if number < 3:
-            checkpoint.with_suffix(".config.json").write_text('{"model": {}}')
+            checkpoint.with_suffix(".config.json").write_text('{"model": {"name": "pan"}}')
     return root
 
 
@@ -96,7 +96,9 @@ def test_nothing_new_is_no_file_opened_and_no_row_written(
         "catalog.recover.assess.assess",
     ):
         monkeypatch.setattr(name, lambda *_: judged.append("judged"))
-    assert written(empty_db, lambda: catalog.ingest([tree])).keys() == {"ingest"}
+    # One row tells when this host last saw the tree.
+    work = written(empty_db, lambda: catalog.ingest([tree]))
+    assert (work.keys(), work["root_host"]) == ({"ingest", "root_host"}, 1)
     assert judged == []
 
 

@@ -60,14 +60,16 @@ def test_what_is_left_out_is_not_gone_and_comes_back(
     assert "0 newly missing, 1 newly left out)" in shown
     assert "2 checkpoints: 0 usable, 1 not, 1 left out; 1 linked" in shown
     state = state_of(catalog, "tried-")
-    assert (state["state"], state["reason_code"]) == ("missing", "left-out")
+    assert (state["state"], state["reason_code"]) == ("left out", "left-out")
     assert state["reason"].startswith("It is there, and left out now by .catalogignore")
     drawn = said(catalog, "trace", "tried-")
     assert "LEFT OUT" in drawn
     assert "The file is gone" not in drawn
     assert "MISSING" not in drawn
-    assert "1 is not gone, but left out" in said(catalog, "status")
-    assert "1 missing, of which 1 are there and left out" in said(catalog, "report")
+    status = [line.split() for line in said(catalog, "status").splitlines()]
+    assert ["■", "missing", "0", "0", "B"] in status
+    assert any(line[:4] == ["■", "left", "out", "1"] for line in status)
+    assert "0 missing, 1 left out by a pattern" in said(catalog, "report")
     assert [row["path"] for row in catalog.query("unusable").dicts()] == [
         row["path"] for row in catalog.query("checkpoints").dicts() if "kept-" in row["path"]
     ]

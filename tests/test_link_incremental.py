@@ -311,7 +311,7 @@ def test_the_work_is_that_of_what_changed(
 
     assert done() == {"weighed": 12, "judged": 12, "known": 12}
     assert done() == {}
-    paths[7].with_suffix(".config.json").write_text('{"model": {}}')
+    paths[7].with_suffix(".config.json").write_text('{"model": {"name": "pan"}}')
     assert done() == {"judged": 1, "known": 1}
     summary = next(root.glob("*/wandb/*run00004/files/wandb-summary.json"))
     summary.write_text('{"val/hmean": 0.1, "new": 1}')

@@ -59,6 +59,7 @@ WALKED = {
     "migration_status": {"ix_migration_state"},
     "overview": {"ix_migration_state", "ix_link_ambiguous", "ix_run_started_at", "ingest"},
     "roots": {"ix_migration_state"},
+    "hosts": {"sqlite_autoindex_root_host_1"},  # a few rows for each tree
     # A list of tensors stands for all checkpoints that have the same.
     "checkpoint_dtypes": {"sqlite_autoindex_architecture_tensor_1"},
     # Ambiguous links have an index of their own, which holds nothing else.

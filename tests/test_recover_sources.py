@@ -151,9 +151,9 @@ def test_every_reason_has_a_code_a_sentence_and_a_remedy(root: Path) -> None:
     }
     assert found == {
         "best.ckpt": ("recoverable", "no-config"),
-        "cut.ckpt": ("unrecoverable", "checkpoint-truncated"),
-        "empty.ckpt": ("unrecoverable", "checkpoint-empty"),
-        "pointer.ckpt": ("unrecoverable", "checkpoint-pointer"),
+        "cut.ckpt": ("damaged", "checkpoint-truncated"),
+        "empty.ckpt": ("damaged", "checkpoint-empty"),
+        "pointer.ckpt": ("damaged", "checkpoint-pointer"),
         "lone.ckpt": ("unrecoverable", "no-run"),
         "bad.ckpt": ("unrecoverable", "no-run"),
     }
@@ -192,7 +192,7 @@ def test_two_runs_that_fit_equally_well_give_nothing(root: Path) -> None:
     catalog = catalog_of(root)
     before = snapshot(root)
     state = state_of(catalog)
-    assert (state["state"], state["reason_code"]) == ("unrecoverable", "ambiguous-run")
+    assert (state["state"], state["reason_code"]) == ("ambiguous config", "ambiguous-run")
     (row,) = catalog.query("unusable").dicts()
     assert row["best_candidate"] in {"a1b2c3d4", "z9y8x7w6"}
     file = only(catalog.recover(prefer="wandb-stream").files)
@@ -275,7 +275,7 @@ def test_sources_that_contradict_each_other_stop_it_until_a_person_decides(root:
     rewrite(path, path.read_text().replace("hidden: 8", "hidden: 16"))
     catalog = catalog_of(root)
     state = state_of(catalog)
-    assert (state["state"], state["reason_code"]) == ("unrecoverable", "sources-disagree")
+    assert (state["state"], state["reason_code"]) == ("ambiguous config", "sources-disagree")
     assert "model.hidden is 8 in one and 16 in the other" in state["reason"]
     before = snapshot(root)
     file = only(catalog.recover().files)

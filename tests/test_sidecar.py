@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from catalog.sources.documents import MAX_BYTES
 from catalog.sources.facts import Facts, Mention
-from catalog.sources.sidecar import MAX_BYTES
-from tests.support.reading import codes, items, read_tree
+from tests.support.reading import codes, read_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,9 +99,11 @@ def test_a_w_and_b_config_out_of_its_place_is_unwrapped(tmp_path: Path) -> None:
     assert found["config.yaml"].configs[0].document == {"lr": 0.1}
 
 
-def test_long_files_are_data_and_not_read(tmp_path: Path) -> None:
-    folder(tmp_path, **{"config.json": '{"a": "' + "x" * MAX_BYTES + '"}'})
-    assert list(items(tmp_path)) == []
+def test_a_long_config_is_read_and_one_that_is_too_long_is_a_problem(tmp_path: Path) -> None:
+    long = '{"a": "' + "x" * 2_000_000 + '"}'
+    found = folder(tmp_path, **{"config.json": long, "train.yaml": f"a: {'x' * MAX_BYTES}\n"})
+    assert len(found["config.json"].configs) == 1
+    assert codes(found["train.yaml"]) == ["too-large"]
 
 
 def test_a_broken_sidecar_is_a_problem(tmp_path: Path) -> None:

@@ -38,10 +38,10 @@ def test_groups_add_up_to_the_whole(catalog: Catalog, group: str) -> None:
     rows = json.loads(shown(catalog, "--by", group, "-f", "json"))
     total = {row["state"]: row["checkpoints"] for row in catalog.status().dicts()}
     for state, count in total.items():
-        assert sum(row[state] for row in rows) == count
+        assert sum(row[state.replace(" ", "_")] for row in rows) == count
     bytes_of = {row["state"]: row["bytes"] for row in catalog.status().dicts()}
     assert sum(row["unusable_bytes"] for row in rows) == (
-        bytes_of["recoverable"] + bytes_of["unrecoverable"]
+        bytes_of["recoverable"] + bytes_of["unrecoverable"] + bytes_of["damaged"]
     )
     assert shown(catalog, "--by", group).splitlines()[0].startswith(group)
 
@@ -50,7 +50,7 @@ def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
     rows = {row["experiment"]: row for row in catalog.status_by("experiment").dicts()}
     assert set(rows) == {"det_a-unknown_training", "det_b-unknown_training", "odd"}
     assert rows["det_a-unknown_training"]["recoverable"] == 1
-    assert rows["odd"]["unrecoverable"] == 1
+    assert rows["odd"]["damaged"] == 1
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_the_burn_down_shrinks_as_recoveries_go_on(catalog: Catalog) -> None:
     assert [row["cause"] for row in progress] == ["ingest", f"recovery {batch}"]
     text = on_terminal("status", "--db", str(catalog.location.file), columns=100)
     bars = [line for line in text.splitlines() if line.endswith(("ingest", f"recovery {batch}"))]
-    assert [line.count("█") for line in bars] == [41, 27]
+    assert [line.count("█") for line in bars] == [42, 28]
     assert [line.split()[-2 if line.endswith("ingest") else -3] for line in bars] == ["3", "2"]
 
 
@@ -139,21 +139,24 @@ def test_every_change_is_a_row_with_its_cause(catalog: Catalog) -> None:
     assert (moved["to_state"], moved["recovery"], moved["ingest"]) == ("migrated", batch, 2)
 
 
-def test_other_data_under_a_checkpoints_name_counts_nowhere(tmp_path: Path) -> None:
+def test_other_data_under_a_checkpoints_name_is_counted_apart(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     Training().write(root)
     (root / "notes.ckpt").write_text("not a checkpoint at all\n")
     catalog = Catalog(tmp_path / "catalog.db")
     summary = catalog.ingest([root])
-    assert summary.checkpoints == sum(row["checkpoints"] for row in catalog.status().dicts()) == 1
-    assert len(catalog.query("checkpoints").rows) == 1
-    assert [row["checkpoints"] for row in catalog.query("roots").dicts()] == [1]
-    # It can be asked for by name all the same.
+    assert summary.checkpoints == sum(row["checkpoints"] for row in catalog.status().dicts()) == 2
+    assert (summary.usable, summary.unusable, summary.not_a_model) == (0, 1, 1)
+    assert summary.linked + summary.ambiguous + summary.unlinked == 1
+    assert len(catalog.query("checkpoints").rows) == 2
+    assert [row["checkpoints"] for row in catalog.query("roots").dicts()] == [2]
+    assert [row["path"] for row in catalog.query("unusable").dicts()] != ["notes.ckpt"]
     found = catalog.trace("notes.ckpt").checkpoint
-    assert (found["status"], found["state"]) == ("foreign", None)
+    assert (found["status"], found["state"]) == ("foreign", "not a model")
+    assert found["reason"] == "It is text."
 
 
-def test_a_checkpoint_that_other_data_replaced_is_missing_with_that_reason(tmp_path: Path) -> None:
+def test_a_checkpoint_that_other_data_replaced_is_not_a_model(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     checkpoint = Training().write(root)
     catalog = Catalog(tmp_path / "catalog.db")
@@ -161,7 +164,7 @@ def test_a_checkpoint_that_other_data_replaced_is_missing_with_that_reason(tmp_p
     checkpoint.write_text("not a checkpoint any more\n")
     catalog.ingest([root])
     (row,) = catalog.query("checkpoints").dicts()
-    assert row["state"] == "missing"
+    assert row["state"] == "not a model"
     found = catalog.trace("best.ckpt").checkpoint
     assert (found["presence"], found["reason_code"]) == ("present", "not-a-checkpoint")
-    assert found["reason"] == "Other data stands in its place now."
+    assert found["reason"] == "It is text."

@@ -43,6 +43,7 @@ COMMANDS = {
     "status": "Show how many checkpoints are in which state, now and before.",
     "report": "Write the whole state of things as a Markdown page.",
     "recover": "Write the configs that unusable checkpoints lack.",
+    "host": "Show which machines saw which trees, and give one another name.",
     "forget": "Take what lies in a place out of the catalog.",
     "sql": "Run one SELECT of your own.",
     "db": "Look after the database: upgrade it, see its version, copy it.",
@@ -50,7 +51,7 @@ COMMANDS = {
 }
 """Name and first line of help; the module of each is `catalog.cli.commands.NAME`."""
 
-_WORKING = {"ingest", "link", "recover", "forget", "db"}
+_WORKING = {"ingest", "link", "recover", "host", "forget", "db"}
 """Commands that work for long: memory is looked after in these."""
 
 
@@ -132,7 +133,8 @@ def main(
     """Tell where a checkpoint came from, and whether it can still be used.
 
     The catalog is a database: the file named by --db, else by $CATALOG_DB, else catalog.db in
-    the working directory. `catalog ingest PATH` makes it and fills it.
+    the working directory. `catalog ingest PATH` makes it and fills it. Trees are kept under the
+    name of this machine: --host, else $CATALOG_HOST, else its own.
     """
 
 

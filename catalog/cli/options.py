@@ -39,6 +39,15 @@ DbOption = Annotated[
         show_default=False,
     ),
 ]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Name of this machine, where its own changes or tells nothing, as in a container. "
+        "[default: $CATALOG_HOST, else the machine's own]",
+        show_default=False,
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -68,13 +77,15 @@ def new_app(**options: Any) -> typer.Typer:
     )
 
 
-def open_catalog(db: str | None, pairs: list[str] | None = None) -> "Catalog":
-    """Return the catalog that --db and --set ask for.
+def open_catalog(
+    db: str | None, pairs: list[str] | None = None, host: str | None = None
+) -> "Catalog":
+    """Return the catalog that --db, --set and --host ask for.
 
     Raises:
-        UsageError: no such setting, or a value of another type.
+        UsageError: no such setting, a value of another type, or no name of a host.
     """
     from catalog.api import Catalog
     from catalog.settings import parse_values
 
-    return Catalog(db, parse_values(pairs or ()))
+    return Catalog(db, parse_values(pairs or ()), host=host)

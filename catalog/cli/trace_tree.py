@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.cli.tree import Branch, print_tree
 from catalog.link.limits import CONTENT, LEAD, THRESHOLD
 from catalog.query.values import shown, visible
+from catalog.states import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 _FEW = 6
 _FULL = 6
 """Runs that are shown with all their evidence."""
-_GOOD = {"linked": "green", "usable": "green", "migrated": "cyan", "readable": "green"}
-_POOR = {"ambiguous": "yellow", "recoverable": "yellow", "candidate": "yellow"}
-_STYLES = {**_GOOD, **_POOR}
+_STYLES = {"linked": "green", "ambiguous": "yellow", "candidate": "yellow"}
+"""Of verdicts; the others are red."""
 
 
 def draw(trace: Trace) -> None:
@@ -62,10 +62,18 @@ def _heading(row: Record) -> Branch:
 
 
 def _add_use(tree: Branch, row: Record) -> None:
-    state = row["state"] or row["status"]
-    branch = _line(tree, "use", state, style=_STYLES.get(state, "red"), dim=row["reason"])
+    state = BY_NAME.get(row["state"])
+    branch = _line(
+        tree,
+        "use",
+        row["state"] or row["status"],
+        style=state.colour if state else "",
+        dim=row["reason"],
+    )
     if row["inference_config"]:
         _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+    if row["doubt"]:
+        _line(branch, "doubt", row["doubt"], style="yellow")
     if row["remedy"]:
         _line(branch, "try", row["remedy"])
     if row["safety"] == "dangerous":
@@ -157,6 +165,8 @@ def _add_numbers(tree: Branch, trace: Trace) -> None:
     inside += [f"{score['name']} {_number(score)}" for score in trace.scores]
     if inside:
         _line(tree, "inside it", _few(inside, len(inside)))
+    if row["weights_doubt"]:
+        _line(tree, "weights", row["weights_doubt"])
     said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
     if said:
         names = dict.fromkeys(metric["metric"] for metric in trace.metrics)
@@ -171,7 +181,7 @@ def _add_git(tree: Branch, candidates: list[Record]) -> None:
 
 def _add_files(tree: Branch, label: str, files: list[Record]) -> None:
     if files:
-        names = (f"{file['path']} ({file['state'] or 'no checkpoint'})" for file in files)
+        names = (f"{file['path']} ({file['state'] or 'not judged'})" for file in files)
         branch = _line(tree, label, str(len(files)))
         for name, _ in zip(names, range(_FEW), strict=False):
             branch.add(Branch(visible(name)))

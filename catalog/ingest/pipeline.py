@@ -18,14 +18,16 @@ from sqlalchemy import insert, select, text, update
 from catalog import __version__
 from catalog.ingest.absent import absent
 from catalog.ingest.bookmarks import Bookmarks
+from catalog.ingest.hosts import same_path, take_over
 from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, moved_away, scopes
 from catalog.ingest.scan import MAX_DEPTH, Scan
 from catalog.ingest.workers import WORTH_A_POOL, workers
 from catalog.ingest.write import BatchWriter, Memory
-from catalog.results import LostTree
+from catalog.results import ForeignTree, LostTree
 from catalog.schema.engine import writing
+from catalog.schema.hosts import known_roots
 from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import Checkpoint, File, Ingest
 from catalog.sources import registry
@@ -73,11 +75,15 @@ class Counts:
     """Known files that are there and that a pattern leaves out from now on."""
     lost: list[LostTree] = field(default_factory=list)
     """The trees where nothing is that was there."""
+    elsewhere: list[ForeignTree] = field(default_factory=list)
+    """New trees whose paths are known of other hosts as well."""
+    regrouped: bool = False
+    """Whether trees belong together in another way than before."""
 
     @property
     def changed(self) -> bool:
         """Whether any row of facts is another than before."""
-        return bool(self.read or self.missing or self.returned or self.left_out)
+        return bool(self.read or self.missing or self.returned or self.left_out or self.regrouped)
 
 
 def begin(
@@ -174,7 +180,11 @@ def read_trees(
     """
     counts = Counts()
     with writing(engine, location) as connection:
+        counts.regrouped = take_over(connection, paths, host)
+        before = known_roots(connection, host).keys()
         wanted = scopes(connection, paths, host, now)
+        new = [scope.root for scope in wanted if scope.root not in before]
+        counts.elsewhere = [ForeignTree(*tree) for tree in same_path(connection, new, host)]
     gone = [path for path in paths if not path.is_dir()]
 
     def read(scope: Scope) -> None:
@@ -227,6 +237,7 @@ class _Tree:
         self._scan = Scan(scope.root, scope.below, scope.pruned, ignored)
         self._scan.below = _outermost(self._scan)
         self._scope = replace(scope, below=self._scan.below)
+        self._walk = registry.Walk()
         self._is_empty = True
 
     def read(self, readers: Workers, *, is_named: bool) -> None:
@@ -274,9 +285,8 @@ class _Tree:
 
     def _due(self, known: Known) -> Iterator[Item]:
         counts = self._counts
-        walk = registry.Walk()
         for listing in self._scan.listings():
-            for item in walk.recognise(listing):
+            for item in self._walk.recognise(listing):
                 counts.seen += 1
                 self._is_empty = False
                 number = known.take(item)
@@ -304,7 +314,7 @@ class _Tree:
         with self._stages.stage("mark"), writing(self._engine, self._location) as connection:
             writer = BatchWriter(connection, self._scope.root_id, self._ingest_id)
             writer.problems(self._scan.problems, self._scope.below)
-            gone, left_out = absent(self._scan, known.left(connection))
+            gone, left_out = absent(self._scan, known.left(connection), self._walk.holds)
             _mark(connection, gone, state="missing", missing_ingest_id=self._ingest_id)
             _mark(connection, left_out, state="missing", missing_ingest_id=None)
             _mark(connection, self._returned, state="present", missing_ingest_id=None)
@@ -329,7 +339,7 @@ class _Tree:
         prefix = "" if self._scope.below == "." else f"{self._scope.below}/"
         known = [status for path, status in rows if path.startswith(prefix)]
         if known:
-            checkpoints = sum(status not in {None, "foreign"} for status in known)
+            checkpoints = sum(status is not None for status in known)
             self._counts.lost.append(LostTree(str(self.top), self._scan.is_gone, checkpoints))
 
 

@@ -91,7 +91,8 @@ def _prepared(facts: Facts, version: int) -> Reading:
         if checkpoint.hyper_parameters:
             hyper_parameters = _document(checkpoint.hyper_parameters)
         if checkpoint.tensors:
-            architecture = _architecture(checkpoint.tensors)
+            if not checkpoint.has_other_weights:  # else two models that differ would be one
+                architecture = _architecture(checkpoint.tensors)
             facts = facts.but(checkpoint=checkpoint.but(tensors=()))
     configs = tuple(
         tuple(_document(config.document) for config in part.configs)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from catalog.errors import SourceError
+from catalog.ingest.hosts import note_seen
+from catalog.schema.hosts import known_roots
 from catalog.schema.store import table_of
 from catalog.schema.tables import Checkpoint, File, Root
 from catalog.sources.paths import is_in
@@ -63,19 +65,11 @@ def checked_paths(paths: Sequence[Path], is_known: Callable[[Path], bool]) -> li
     return list(real)
 
 
-def known_roots(connection: Connection, host: str) -> dict[Path, int]:
-    """Return the numbers of a machine's roots by their paths, in the order of their numbers."""
-    table = table_of(Root)
-    rows = connection.execute(
-        select(table.c.path, table.c.id).where(table.c.host == host).order_by(table.c.id)
-    )
-    return {Path(path): int(number) for path, number in rows}
-
-
 def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -> list[Scope]:
     """Return what to scan for some checked paths; new roots are written.
 
-    A path inside a known root is a part of that root. Roots inside a path keep being roots
+    A path inside a known root is a part of that root; which those are of other host names,
+    `catalog.ingest.hosts.take_over` found out before. Roots inside a path keep being roots
     of their own, and are scanned along with it. Of a path that is gone and above known roots
     these alone are looked at.
     """
@@ -92,6 +86,8 @@ def scopes(connection: Connection, paths: Sequence[Path], host: str, now: str) -
         for inner in known:
             if inner.is_relative_to(path):
                 wanted[inner, "."] = None
+    looked_at = {known[root]: root for root, _below in wanted}
+    note_seen(connection, looked_at.items(), host, now)
     return [
         Scope(
             known[root],
@@ -120,7 +116,7 @@ def moved_away(
     whole = {scope.root_id for scope in looked_at if scope.below == "."}
     gone = {
         number: path
-        for path, number in known_roots(connection, host).items()
+        for path, number in known_roots(connection, host, last=True).items()
         if number not in whole and not os.path.lexists(path)
     }
     if not gone:

@@ -15,6 +15,7 @@ from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Places, folder_of
 from catalog.link.subjects import Flat, RunFolder, Said, Subject, Surroundings, Value
 from catalog.schema.canonical import float32
+from catalog.schema.hosts import host_labels
 from catalog.schema.remembered import whole
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -47,15 +48,16 @@ KEPT_TIMES = timedelta(hours=1)
 def load_folders(connection: Connection) -> list[RunFolder]:
     """Return every run directory and job folder."""
     table, roots, runs = table_of(RunDirectory), table_of(Root), table_of(Run)
+    labels = host_labels(connection)
     folders: dict[int, RunFolder] = {}
     for (
-        number, host, root, path, tracker, run_id, tracker_run_id, stamp, in_utc, started_at,
+        number, root_id, root, path, tracker, run_id, tracker_run_id, stamp, in_utc, started_at,
         ended_at, copy_of_latest, project_name,
     ) in fetched(
         connection,
         select(
             table.c.id,
-            roots.c.host,
+            roots.c.id,
             roots.c.path,
             table.c.path,
             table.c.tracker,
@@ -74,7 +76,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
     ):  # fmt: skip
         folders[number] = RunFolder(
             id=number,
-            host=host,
+            host=labels[root_id],
             path=_join(root, path),
             tracker=tracker,
             run_id=run_id,
@@ -213,11 +215,12 @@ def load_subjects(connection: Connection, folders: Iterable[RunFolder]) -> list[
 
 def _read_subjects(connection: Connection) -> dict[int, Subject]:
     table, files, roots = table_of(Checkpoint), table_of(File), table_of(Root)
+    labels = host_labels(connection)
     subjects: dict[int, Subject] = {}
     for (
         number, framework, epoch, global_step, monitor, best_score, own_score, best_path, last_path,
         directory, best_k, config_id, architecture_id, weights, rates, path, modified_at, size,
-        inode, md5, host, root,
+        inode, md5, root_id, root,
     ) in fetched(
         connection,
         select(
@@ -227,7 +230,7 @@ def _read_subjects(connection: Connection) -> dict[int, Subject]:
             files.c.size,
             files.c.inode,
             files.c.md5,
-            roots.c.host,
+            roots.c.id,
             roots.c.path,
         )
         .join(files, files.c.id == table.c.id)
@@ -238,7 +241,7 @@ def _read_subjects(connection: Connection) -> dict[int, Subject]:
         path = _join(root, path)
         subjects[number] = Subject(
             number,
-            host,
+            labels[root_id],
             path,
             folder_of(path),
             datetime.fromisoformat(modified_at) if modified_at else None,

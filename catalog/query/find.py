@@ -21,14 +21,16 @@ _LOOKED_AT = 1_000
 COMPARED = 2_000
 """Names that are compared when a near one is looked for; it takes some milliseconds."""
 _FOUND = """
-SELECT f.id AS checkpoint_id, r.path AS root, f.path AS path, f.state AS state,
+SELECT f.id AS checkpoint_id, r.host AS host, r.path AS root, f.path AS path, f.state AS state,
+       f.size AS size, f.mtime_ns AS mtime_ns, f.inode AS inode,
+       COALESCE((SELECT MAX(h.seen_at) FROM root_host h WHERE h.root_id = r.id), '') AS seen_at,
        CASE WHEN SUBSTR(f.path, LENGTH(f.path) - LENGTH(CAST(:text AS TEXT)))
                  = '/' || CAST(:text AS TEXT) THEN 0 ELSE 1 END AS loose
 FROM root r
 CROSS JOIN file f
 CROSS JOIN checkpoint k
 WHERE f.root_id = r.id AND k.id = f.id AND {condition}
-ORDER BY loose, r.path, f.path LIMIT {limit}
+ORDER BY loose, r.path, f.path, r.host LIMIT {limit}
 """
 _WAYS = (
     # What is below the root, where the path begins with the root.
@@ -43,6 +45,9 @@ _WAYS = (
 """From the strictest to the loosest; the first that finds something decides. The first two look
 paths up, the last one looks at all of them, in the index alone; whole names at the end of a path
 (`loose` is 0) come before other parts of it."""
+_HOSTS = "SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT)"
+_ON_HOST = f"{_WAYS[0]} AND (r.host = CAST(:host AS TEXT) OR r.id IN ({_HOSTS}))"
+"""A path behind the name of a host, as several that fit are shown."""
 _BY_DIGEST = tuple(
     f"SUBSTR({column}, 1, LENGTH({digits})) = {digits}"
     for column, digits in (
@@ -53,14 +58,15 @@ _BY_DIGEST = tuple(
 )
 
 
-def find_checkpoint(reader: Reader, text: str) -> int:
+def find_checkpoint(reader: Reader, text: str, host: str | None = None) -> int:
     """Return the number of the checkpoint that `text` means.
 
     Args:
         reader: an open catalog.
         text: its path (absolute, below the root, or relative to the working directory), a
             part of the path that no other has, or six or more digits of its weights'
-            fingerprint or its SHA-256.
+            fingerprint or its SHA-256; or `HOST:/PATH`, where several hosts have that path.
+        host: of files that several hosts have at one path, this one's is meant.
 
     Raises:
         NotFound: no checkpoint fits; the text names near ones.
@@ -70,24 +76,26 @@ def find_checkpoint(reader: Reader, text: str) -> int:
     ways = list(_WAYS)
     if _FINGERPRINT.fullmatch(wanted):
         ways[2:2] = _BY_DIGEST
+    values = {"text": wanted, "absolute": os.path.abspath(wanted)}  # noqa: PTH100 - a string, not a file
+    named, colon, path = wanted.partition(":/")
+    if colon and named and path:
+        ways.append(_ON_HOST)
     for condition in ways if wanted else ():
-        values = {"text": wanted, "absolute": os.path.abspath(wanted)}  # noqa: PTH100 - a string, not a file
+        if condition is _ON_HOST:
+            values = {"text": f"/{path}", "absolute": f"/{path}", "host": named}
         sql = _FOUND.format(condition=condition, limit=_LOOKED_AT)
         used = {name: value for name, value in values.items() if f":{name}" in sql}
         found = reader.run(sql, used).dicts()
         if found:
-            return _only([row for row in found if row["loose"] == found[0]["loose"]], text)
+            return _only([row for row in found if row["loose"] == found[0]["loose"]], text, host)
     raise NotFound(f"No checkpoint fits {text!r}. {_near(reader, wanted)}")
 
 
-def _only(found: list[dict[str, Any]], text: str) -> int:
-    present = [row for row in found if row["state"] == "present"] or found
+def _only(found: list[dict[str, Any]], text: str, host: str | None) -> int:
+    present = _each_once([row for row in found if row["state"] == "present"] or found, host)
     if len(present) == 1:
         return int(present[0]["checkpoint_id"])
-    several_roots = len({row["root"] for row in present}) > 1
-    shown = [
-        f"{row['root']}/{row['path']}" if several_roots else row["path"] for row in present[:_SHOWN]
-    ]
+    shown = [_name(row, present) for row in present[:_SHOWN]]
     more = len(present) - len(shown)
     cut = len(found) == _LOOKED_AT
     count = f"{_LOOKED_AT} or more" if cut else str(len(present))
@@ -97,6 +105,42 @@ def _only(found: list[dict[str, Any]], text: str) -> int:
         + "".join(f"\n  {visible(path)}" for path in shown)
         + rest
     )
+
+
+def _each_once(rows: list[dict[str, Any]], host: str | None) -> list[dict[str, Any]]:
+    """Return the rows without those of one file that several hosts have seen at one path.
+
+    Args:
+        rows: of files.
+        host: of different files at one path, its own is meant.
+    """
+    places: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        places.setdefault(_absolute(row), []).append(row)
+    meant: set[int] = set()
+    for several in places.values():
+        several.sort(key=lambda row: (row["host"] == host, row["seen_at"]), reverse=True)
+        first = several[0]
+        if first["host"] == host:
+            meant.add(first["checkpoint_id"])
+            continue
+        files: dict[tuple[int, ...], dict[str, Any]] = {}
+        for row in several:
+            # A folder has no inode of its own.
+            files.setdefault((row["size"], row["mtime_ns"], row["inode"]), row)
+        meant.update(row["checkpoint_id"] for row in files.values())
+    return [row for row in rows if row["checkpoint_id"] in meant]
+
+
+def _absolute(row: dict[str, Any]) -> str:
+    return f"{row['root'].rstrip('/')}/{row['path']}"
+
+
+def _name(row: dict[str, Any], among: list[dict[str, Any]]) -> str:
+    """Return a checkpoint's name that no other of several has."""
+    if len({other["host"] for other in among}) > 1:
+        return f"{row['host']}:{_absolute(row)}"
+    return _absolute(row) if len({other["root"] for other in among}) > 1 else str(row["path"])
 
 
 def _near(reader: Reader, text: str) -> str:

@@ -17,6 +17,8 @@ from catalog.sources.facts import Checkpoint, Item, Problem
 if TYPE_CHECKING:
     from catalog.sources.facts import Tensor
 
+_NO_MODEL = "it holds no model of a kind that is known here, and its name tells of none"
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
@@ -146,8 +148,10 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         facts = reader.read(root, item)
     except OSError as error:
         raise SourceError(f"{given} cannot be read: {error.strerror or error}.") from error
-    # A reader leaves out the checkpoint only where there is nothing to read, and says why.
-    checkpoint = facts.checkpoint or Checkpoint("unknown", "foreign", facts.problems[0].message)
+    # A reader leaves out the checkpoint where nothing can be read, and says why, and of data whose
+    # name tells of no model.
+    why = facts.problems[0].message if facts.problems else _NO_MODEL
+    checkpoint = facts.checkpoint or Checkpoint("unknown", "foreign", why)
     return Inspection(str(real), item.size, checkpoint, facts.problems)
 
 

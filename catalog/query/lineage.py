@@ -100,14 +100,14 @@ class Family:
         return asdict(self)
 
 
-def family(reader: Reader, text: str) -> Family:
-    """Return the lineage of the checkpoint that `text` means.
+def family(reader: Reader, text: str, host: str | None = None) -> Family:
+    """Return the lineage of the checkpoint that `text` means, as `find_checkpoint` takes it.
 
     Raises:
         NotFound: no checkpoint fits.
         Ambiguous: several fit.
     """
-    number = find_checkpoint(reader, text)
+    number = find_checkpoint(reader, text, host)
     own = reader.run(_SELF, {"id": number}).dicts()[0]
     return Family(
         path=own["path"],

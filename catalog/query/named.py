@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from catalog.errors import UnknownQuery, UsageError
 from catalog.query.comment import Comment, read_comment, without_comment
 from catalog.query.rows import Rows
-from catalog.schema.views import ORDER, view_text
+from catalog.schema.views import ORDER, view_text, with_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,7 @@ def _find(name: str) -> Query:
 
 
 def _query(path: Path) -> Query:
-    text = path.read_text(encoding="utf-8")
+    text = with_states(path.read_text(encoding="utf-8"))
     return Query(path.stem, "query", read_comment(text), without_comment(text))
 
 

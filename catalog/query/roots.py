@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.errors import DatabaseMissing, NotACatalog
+from catalog.errors import DatabaseMissing, NotACatalog, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from catalog.query.connection import Reader
 
-_ROOTS = "SELECT id, path FROM root WHERE host = CAST(:host AS TEXT)"
+_ROOTS = """
+SELECT id, path FROM root
+WHERE host = CAST(:host AS TEXT)
+   OR id IN (SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT))
+"""
 _BELOW = """
 SELECT 1 FROM file
 WHERE root_id = :root
@@ -27,11 +31,23 @@ def knows(opened: Callable[[], Reader], host: str, path: Path) -> bool:
     Args:
         opened: opens the catalog; where there is none, nothing is known.
         host: the machine that the path is of.
-        path: absolute.
+        path: absolute; nothing is there.
+
+    Raises:
+        SourceError: only other hosts know it. It may be gone, or not be mounted here.
     """
     try:
         with opened() as reader:
-            return _knows(reader, host, path)
+            if _knows(reader, host, path):
+                return True
+            others = reader.run("SELECT DISTINCT host FROM root ORDER BY host").rows
+            for (other,) in others:
+                if other != host and _knows(reader, other, path):
+                    raise SourceError(
+                        f"{path} does not exist on this machine, whose name is {host}, but is "
+                        f"known of host {other}. If it is gone, say so with --host {other}."
+                    )
+            return False
     except (DatabaseMissing, NotACatalog):
         return False  # nothing was ever ingested
 

@@ -7,14 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from catalog.query.rows import Rows
+from catalog.states import BY_NAME, NAMES, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from catalog.query.connection import Reader
-
-STATES = ("usable", "migrated", "recoverable", "unrecoverable", "missing")
-_UNUSABLE = frozenset({"recoverable", "unrecoverable"})
 
 _FILES = """
 SELECT r.path AS root, f.path AS path, f.size AS size, f.modified_at AS modified_at,
@@ -58,23 +56,24 @@ def status_by(reader: Reader, group: str, now: str) -> Rows:
     }[group]
     found: dict[str, dict[str, int]] = {}
     for row in reader.run(_FILES).dicts():
-        counts = found.setdefault(name_of(row), dict.fromkeys((*STATES, "bytes", "unusable"), 0))
-        counts[row["state"]] += 1
-        if row["state"] != "missing":
+        counts = found.setdefault(name_of(row), dict.fromkeys((*NAMES, "bytes", "unusable"), 0))
+        state = BY_NAME[row["state"]]
+        counts[state.name] += 1
+        if not state.is_absent:
             counts["bytes"] += row["size"]
-        if row["state"] in _UNUSABLE:
+        if state.is_unusable:
             counts["unusable"] += row["size"]
     order = {
         "age": [name for _, name in _AGES] + [_OLDEST, _UNDATED],
         "size": [name for _, name in _SIZES] + [_LARGEST],
     }.get(group, sorted(found))
     return Rows(
-        (group, "checkpoints", *STATES, "bytes", "unusable_bytes"),
+        (group, "checkpoints", *(one.column for one in STATES), "bytes", "unusable_bytes"),
         [
             (
                 name,
-                sum(found[name][state] for state in STATES),
-                *(found[name][state] for state in STATES),
+                sum(found[name][state] for state in NAMES),
+                *(found[name][state] for state in NAMES),
                 found[name]["bytes"],
                 found[name]["unusable"],
             )

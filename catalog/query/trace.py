@@ -16,7 +16,7 @@ Record: TypeAlias = dict[str, Any]
 
 _CHECKPOINT = """
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
-       f.path AS inference_config, c.monitor_mode, c.directory,
+       f.path AS inference_config, c.monitor_mode, c.directory, c.weights_doubt,
        CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
             WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
             ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path,
@@ -133,6 +133,11 @@ FROM (SELECT o.id FROM checkpoint c
       WHERE c.id = :id AND c.weights_fingerprint IS NULL) copy
 JOIN file g ON g.id = copy.id
 JOIN root r ON r.id = g.root_id
+JOIN file s ON s.id = :id
+JOIN root t ON t.id = s.root_id
+-- What another host saw at the same path is the same file.
+WHERE r.host = t.host OR g.size <> s.size OR g.mtime_ns <> s.mtime_ns OR g.inode <> s.inode
+   OR RTRIM(r.path, '/') || '/' || g.path <> RTRIM(t.path, '/') || '/' || s.path
 """
 _MOVES = """
 SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id
@@ -204,18 +209,19 @@ class Trace:
         )
 
 
-def trace(reader: Reader, text: str) -> Trace:
+def trace(reader: Reader, text: str, host: str | None = None) -> Trace:
     """Return everything that is known of one checkpoint.
 
     Args:
         reader: an open catalog.
         text: see `catalog.query.find.find_checkpoint`.
+        host: the same.
 
     Raises:
         NotFound: no checkpoint fits.
         Ambiguous: several fit.
     """
-    number = find_checkpoint(reader, text)
+    number = find_checkpoint(reader, text, host)
 
     def rows(sql: str, **more: str) -> list[Record]:
         return reader.run(sql, {"id": number, **more}).dicts()

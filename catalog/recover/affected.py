@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, or_, select
 
+from catalog.recover.doubts import below
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     Checkpoint,
@@ -80,6 +81,7 @@ def affected(
     first = {*weighed, *(one.id for one in changed if one.is_checkpoint)}
     for host, folder in folders:
         first |= _below(connection, host, folder)
+    first |= _doubtful(connection, {(one.host, one.folder) for one in changed} - folders)
     if any(one.is_checkpoint and not one.is_new for one in changed):
         # It may have had other weights, and with them others that took its sidecar.
         table = table_of(Migration)
@@ -122,29 +124,49 @@ def _changed(connection: Connection, ingest_id: int) -> Iterator[_Changed]:
         )
 
 
+def _doubtful(connection: Connection, folders: Collection[tuple[str, str]]) -> set[int]:
+    """Return the checkpoints below folders whose config is younger than they are.
+
+    What is new beside them (another checkpoint, an event file) may tell of a later job.
+    """
+    files, states, configs = table_of(File), table_of(Migration), table_of(File).alias()
+    query = (
+        select(states.c.checkpoint_id)
+        .join(files, files.c.id == states.c.checkpoint_id)
+        .join(configs, configs.c.id == states.c.config_file_id)
+        .where(configs.c.mtime_ns > files.c.mtime_ns)
+    )
+    if len(folders) > _MOST_FOLDERS:
+        return {int(number) for number in connection.execute(query).scalars()}
+    found: set[int] = set()
+    for host, folder in folders:
+        for inside in _inside(connection, host, folder):
+            found |= set(connection.execute(query.where(inside)).scalars())
+    return found
+
+
 def _below(connection: Connection, host: str, folder: str) -> set[int]:
     """Return the checkpoints below a folder, in whichever trees."""
-    files, roots, table = table_of(File), table_of(Root), table_of(Checkpoint)
+    files, table = table_of(File), table_of(Checkpoint)
     found: set[int] = set()
+    for inside in _inside(connection, host, folder):
+        found |= _numbers(connection, table.c.id, and_(table.c.id == files.c.id, inside))
+    return found
+
+
+def _inside(connection: Connection, host: str, folder: str) -> Iterator[ColumnElement[bool]]:
+    """Yield, for each tree that a folder is in or above, the condition that a file is below it."""
+    files, roots = table_of(File), table_of(Root)
     for number, root in connection.execute(
         select(roots.c.id, roots.c.path).where(roots.c.host == host)
     ).all():
         inside = files.c.root_id == number
         start = root.rstrip("/")
         if folder.startswith(f"{start}/"):
-            inside &= _starts_with(connection, folder[len(start) + 1 :])
+            inside &= below(connection, files.c.path, folder[len(start) + 1 :])
         elif folder.rstrip("/") != start and not root.startswith(f"{folder.rstrip('/')}/"):
             continue
-        found |= _numbers(connection, table.c.id, and_(table.c.id == files.c.id, inside))
-    return found
-
-
-def _starts_with(connection: Connection, folder: str) -> ColumnElement[bool]:
-    path = table_of(File).c.path
-    if connection.dialect.name == "sqlite":
-        # Texts are compared byte by byte, so that the index of paths serves; `0` comes after `/`.
-        return and_(path >= f"{folder}/", path < f"{folder}0")
-    return path.startswith(f"{folder}/", autoescape=True)
+        yield inside
 
 
 def _near(

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from sqlalchemy import and_, select, true
 
 from catalog.recover.affected import CONFIG_READERS
-from catalog.recover.policy import missing_sections, own_places, shared_places, sidecar_stem
+from catalog.recover.doubts import Written, is_later
+from catalog.recover.policy import (
+    Fault,
+    empty,
+    fault_of,
+    own_places,
+    refused_objects,
+    shared_places,
+    sidecar_stem,
+)
 from catalog.recover.sources import Sources
 from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -17,6 +26,7 @@ from catalog.schema.tables import (
     File,
     Migration,
     MigrationEvent,
+    Problem,
     RecoveryFile,
     Root,
     RunConfig,
@@ -37,8 +47,9 @@ _DAMAGE = {
     "empty": "Find another copy, or train again.",
     "pointer": "Fetch the file that the pointer stands for: `git lfs pull`.",
     "unreadable": "Check permissions and disk, then ingest again.",
+    "damaged": "Find a whole copy by its name: `catalog query checkpoints -p path=NAME`.",
 }
-"""Status of a checkpoint that cannot be read: what to try."""
+"""Status of a checkpoint that cannot be read, or `damaged` where its bytes are: what to try."""
 
 _NO_SOURCE = {
     "ambiguous-run": "Look at the candidates with `catalog query --ambiguous`.",
@@ -52,7 +63,7 @@ _NO_SOURCE = {
 
 
 class State(NamedTuple):
-    """The state of one checkpoint as the columns of `migration`."""
+    """The state of one checkpoint as the columns of `migration`; see `catalog.states`."""
 
     state: str
     reason_code: str | None = None
@@ -62,15 +73,18 @@ class State(NamedTuple):
     config_kind: str | None = None
     source_file_id: int | None = None
     source_kind: str | None = None
+    doubt: str | None = None
 
 
 class _Config(NamedTuple):
-    """A config that lies somewhere below a root."""
+    """A config somewhere below a root."""
 
     file_id: int
     kind: str
     config_id: int | None
-    """None if the file could not be read."""
+    """None if nothing could be read of it."""
+    written: Written
+    size: int
 
 
 class _Known(NamedTuple):
@@ -83,9 +97,21 @@ class _Known(NamedTuple):
     format: str
     status: str
     reason: str | None
+    damage: str | None
+    """What a look at its bytes found."""
+    written: Written
     is_missing: bool
     is_left_out: bool
     """Missing, for no ingest looks at it any more; the file is there."""
+
+    @property
+    def is_judged_by_config(self) -> bool:
+        """Whether its state rests on more than its own row."""
+        return not self.is_missing and self.damage is None and self.status not in _TOLD
+
+
+_TOLD = frozenset({*_DAMAGE, "foreign"})
+"""Statuses that say all there is to a state."""
 
 
 def assess(
@@ -114,8 +140,7 @@ def assess(
     for some in _checkpoints(connection, scope):
         judge.prepare(some)
         for one in some:
-            if one.status != "foreign":  # other data under a checkpoint's name: nothing to migrate
-                now_states[one.id] = judge.state(one)
+            now_states[one.id] = judge.state(one)
     _write(connection, now_states, ingest_id, now, recovery_id, scope)
     return len(now_states)
 
@@ -131,6 +156,9 @@ def _checkpoints(connection: Connection, scope: Scope | None) -> Iterator[list[_
             table.c.format,
             table.c.status,
             table.c.reason,
+            table.c.damage,
+            files.c.root_id,
+            files.c.mtime_ns,
             files.c.state,
             files.c.missing_ingest_id,
         )
@@ -154,13 +182,19 @@ def _known(
     format_: str,
     status: str,
     reason: str | None,
+    damage: str | None,
+    root_id: int,
+    mtime_ns: int,
     state: str,
     found_gone: int | None,
 ) -> _Known:
     whole = f"{root.rstrip('/')}/{path}"
+    written = Written(int(root_id), path, int(mtime_ns))
     is_missing = state == "missing"
     is_left_out = is_missing and found_gone is None
-    return _Known(number, host, whole, format_, status, reason, is_missing, is_left_out)
+    return _Known(
+        number, host, whole, format_, status, reason, damage, written, is_missing, is_left_out
+    )
 
 
 _Near: TypeAlias = "list[tuple[Place, _Config]]"
@@ -173,6 +207,7 @@ class _Configs:
     def __init__(self, connection: Connection, *, whole: bool) -> None:
         self._connection = connection
         self._found: dict[tuple[str, str], _Config] = {}
+        self._unread: dict[int, tuple[str, str]] = {}
         self._asked: set[tuple[str, str]] | None = None if whole else set()
         roots = table_of(Root)
         self._roots = [
@@ -200,21 +235,42 @@ class _Configs:
         """Return the config at a path that was looked up."""
         return self._found.get((host, path))
 
+    def unread(self, config: _Config, path: str) -> Fault:
+        """Say why nothing was read of a config: it is empty, or a problem tells it."""
+        if config.file_id not in self._unread:
+            table = table_of(Problem)
+            told = self._connection.execute(
+                select(table.c.code, table.c.message)
+                .where(table.c.file_id == config.file_id, table.c.resolved_ingest_id.is_(None))
+                .order_by(table.c.id)
+            ).first()
+            self._unread[config.file_id] = (told.code, told.message) if told else ("empty-file", "")
+        code, message = self._unread[config.file_id]
+        if code == "empty-file":
+            return empty(path)
+        if code == "too-large":
+            reason = f"{path} ({config.size:,} bytes) is too large to be read as a config."
+            return Fault("config-too-large", f"{reason} {message}")
+        return Fault("config-unreadable", f"{path} cannot be read as a config. {message}")
+
     def _load(self, condition: ColumnElement[bool]) -> None:
         files, roots = table_of(File), table_of(Root)
         beside, of_runs = table_of(Sidecar), table_of(RunConfig)
-        for number, host, root, path, reader, kind, config, job_kind, job_config in fetched(
+        for row in fetched(
             self._connection,
             select(
                 files.c.id,
-                roots.c.host,
-                roots.c.path,
+                files.c.root_id,
                 files.c.path,
+                files.c.mtime_ns,
+                files.c.size,
                 files.c.reader,
+                roots.c.host,
+                roots.c.path.label("root"),
                 beside.c.kind,
                 beside.c.config_id,
-                of_runs.c.kind,
-                of_runs.c.config_id,
+                of_runs.c.kind.label("job_kind"),
+                of_runs.c.config_id.label("job_config_id"),
             )
             .join(roots, roots.c.id == files.c.root_id)
             .outerjoin(beside, beside.c.id == files.c.id)
@@ -222,8 +278,12 @@ class _Configs:
             .where(condition, files.c.state == "present", files.c.reader.in_(CONFIG_READERS))
             .order_by(files.c.id),
         ):
-            self._found[host, f"{root.rstrip('/')}/{path}"] = _Config(
-                int(number), kind or job_kind or reader, config or job_config
+            self._found[row.host, f"{row.root.rstrip('/')}/{row.path}"] = _Config(
+                int(row.id),
+                row.kind or row.job_kind or row.reader,
+                row.config_id or row.job_config_id,
+                Written(int(row.root_id), row.path, int(row.mtime_ns)),
+                int(row.size),
             )
 
 
@@ -258,7 +318,7 @@ class _Judge:
     def prepare(self, some: Sequence[_Known]) -> None:
         """Find the configs near some checkpoints and load all documents that decide on them."""
         settings = self._settings
-        looked_for = [one for one in some if not one.is_missing and one.status not in _DAMAGE]
+        looked_for = [one for one in some if one.is_judged_by_config]
         own = {one.id: list(own_places(one.path, one.format, settings)) for one in looked_for}
         above = {(one.host, posixpath.dirname(one.path)) for one in looked_for}
         shared = {
@@ -293,7 +353,7 @@ class _Judge:
         """Return the state of one of the checkpoints that were prepared."""
         if one.is_left_out:
             return State(
-                "missing",
+                "left out",
                 "left-out",
                 "It is there, and left out now by .catalogignore, the setting `ignore` or a "
                 "pyvenv.cfg above it.",
@@ -303,47 +363,85 @@ class _Judge:
             return State(
                 "missing", "file-missing", "The file is gone.", "Restore it, then ingest again."
             )
-        if one.status in _DAMAGE:
+        if one.status == "foreign":
             return State(
-                "unrecoverable",
-                f"checkpoint-{one.status}",
-                _sentence(one.reason or f"The checkpoint is {one.status}"),
-                _DAMAGE[one.status],
+                "not a model", "not-a-checkpoint", _sentence(one.reason or "It is other data")
             )
-        return self._usability(one.id, one.host, one.path)
+        if one.damage is not None or one.status in _DAMAGE:
+            status = one.status if one.status in _DAMAGE else "damaged"
+            return State(
+                "damaged",
+                f"checkpoint-{status}",
+                _sentence(one.damage or one.reason or f"The checkpoint is {status}"),
+                _DAMAGE[status],
+            )
+        found, fault = self._config(one)
+        if one.status == "recognised":
+            state = (
+                State("unchecked") if found is None else self._with_config("unchecked", one, *found)
+            )
+            return state._replace(reason_code="content-not-read", reason=_not_read(one.reason))
+        if found is not None:
+            config = found[1]
+            is_ours = config.file_id in self._written
+            return self._with_config("migrated" if is_ours else "usable", one, *found)
+        return self._without_config(one, fault)
 
-    def _usability(self, checkpoint_id: int, host: str, path: str) -> State:
-        settings, sources = self._settings, self._sources
-        near: tuple[str, str] | None = None
-        for place, config in self._near[checkpoint_id]:
+    def _config(self, one: _Known) -> tuple[tuple[Place, _Config] | None, Fault | None]:
+        """Return the config that inference finds, or why the first that is there does not count."""
+        sources = self._sources
+        first: Fault | None = None
+        for place, config in self._near[one.id]:
             if config.config_id is None:
-                near = near or ("config-unreadable", f"{place.path} cannot be read as a config.")
+                first = first or self._configs.unread(config, place.path)
                 continue
-            document = sources.document(config.config_id)
-            lacking = missing_sections(document.keys(), settings) if place.needs_sections else []
-            if lacking:
-                near = near or (
-                    "config-without-section",
-                    f"{place.path} has no section {lacking[0]!r}.",
-                )
+            fault = fault_of(sources.document(config.config_id), place, self._settings)
+            if fault is not None:
+                first = first or fault
                 continue
-            contradiction = sources.contradiction(checkpoint_id, config.config_id)
+            contradiction = sources.contradiction(one.id, config.config_id)
             if contradiction:
-                # Inference stops at the first config that it finds: what lies behind is no help.
+                # Inference stops at the first config that it finds: what is behind is no help.
                 reason = f"{place.path} contradicts the weights: {contradiction}"
-                near = ("config-contradicts-weights", reason)
-                break
-            return State(
-                "migrated" if config.file_id in self._written else "usable",
-                config_file_id=config.file_id,
-                config_kind=config.kind,
+                return None, Fault("config-contradicts-weights", reason)
+            return (place, config), None
+        return None, first
+
+    def _with_config(self, state: str, one: _Known, place: Place, config: _Config) -> State:
+        return State(
+            state,
+            config_file_id=config.file_id,
+            config_kind=config.kind,
+            doubt=" ".join(self._doubt(one, place, config)) or None,
+        )
+
+    def _doubt(self, one: _Known, place: Place, config: _Config) -> Iterator[str]:
+        """Yield what speaks against the config that inference finds, as sentences."""
+        if config.config_id is None:
+            return
+        sources = self._sources
+        if place.is_shared and is_later(config.written, one.written):
+            difference = sources.compared(one.id, config.config_id, config.file_id)
+            if difference:
+                yield f"{place.path} was written after the checkpoint, and differs: {difference}."
+            # Where nothing states the config a second time, only the order of files can tell.
+            elif difference is None and (sign := sources.later_job(one.written, config.written)):
+                yield sign
+        objects = refused_objects(sources.document(config.config_id))
+        if objects:
+            more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
+            yield (
+                f"{place.path} holds Python objects that safe loading refuses: {objects[0]}{more}."
             )
-        code, reason = near or _no_config(checkpoint_id, sources)
-        found = sources.find(checkpoint_id)
+
+    def _without_config(self, one: _Known, fault: Fault | None) -> State:
+        settings, sources = self._settings, self._sources
+        code, reason = fault or _no_config(one.id, sources)
+        found = sources.find(one.id)
         if found.source is not None:
-            taken = f"{sidecar_stem(path)}{settings.sidecar_suffixes[0]}"
+            taken = f"{sidecar_stem(one.path)}{settings.sidecar_suffixes[0]}"
             remedy = "Run `catalog recover`."
-            if self._configs.get(host, taken) is not None:
+            if self._configs.get(one.host, taken) is not None:
                 remedy = f"Move {taken} out of the way, ingest again, then run `catalog recover`."
             stated = found.source.stated
             return State(
@@ -354,17 +452,26 @@ class _Judge:
                 source_file_id=stated.file_id,
                 source_kind=stated.kind,
             )
+        state = "ambiguous config" if found.code in _AMBIGUOUS else "unrecoverable"
         remedy = _NO_SOURCE[found.code]
-        if code == "config-without-section":
-            # The most likely cause where it is so for all: another project's inference is meant.
-            remedy = f"{_OTHER_SECTIONS} Else: {remedy[:1].lower()}{remedy[1:]}"
-        return State("unrecoverable", found.code, f"{reason} {found.reason}", remedy)
+        if code in _FIRST:
+            # The most likely cause, and what mends it.
+            remedy = f"{_FIRST[code]} Else: {remedy[:1].lower()}{remedy[1:]}"
+        return State(state, found.code, f"{reason} {found.reason}", remedy)
 
 
-_OTHER_SECTIONS = (
-    "If your inference needs other sections, or none: `catalog settings --keep "
-    "config_sections=NAME,...` (`config_sections=` for none)."
-)
+_AMBIGUOUS = frozenset({"ambiguous-run", "sources-disagree"})
+"""Why several runs or sources would give different configs."""
+_FIRST = {
+    # Where it is so for all: another project's inference is meant.
+    "config-without-section": "If your inference needs other sections, or none: `catalog settings "
+    "--keep config_sections=NAME,...` (`config_sections=` for none).",
+    "config-too-large": "Put the section that is needed into a smaller config beside the "
+    "checkpoint.",
+    "config-section-refused": "Write the section as plain values into a config beside the "
+    "checkpoint.",
+}
+"""What is wrong with the config that is there: what to try first."""
 
 
 def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:
@@ -394,11 +501,6 @@ def _write(
     before = {
         number: State(*state) for one in queries for number, *state in fetched(connection, one)
     }
-    for number, known in before.items():
-        if number not in states and known.state != "missing":
-            states[number] = State(
-                "missing", "not-a-checkpoint", "Other data stands in its place now."
-            )
     store = Store(connection)
     stale: list[int] = []
     rows: list[tuple[object, ...]] = []
@@ -431,6 +533,12 @@ def _write(
 _EVENT = (
     "id", "checkpoint_id", "at", "from_state", "to_state", "reason", "ingest_id", "recovery_id",
 )  # fmt: skip
+
+
+def _not_read(reason: str | None) -> str:
+    """Return the sentence for what is only recognised; readers may end theirs with it."""
+    detail = (reason or "").rstrip(".").removesuffix("its content is not read").rstrip("; ")
+    return f"Its content is not read: {detail}." if detail else "Its content is not read."
 
 
 def _sentence(text: str) -> str:

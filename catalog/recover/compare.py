@@ -88,10 +88,11 @@ def open_keys(value: Any, key: str, *, without_value: Callable[[Any], bool] = is
         key: its dotted name; empty for a whole document.
         without_value: says of one value whether it is none.
     """
-    return sorted(name for name, part in _walk(value, key) if without_value(part))
+    return sorted(name for name, part in walk(value, key) if without_value(part))
 
 
-def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+def walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Yield every part of a value with its dotted key, the value itself first."""
     pending = [(key, value)]
     while pending:
         name, part = pending.pop()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from catalog.recover.doubts import Doubts, Written
 from catalog.recover.policy import sidecar_stem
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -54,6 +55,8 @@ class Stated:
     """Of that file, below its root."""
     refusal: str = ""
     """Why it must not be used for this checkpoint, whatever it says."""
+    written: Written | None = None
+    """When that file was written, of a Hydra job's config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class _Known:
 
     stem: tuple[str, str]
     path: str
+    written: Written
     config_id: int | None
     fingerprint: str | None
     architecture_id: int | None
@@ -99,6 +103,7 @@ class Evidence:
             only: the checkpoints, with all that share their runs, jobs or weights.
         """
         self._connection = connection
+        self.doubts = Doubts(connection)
         self._only = only
         self._suffixes = settings.sidecar_suffixes
         self._documents: dict[int, dict[str, Any]] = {}
@@ -217,6 +222,17 @@ class Evidence:
                 if owner != checkpoint_id:
                     yield replace(beside, kind=kind)
 
+    def own_statements(self, checkpoint_id: int) -> Iterator[Stated]:
+        """Yield what the checkpoint and its run state, but for files that a job writes over."""
+        inside = self.hyper_parameters(checkpoint_id)
+        if inside is not None:
+            yield inside
+        linked = self._links.get(checkpoint_id)
+        if linked is not None:
+            for one in self._of_run.get(linked.run_id, ()):
+                if one.kind != _JOB_CONFIG and self._of_folder[one.file_id] == linked.folder_id:
+                    yield one
+
     def _gather_sidecars(self) -> None:
         """Note which sidecars lie beside checkpoints of one folder, or of equal weights.
 
@@ -255,6 +271,9 @@ class Evidence:
             and not set(job.overrides) <= set(arguments)
         ):
             refusal = f"The overrides in {job.folder} are not the run's arguments."
+        elif job.stated.written is not None:
+            own = self._checkpoints[checkpoint_id].written
+            refusal = self.doubts.later_job(own, job.stated.written)
         return replace(job.stated, refusal=refusal)
 
     def _load_checkpoints(self) -> dict[int, _Known]:
@@ -263,6 +282,7 @@ class Evidence:
             int(row.id): _Known(
                 (row.host, sidecar_stem(posixpath.join(row.root, row.path))),
                 row.path,
+                Written(int(row.root_id), row.path, int(row.mtime_ns)),
                 row.config_id,
                 row.weights_fingerprint,
                 row.architecture_id,
@@ -278,6 +298,8 @@ class Evidence:
                     table.c.architecture_id,
                     table.c.safety,
                     files.c.path,
+                    files.c.root_id,
+                    files.c.mtime_ns,
                     roots.c.path.label("root"),
                     roots.c.host,
                 )
@@ -389,6 +411,8 @@ class Evidence:
                     stated.c.config_id,
                     stated.c.file_id,
                     files.c.path,
+                    files.c.root_id,
+                    files.c.mtime_ns,
                 )
                 .join(stated, stated.c.run_directory_id == folders.c.id)
                 .join(files, files.c.id == stated.c.file_id)
@@ -397,13 +421,15 @@ class Evidence:
             )
         )
         self.load_documents(int(row[3]) for row in rows if row[2] == "hydra-overrides")
-        for folder, path, kind, config, file_id, file_path in rows:
+        for folder, path, kind, config, file_id, file_path, root_id, mtime in rows:
             job = jobs.get(int(folder), _Job(path, None, None))
             if kind == "hydra-overrides":
                 listed = self.document(int(config)).get("overrides", [])
                 job = replace(job, overrides=tuple(map(str, listed)))
             elif kind == _JOB_CONFIG:
-                job = replace(job, stated=Stated(kind, int(config), int(file_id), file_path))
+                written = Written(int(root_id), file_path, int(mtime))
+                stated_by = Stated(kind, int(config), int(file_id), file_path, written=written)
+                job = replace(job, stated=stated_by)
             jobs[int(folder)] = job
         return jobs, (of_checkpoint, runs)
 

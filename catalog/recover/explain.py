@@ -10,6 +10,7 @@ from catalog.query.rows import Rows
 from catalog.recover.sources import Found, Source, Sources, check_prefer
 from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
+from catalog.states import UNUSABLE
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -45,7 +46,7 @@ def explain(
         select(table.c.checkpoint_id, table.c.reason_code, table.c.reason, files.c.path)
         .join(files, files.c.id == table.c.checkpoint_id)
         .join(roots, roots.c.id == files.c.root_id)
-        .where(table.c.state.in_(("recoverable", "unrecoverable")))
+        .where(table.c.state.in_(UNUSABLE))
         .order_by(roots.c.path, files.c.path)
     ):
         if only is not None and only not in row.path:

@@ -26,6 +26,7 @@ from catalog.recover.files import (
     temporary_name,
 )
 from catalog.schema.engine import writing
+from catalog.schema.hosts import seen_by
 from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import Recovery, RecoveryFile, Root
 
@@ -130,12 +131,12 @@ def set_state(connection: Connection, numbers: Iterable[int], state: str, **valu
         connection.execute(update(table).where(table.c.id.in_(part)).values(state=state, **values))
 
 
-def entries(connection: Connection, host: str, **wanted: Any) -> list[Entry]:
-    """Return rows of the journal whose trees lie on this host, in their order.
+def entries(connection: Connection, host: str | None, **wanted: Any) -> list[Entry]:
+    """Return rows of the journal whose trees this host has seen, in their order.
 
     Args:
         connection: of a catalog at the newest schema.
-        host: name of this machine.
+        host: name of this machine; None for the trees of all.
         wanted: columns of `recovery_file` and the values they must have.
     """
     table, roots, batches = table_of(RecoveryFile), table_of(Root), table_of(Recovery)
@@ -147,7 +148,10 @@ def entries(connection: Connection, host: str, **wanted: Any) -> list[Entry]:
         )
         .join(roots, roots.c.id == table.c.root_id)
         .join(batches, batches.c.id == table.c.recovery_id)
-        .where(roots.c.host == host, *(table.c[name] == value for name, value in wanted.items()))
+        .where(
+            *(() if host is None else (seen_by(host),)),
+            *(table.c[name] == value for name, value in wanted.items()),
+        )
         .order_by(table.c.id)
     )
     return [

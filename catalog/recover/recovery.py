@@ -17,8 +17,10 @@ from catalog.recover.policy import sidecar_stem
 from catalog.recover.provenance import Provenance
 from catalog.recover.sources import Source, Sources, check_prefer
 from catalog.schema.engine import explained, writing
+from catalog.schema.hosts import known_roots
 from catalog.schema.store import table_of
 from catalog.schema.tables import File, Migration, Root
+from catalog.states import ABSENT, OTHER, UNUSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -106,6 +108,7 @@ def plan(
     shape = Shape.of(settings)
     table, files, roots = table_of(Migration), table_of(File), table_of(Root)
     sources = Sources(connection, settings)
+    at_hand = {*known_roots(connection, host).values()}
     planned: list[Planned] = []
     for row in connection.execute(
         select(
@@ -122,7 +125,7 @@ def plan(
         )
         .join(files, files.c.id == table.c.checkpoint_id)
         .join(roots, roots.c.id == files.c.root_id)
-        .where(table.c.state.in_(("recoverable", "unrecoverable")))
+        .where(table.c.state.in_(UNUSABLE))
         .order_by(roots.c.path, files.c.path)
     ):
         if only is not None and only not in row.path:
@@ -132,8 +135,11 @@ def plan(
         one = Planned(int(row.checkpoint_id), int(row.root_id), Path(row.root), seen, shown)
         if not (row.reason_code or "").startswith("checkpoint-"):
             one = _with_content(one, sources, shape, prefer)
-        if one.shown.action == "write" and row.host != host:
-            note = f"The tree lies on {row.host}; run `catalog recover` there."
+        if one.shown.action == "write" and one.root_id not in at_hand:
+            note = (
+                f"The tree is on {row.host}; run `catalog recover` there, or `catalog ingest "
+                f"{row.root}` where it is mounted here as well."
+            )
             one = replace(one, shown=replace(one.shown, action="skipped", note=note))
         planned.append(one)
     return _without_clashes(planned, _stems(connection))
@@ -167,7 +173,7 @@ def _stems(connection: Connection) -> dict[tuple[int, str], list[int]]:
     for number, root, path in connection.execute(
         select(files.c.id, files.c.root_id, files.c.path)
         .join(states, states.c.checkpoint_id == files.c.id)
-        .where(states.c.state != "missing")
+        .where(states.c.state.not_in(ABSENT + OTHER))
     ):
         found[int(root), sidecar_stem(path)].append(int(number))
     return found

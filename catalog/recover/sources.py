@@ -20,6 +20,7 @@ from catalog.errors import UsageError
 from catalog.recover.compare import Difference, differences, is_mark, open_keys
 from catalog.recover.content import holder_of
 from catalog.recover.evidence import Evidence, Stated
+from catalog.recover.policy import EMPTY
 from catalog.sources.weights import contradiction, names_sizes
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from catalog.recover.doubts import Written
     from catalog.settings import Settings
 
 KINDS = (
@@ -165,6 +167,35 @@ class Sources:
             self._contradictions[pair] = contradiction(self.document(config_id), shapes)
         return self._contradictions[pair]
 
+    def compared(self, checkpoint_id: int, config_id: int, file_id: int) -> str | None:
+        """Compare a config with what the checkpoint or its run state themselves.
+
+        Args:
+            checkpoint_id: the checkpoint.
+            config_id: a config that was found for it.
+            file_id: the file of that config.
+
+        Returns:
+            Where they differ, a part of a sentence; empty where they say the same; None where
+            nothing states the wanted sections.
+        """
+        document = self.document(config_id)
+        for stated in self._evidence.own_statements(checkpoint_id):
+            sections = self._cut_once(stated).sections
+            if stated.file_id == file_id or not sections:
+                continue
+            for name in self._settings.config_sections:
+                found = differences(document.get(name), sections[name], name)
+                if found:
+                    one = found[0]
+                    return f"{one.key} is {one.one} there, and {one.other} in {stated.path}"
+            return ""
+        return None
+
+    def later_job(self, checkpoint: Written, config: Written) -> str:
+        """Return why a config is likely to be of a later job than a checkpoint; empty if not."""
+        return self._evidence.doubts.later_job(checkpoint, config)
+
     def run_of(self, checkpoint_id: int) -> str | None:
         """Return the identity of the run that the checkpoint is linked to."""
         return self._evidence.run_identity(checkpoint_id)
@@ -196,6 +227,8 @@ class Sources:
         for name in wanted:
             if name not in holder:
                 return Source(stated, {}, f"{stated.path} has no section {name!r}.")
+            if holder[name] in EMPTY:
+                return Source(stated, {}, f"{stated.path} has nothing in its section {name!r}.")
             if not isinstance(holder[name], dict):
                 return Source(
                     stated, {}, f"{stated.path} has a single value, no section, at {name!r}."

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from catalog.schema.location import Location
 
 
+_ELSEWHERE = (
+    "Its tree is on another host (`catalog host list`); undo it there, or ingest the tree where it "
+    "is mounted here as well."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class UndoneFile:
     """One file that a recovery wrote, and what the undo did about it."""
@@ -57,9 +63,12 @@ def undo(engine: Engine, location: Location, host: str, batch: int) -> UndoResul
     with writing(engine, location) as connection:
         if connection.execute(select(table.c.id).where(table.c.id == batch)).scalar() is None:
             raise NotFound(f"There is no recovery {batch}; `catalog query recovered` lists them.")
-        written = entries(connection, host, recovery_id=batch, state="written")
-    kept: dict[int, str] = {}
+        written = entries(connection, None, recovery_id=batch, state="written")
+        at_hand = {one.number for one in entries(connection, host, recovery_id=batch)}
+    kept = {one.number: _ELSEWHERE for one in written if one.number not in at_hand}
     for one in written:
+        if one.number in kept:
+            continue
         said = _changed(one)
         if said:
             partners = [o for o in written if o.checkpoint_id == one.checkpoint_id]

@@ -11,11 +11,16 @@ from catalog.query.rows import Rows
 from catalog.recover.content import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from catalog.query.connection import Reader
 
 SOUND = "unchanged"
+_AT_HAND = """
+SELECT r.host, r.path FROM root r
+WHERE r.host = CAST(:host AS TEXT)
+   OR r.id IN (SELECT root_id FROM root_host WHERE host = CAST(:host AS TEXT))
+"""
 COLUMNS = ("recovery", "file", "state", "checkpoint", "note")
 
 
@@ -23,22 +28,23 @@ def verify(reader: Reader, host: str) -> Rows:
     """Return a row for each file that stands as written in the journal.
 
     The state is `unchanged`, `changed`, `removed`, `stale` (the link it rests on was since
-    overruled) or `elsewhere` (the tree lies on another host).
+    overruled) or `elsewhere` (the tree is on another host).
 
     Args:
         reader: an open catalog.
         host: name of this machine.
     """
     rows: list[tuple[object, ...]] = []
+    at_hand = {tuple(tree) for tree in reader.run(_AT_HAND, {"host": host}).rows}
     for row in reader.run(*resolve("recovered-files")).dicts():
-        state, note = _state(row, host)
+        state, note = _state(row, at_hand)
         rows.append((row["recovery"], row["file"], state, row["checkpoint"], note))
     return Rows(COLUMNS, rows)
 
 
-def _state(row: Mapping[str, object], host: str) -> tuple[str, str]:
-    if row["host"] != host:
-        return "elsewhere", f"The tree lies on {row['host']}; verify it there."
+def _state(row: Mapping[str, object], at_hand: Collection[object]) -> tuple[str, str]:
+    if (row["host"], row["root"]) not in at_hand:
+        return "elsewhere", f"The tree is on {row['host']}; verify it there, or ingest it here."
     file = Path(str(row["root"])) / str(row["file"])
     if not file.parent.is_dir():
         return "removed", "Its folder is not there: if it was moved, ingest it where it lies now."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.query.named import resolve
 from catalog.query.values import counted, human_size
 from catalog.report.tables import code, escape
+from catalog.states import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -110,7 +111,7 @@ def _summary(page: _Page, numbers: Row) -> None:
     if not numbers["checkpoints"]:
         page.add("The catalog holds no checkpoint yet. `catalog ingest PATH` reads some.")
     elif not total:
-        page.add("**NOTHING TO TRACE**: every checkpoint that is present can be used.")
+        page.add("**NOTHING TO TRACE**: no checkpoint that is present is unusable.")
     elif with_config == total:
         page.add(
             f"**YES**: the config of all {total} unusable checkpoints is stated by their runs."
@@ -128,17 +129,29 @@ def _summary(page: _Page, numbers: Row) -> None:
     page.heading("Key Findings", 3)
     page.add(
         f"- {numbers['checkpoints']} checkpoints ({human_size(numbers['bytes'])} present): "
-        f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery), "
-        f"{total} unusable ({human_size(numbers['unusable_bytes'])}), "
-        f"{numbers['missing']} missing{_left_out(numbers['left_out'])}.",
+        f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery"
+        f"{_some(numbers['doubted'], '{} with a doubt')})"
+        f"{_some(numbers['unchecked'], '{} unchecked')}, "
+        f"{total} unusable ({human_size(numbers['unusable_bytes'])})"
+        f"{_some(numbers['not_a_model'], '{} not a model')}, {numbers['missing']} missing"
+        f"{_some(numbers['left_out'], '{} left out by a pattern')}"
+        f"{_some(numbers['trashed'], '{} trashed')}.",
     )
+    if numbers["doubted"]:
+        page.add(
+            "- Something speaks against the config of some usable ones: `catalog query usable`."
+        )
+    if numbers["unchecked"]:
+        page.add("- Unchecked ones are recognised, not read: `catalog query unchecked` says why.")
     if total:
         page.add(
             f"- Of the {total} unusable ones {traced} are linked to one run, "
             f"{numbers['unusable_ambiguous']} fit several runs equally well, "
             f"{numbers['unusable_unlinked']} fit none.",
-            f"- `catalog recover` can write the config of {numbers['recoverable']}; "
-            f"{numbers['unrecoverable']} stay unusable with what is on disk.",
+            f"- `catalog recover` can write the config of {numbers['recoverable']}"
+            f"{_some(numbers['ambiguous_config'], 'and of {} once a person decides', ' ')}; "
+            f"{numbers['unrecoverable'] + numbers['damaged']} stay unusable with what is on disk"
+            f"{_some(numbers['damaged'], '{} of them damaged')}.",
         )
     page.source("overview")
 
@@ -238,10 +251,15 @@ def _progress(page: _Page) -> None:
         page.heading("Migration Progress")
         page.table(page.rows("migration-status"), state=escape, checkpoints=str, bytes=human_size)
         page.add("", "After each ingest and each recovery:", "")
-        states = ("unusable", "usable", "migrated", "recoverable", "unrecoverable", "missing")
         latest = rows[-page.most :]
+        # A rare state needs no column where no checkpoint was in it.
+        columns = ["unusable"] + [
+            one.column
+            for one in STATES
+            if not one.is_rare or any(row[one.column] for row in latest)
+        ]
         page.table(
-            latest, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(states, str)
+            latest, ingest=str, finished_at=escape, cause=escape, **dict.fromkeys(columns, str)
         )
         if len(latest) < len(rows):
             page.add("", f"The latest {len(latest)} of {len(rows)}.")
@@ -288,9 +306,9 @@ def _recommendations(page: _Page, numbers: Row) -> None:
         page.source("overview", "unusable-reasons")
 
 
-def _left_out(count: int) -> str:
-    """Say that some of those are not gone."""
-    return f", of which {count} are there and left out of ingests by a pattern" if count else ""
+def _some(count: int, text: str, before: str = ", ") -> str:
+    """Return a text with a count, to go on with a sentence; empty where there is none."""
+    return f"{before}{text.format(count)}" if count else ""
 
 
 def _config(path: str | None) -> str:

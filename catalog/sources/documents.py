@@ -29,18 +29,29 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
 
-def read_json(path: Path | str, limit: int = MAX_BYTES) -> Document:
+MAX_VALUES = 200_000
+"""Values in one configuration, as many as in YAML: a longer document is data."""
+
+
+def read_json(
+    path: Path | str, limit: int = MAX_BYTES, *, most_values: int | None = None
+) -> Document:
     """Read a JSON file whose top is an object.
 
     Args:
         path: the file.
         limit: bytes; a longer file is refused.
+        most_values: a file with more is refused; a few megabytes of `{},{},` take gigabytes
+            of objects. Commas within texts count as well.
 
     Raises:
         OSError: the file cannot be opened or read.
 
     """
-    return _document(read_at_most(path, limit + 1), limit, parse_json)
+    data = read_at_most(path, limit + 1)
+    if most_values is not None and sum(map(data.count, (b",", b"{", b"["))) > most_values:
+        return _failed("too-large", f"The document has more than {most_values:,} values.")
+    return _document(data, limit, parse_json)
 
 
 def read_yaml(

@@ -158,6 +158,8 @@ class Checkpoint(_Sent):
     best_k: tuple[tuple[str, float], ...] = ()
     """(path, score) of the k best files, as the callback listed them."""
     tensors: tuple[Tensor, ...] = ()
+    has_other_weights: bool = False
+    """Whether there are weights in a form that is not understood: `tensors` are not all of them."""
     parameter_count: int | None = None
     """None where a part of the weights is not understood; `weights_doubt` says which."""
     tensor_bytes: int | None = None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog.sources.documents import read_yaml
+from catalog.sources.documents import MAX_BYTES, read_yaml
 from catalog.sources.facts import (
     Config,
     Facts,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "hydra"
-VERSION = 1
+VERSION = 2
 RANK = 10
 """Of all fields: no two files of a job state the same one, but for `overrides`."""
 
@@ -48,7 +48,6 @@ _CONFIG, _OVERRIDES, _HYDRA, _MULTIRUN = (
     "hydra.yaml",
     "multirun.yaml",
 )
-_MAX_BYTES = 1024 * 1024
 _MISSING = "???"
 
 
@@ -84,7 +83,7 @@ def read(root: Path, item: Item) -> Facts:
         return Facts(run_directory=place, mentions=scan_log(path).mentions())
     if name == _OVERRIDES:
         return _overrides(path, place)
-    document = read_yaml(path, _MAX_BYTES)
+    document = read_yaml(path)
     if name == _MULTIRUN:
         place = RunDirectory(place.path, "hydra-sweep", stamp=place.stamp)
     if document.mapping is None:
@@ -122,7 +121,7 @@ def _overrides(path: str, place: RunDirectory) -> Facts:
     from catalog.sources.yaml_text import parse_yaml
 
     try:
-        value = parse_yaml(read_at_most(path, _MAX_BYTES))
+        value = parse_yaml(read_at_most(path, MAX_BYTES))
     except DocumentError as error:
         return Facts(run_directory=place, problems=(Problem(error.code, str(error)),))
     if value is None:

@@ -80,3 +80,8 @@ def leaves(value: Plain, prefix: str = "") -> Iterator[tuple[str, Plain]]:
             yield from leaves(part, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, value
+
+
+def sentence(reason: str) -> str:
+    """Return a reason as a sentence."""
+    return f"{reason[:1].upper()}{reason[1:]}."

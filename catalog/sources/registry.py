@@ -106,6 +106,9 @@ class Walk:
 
     def __init__(self) -> None:
         self._claimed: set[str] = set()
+        """Directories below those that are items."""
+        self._wholes: set[str] = set()
+        """Directories that are items."""
 
     def recognise(self, listing: Listing) -> list[Item]:
         """Return what can be read in one directory, each path once, by path.
@@ -130,12 +133,23 @@ class Walk:
                         taken.setdefault(item.path, item)
                         if claimed is not None and item.parts:
                             self._claimed |= claimed(item)
+                            self._wholes.add(item.path)
                     break
         return [taken[path] for path in sorted(taken)]
 
     def claims(self, path: str) -> bool:
         """Say whether an item that was found is made of what is in a directory."""
         return path in self._claimed
+
+    def holds(self, path: str) -> bool:
+        """Say whether a path is in an item that was found, or is a directory of it."""
+        if split(path)[0] in self._wholes:
+            return True
+        while path != ".":
+            if path in self._claimed:
+                return True
+            path = split(path)[0]
+        return False
 
     def _is_claimed(self, path: str) -> bool:
         if path in self._claimed:

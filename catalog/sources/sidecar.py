@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from catalog.sources.documents import read_json, read_yaml
+from catalog.sources.documents import MAX_VALUES, read_json, read_yaml
 from catalog.sources.facts import Config, Facts, Item, Listing, Mention, Plain, RunDirectory
 from catalog.sources.interpolation import resolve, unresolved_keys
 from catalog.sources.paths import is_file, item_of, split
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "sidecar"
 VERSION = 1
-
-MAX_BYTES = 1024 * 1024
-"""Source trees hold hundreds of config files; a longer one is data, not a configuration."""
 
 _CHECKPOINT = re.compile(
     r"(.+)\.(?:ckpt|pt|pth|bin|safetensors|h5|hdf5|keras|onnx|pkl|tar|zip)", re.IGNORECASE
@@ -77,7 +74,7 @@ def recognise(listing: Listing) -> list[Item]:
     return [
         item_of(NAME, listing, entry, run_directory=holder)
         for entry in listing.entries
-        if is_file(entry) and _is_wanted(entry.name, stems) and entry.size <= MAX_BYTES
+        if is_file(entry) and _is_wanted(entry.name, stems)
     ]
 
 
@@ -103,8 +100,9 @@ def read(root: Path, item: Item) -> Facts:
     name = split(item.path)[1]
     kind = kind_of(name)
     place = RunDirectory(item.run_directory, "lightning") if item.run_directory else None
-    read_document = read_json if name.endswith(".json") else read_yaml
-    document = read_document(root / item.path, MAX_BYTES)
+    path = root / item.path
+    is_json = name.endswith(".json")
+    document = read_json(path, most_values=MAX_VALUES) if is_json else read_yaml(path)
     if document.mapping is None:
         return Facts(run_directory=place, problems=document.problems)
     values = document.mapping

@@ -39,11 +39,17 @@ def _trees_have_several_hosts() -> None:
         sa.Column(
             "seen_at", sa.String(), nullable=False, comment="When it last saw the tree, UTC."
         ),
+        sa.Column(
+            "inode",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Inode of the tree's folder as it saw it then.",
+        ),
         sa.ForeignKeyConstraint(["root_id"], ["root.id"], name=op.f("fk_root_host_root_id_root")),
         sa.PrimaryKeyConstraint("root_id", "host", name=op.f("pk_root_host")),
         comment="A name of a machine under which a tree was seen: one disk may be mounted by several.",
     )
-    op.execute("INSERT INTO root_host SELECT id, host, added_at FROM root")
+    op.execute("INSERT INTO root_host SELECT id, host, added_at, NULL FROM root")
 
 
 def _pickles_name_globals() -> None:
@@ -73,6 +79,7 @@ def _pickles_name_globals() -> None:
 
 def _checkpoints_say_what_was_looked_at() -> None:
     for name, comment in (
+        ("architecture_id", "Names and shapes of its tensors, where these are all its weights."),
         ("parameter_count", "Numbers in the model; empty where a part of it is not understood."),
         (
             "weights_fingerprint",
@@ -120,14 +127,15 @@ def _checkpoints_say_what_was_looked_at() -> None:
             ["statements_id"],
             ["id"],
         )
-    op.create_index(
-        "ix_checkpoint_weights_sha256",
-        "checkpoint",
-        ["weights_sha256"],
-        unique=False,
-        sqlite_where=sa.text("weights_sha256 IS NOT NULL"),
-        postgresql_where=sa.text("weights_sha256 IS NOT NULL"),
-    )
+    for name in ("weights_sha256", "global_set_id", "statements_id"):
+        op.create_index(
+            f"ix_checkpoint_{name}",
+            "checkpoint",
+            [name],
+            unique=False,
+            sqlite_where=sa.text(f"{name} IS NOT NULL"),
+            postgresql_where=sa.text(f"{name} IS NOT NULL"),
+        )
 
 
 _LOADS = (
@@ -163,6 +171,7 @@ def _states_say_one_thing_each() -> None:
         ):
             op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
             op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, f"{name} IN ({_STATES})")
+        _doubts_have_an_index()
         return
     _anew(
         "migration",
@@ -191,6 +200,7 @@ def _states_say_one_thing_each() -> None:
         sa.PrimaryKeyConstraint("checkpoint_id", name=op.f("pk_migration")),
     )
     op.create_index("ix_migration_state", "migration", ["state"], unique=False)
+    _doubts_have_an_index()
     _anew(
         "migration_event",
         "id, checkpoint_id, at, from_state, to_state, reason, ingest_id, recovery_id",
@@ -223,6 +233,17 @@ def _states_say_one_thing_each() -> None:
         op.create_index(f"ix_migration_event_{column}", "migration_event", [column], unique=False)
 
 
+def _doubts_have_an_index() -> None:
+    op.create_index(
+        "ix_migration_doubt",
+        "migration",
+        ["state"],
+        unique=False,
+        sqlite_where=sa.text("doubt IS NOT NULL"),
+        postgresql_where=sa.text("doubt IS NOT NULL"),
+    )
+
+
 def _states_are_named_anew() -> None:
     """Give each checkpoint the state that its row tells already, with an event for the change.
 
@@ -235,17 +256,32 @@ def _states_are_named_anew() -> None:
                CASE WHEN m.state = 'missing' AND m.reason_code = 'left-out' THEN 'left out'
                     WHEN m.state = 'missing' AND m.reason_code = 'not-a-checkpoint'
                         THEN 'not a model'
-                    WHEN m.state IS NULL AND c.status = 'foreign' AND f.state = 'present'
-                        THEN 'not a model'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                         AND f.missing_ingest_id IS NULL THEN 'left out'
+                    WHEN m.state IS NULL AND f.state = 'missing' THEN 'missing'
+                    WHEN m.state IS NULL AND c.status = 'foreign' THEN 'not a model'
+                    WHEN m.state <> 'missing' AND c.status = 'recognised' THEN 'unchecked'
                     WHEN m.state = 'unrecoverable' AND m.reason_code LIKE 'checkpoint-%'
                         THEN 'damaged'
                     WHEN m.state = 'unrecoverable'
                          AND m.reason_code IN ('ambiguous-run', 'sources-disagree')
                         THEN 'ambiguous config'
-                    WHEN m.state IN ('usable', 'migrated') AND c.status = 'recognised'
-                        THEN 'unchecked'
                     ELSE m.state END AS after,
-               CASE WHEN m.state IS NULL THEN c.reason ELSE m.reason END AS reason
+               CASE WHEN m.state <> 'missing' AND c.status = 'recognised'
+                        THEN 'Its content is not read'
+                             || COALESCE(': ' || RTRIM(c.reason, '.'), '') || '.'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                        THEN CASE WHEN f.missing_ingest_id IS NULL
+                                  THEN 'It is there, and left out now by a pattern.'
+                                  ELSE 'The file is gone.' END
+                    WHEN m.state IS NULL THEN c.reason
+                    ELSE m.reason END AS reason,
+               CASE WHEN m.state <> 'missing' AND c.status = 'recognised' THEN 'content-not-read'
+                    WHEN m.state IS NULL AND f.state = 'missing'
+                        THEN CASE WHEN f.missing_ingest_id IS NULL THEN 'left-out'
+                                  ELSE 'file-missing' END
+                    WHEN m.state IS NULL THEN 'not-a-checkpoint'
+                    ELSE m.reason_code END AS reason_code
         FROM checkpoint c
         JOIN file f ON f.id = c.id
         LEFT JOIN migration m ON m.checkpoint_id = c.id
@@ -267,11 +303,17 @@ def _states_are_named_anew() -> None:
     )
     op.execute(
         "INSERT INTO migration (checkpoint_id, state, reason_code, reason) "
-        "SELECT checkpoint_id, after, 'not-a-checkpoint', reason FROM state_anew "
+        "SELECT checkpoint_id, after, reason_code, reason FROM state_anew "
         "WHERE before IS NULL AND after IS NOT NULL"
     )
     op.execute(
-        "UPDATE migration SET state = (SELECT s.after FROM state_anew s "
+        # What is not read has nothing that would mend it, nor a source to recover it from.
+        "UPDATE migration SET remedy = NULL, source_file_id = NULL, source_kind = NULL "
+        "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE after = 'unchecked')"
+    )
+    op.execute(
+        "UPDATE migration SET (state, reason_code, reason) = "
+        "(SELECT s.after, s.reason_code, s.reason FROM state_anew s "
         "WHERE s.checkpoint_id = migration.checkpoint_id) "
         "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE before <> after)"
     )

@@ -8,6 +8,7 @@ from catalog.ingest.scan import Scan
 from catalog.sources import registry
 from catalog.sources.checkpoint import reader
 from catalog.sources.facts import Checkpoint, Facts, Item
+from catalog.sources.formats.registry import every_folder_format
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,12 @@ def items(root: Path) -> dict[str, Item]:
     found = {}
     walk = registry.Walk()
     for names in Scan(root).listings():
+        # Signs, by which most directories are passed over, hide nothing.
+        asked = {item.path for item in registry.recognise(names)}
+        assert asked.issuperset(item.path for item in reader.recognise(names))
+        text = "\n".join((names.path, *(entry.name for entry in names.entries))).lower()
+        for form in every_folder_format():
+            assert not form.find(names) or any(sign in text for sign in form.signs)
         for item in walk.recognise(names):
             if item.reader == reader.NAME:
                 assert item.path not in found

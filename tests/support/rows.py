@@ -265,8 +265,8 @@ def story() -> list[list[SQLModel]]:
                 )
             ),
             *_state(3, "usable", config_file_id=10, config_kind="sidecar"),
-            *_state(4, "unrecoverable", remedy="Decide which run wrote it.", **unusable),
-            *_state(5, "unrecoverable", reason_code="truncated", reason="The end is missing."),
+            *_state(4, "ambiguous config", remedy="Decide which run wrote it.", **unusable),
+            *_state(5, "damaged", reason_code="truncated", reason="The end is missing."),
             *_state(6, "missing"),
             RecoveryFile(
                 recovery_id=1,

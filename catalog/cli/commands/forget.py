@@ -32,6 +32,15 @@ def forget(
         bool, typer.Option("--dry-run", help="Tell what would be forgotten, and forget nothing.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The host whose place it is; it may be gone. `catalog host list` names them all. "
+            "[default: this one, or the only other that knows the place]",
+            show_default=False,
+        ),
+    ] = None,
     db: DbOption = None,
 ) -> None:
     """Take what lies in a place out of the catalog.
@@ -40,8 +49,8 @@ def forget(
     cannot be read again, nor comes back what people said of it; `catalog db backup` keeps a copy.
     """
     catalog = open_catalog(db, None)
-    extent = catalog.forget(path, missing_only=missing, dry_run=True)
-    sys.stdout.write(f"{visible(str(path))}: {_told(extent)}.\n")
+    extent = catalog.forget(path, host=host, missing_only=missing, dry_run=True)
+    sys.stdout.write(f"{visible(str(path))} of host {visible(extent.host)}: {_told(extent)}.\n")
     if dry_run:
         sys.stdout.write("Nothing was forgotten; leave out --dry-run to forget it.\n")
         return
@@ -52,7 +61,7 @@ def forget(
         if not typer.confirm("Forget it?", err=True):
             sys.stdout.write("Nothing was forgotten.\n")
             return
-    catalog.forget(path, missing_only=missing)
+    catalog.forget(path, host=extent.host, missing_only=missing)
     sys.stdout.write("Forgotten.\n")
 
 

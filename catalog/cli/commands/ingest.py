@@ -1,5 +1,6 @@
 """`catalog ingest`: read trees into the catalog."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,19 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, SetOption, command, new_app, open_catalog
+from catalog.cli.options import DbOption, HostOption, SetOption, command, new_app, open_catalog
 from catalog.query.values import counted
 
 if TYPE_CHECKING:
-    from catalog.results import IngestSummary, LostTree
+    from catalog.results import ForeignTree, IngestSummary, LostTree
 
 app = new_app()
 
 _NOTHING = (
     "Nothing was recognised there. An ingest looks for checkpoints (.ckpt, .pt, .pth, "
-    ".safetensors, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, MLflow, "
-    "TensorBoard and others left of runs, and for configs beside checkpoints; name a folder that "
-    "holds some. What `.catalogignore` or the setting `ignore` names is left out."
+    ".safetensors, .gguf, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, "
+    "MLflow, TensorBoard and others left of runs, and for configs beside checkpoints; name a "
+    "folder that holds some. What `.catalogignore` or the setting `ignore` names is left out."
 )
 
 
@@ -72,6 +73,7 @@ def ingest(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress and no summary.")
     ] = False,
+    host: HostOption = None,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
@@ -84,7 +86,7 @@ def ingest(
     from catalog.cli.progress import showing
 
     pairs = [*(settings or []), *([f"history={history}"] if history else [])]
-    catalog = open_catalog(db, pairs)
+    catalog = open_catalog(db, pairs, host)
     with showing(quiet=quiet) as progress:
         summary = catalog.ingest(paths or [Path()], progress=progress, hashes=hashes, jobs=jobs)
     if not quiet:
@@ -112,22 +114,35 @@ def _profile(done: "IngestSummary") -> str:
 def _summary(done: "IngestSummary", db: str | None) -> str:
     files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing"
     files += f", {done.newly_left_out} newly left out)" if done.newly_left_out else ")"
-    usable = f"{done.usable} usable, {done.unusable} not"
-    if done.missing_checkpoints:
-        usable += f", {done.missing_checkpoints} missing"
-    if done.left_out_checkpoints:
-        usable += f", {done.left_out_checkpoints} left out"
+    usable = f"{done.usable} usable"
+    if done.doubted:
+        usable += f" ({done.doubted} with a doubt)"
+    if done.unchecked:
+        usable += f", {done.unchecked} unchecked"
+    usable += f", {done.unusable} not"
+    for count, state in (
+        (done.not_a_model, "not a model"),
+        (done.missing_checkpoints, "missing"),
+        (done.left_out_checkpoints, "left out"),
+        (done.trashed_checkpoints, "trashed"),
+    ):
+        usable += f", {count} {state}" if count else ""
     links = f"{done.linked} linked to a run, {done.ambiguous} ambiguous, {done.unlinked} unlinked"
     lines = [
         f"Ingest {done.ingest_id}: {done.seen} files recognised in {done.seconds:.1f} s {files}.",
         f"{counted(done.checkpoints, 'checkpoint')}: {usable}; {links}.",
     ]
+    if done.unread:
+        lines.append(_unread(done.unread, db))
     lines += map(_lost, done.lost)
+    lines += (_elsewhere(tree, db) for tree in done.elsewhere)
     if not done.seen and not done.lost:
         lines.append(_NOTHING)
     following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
     if done.unusable:
         following = ["query --unusable", "recover --dry-run"]
+    if done.unchecked:
+        following.append("query --unchecked")
     if done.ambiguous:
         following.append("query --ambiguous")
     if done.problems:
@@ -137,6 +152,23 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+_SHOWN = 6
+"""Kinds of files that the summary names."""
+
+
+def _unread(kinds: "dict[str, int]", db: str | None) -> str:
+    count = sum(kinds.values())
+    if count == 1:
+        what = "1 file looks like a model of a kind that is not read"
+    else:
+        what = f"{count} files look like models of kinds that are not read"
+    shown = list(kinds.items())[:_SHOWN]
+    named = [f"{number} {kind}" for kind, number in shown]
+    others = count - sum(number for _, number in shown)
+    named += [f"{others} of other kinds"] if others else []
+    return f"{what} ({command('query unread', db)}):\n  {', '.join(named)}."
+
+
 def _lost(tree: "LostTree") -> str:
     what = "is gone" if tree.is_gone else "holds nothing of what was in it"
     known = counted(tree.checkpoints, "known checkpoint") if tree.checkpoints else "known files"
@@ -144,4 +176,12 @@ def _lost(tree: "LostTree") -> str:
     return (
         f"{tree.path} {what}: its {known} {verb} missing now. Nothing is forgotten: once it is "
         "back (a disk mounted again, say), ingest it again; if it was moved, ingest its new place."
+    )
+
+
+def _elsewhere(tree: "ForeignTree", db: str | None) -> str:
+    move = command(f"host move {shlex.quote(tree.host)} NEW", db)
+    return (
+        f"{tree.path} is known of host {tree.host} as well, and nothing on disk shows that both "
+        f"are one tree; if they are, {move} says so, with the name of this host for NEW."
     )

@@ -31,6 +31,9 @@ def query(
     ] = None,
     unusable: Annotated[bool, _flag("unusable", "Checkpoints that cannot be used, why.")] = False,
     usable: Annotated[bool, _flag("usable", "Checkpoints that can be used.")] = False,
+    unchecked: Annotated[
+        bool, _flag("unchecked", "Checkpoints whose content is not read, why.")
+    ] = False,
     migration_status: Annotated[
         bool, _flag("migration-status", "Checkpoints and bytes in each state.")
     ] = False,
@@ -78,6 +81,7 @@ def query(
     flags = {
         "unusable": unusable,
         "usable": usable,
+        "unchecked": unchecked,
         "migration-status": migration_status,
         "duplicates": duplicates,
         "ambiguous": ambiguous,

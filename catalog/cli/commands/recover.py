@@ -10,6 +10,7 @@ from catalog.cli.options import (
     DbOption,
     Format,
     FormatOption,
+    HostOption,
     SetOption,
     command,
     new_app,
@@ -65,6 +66,7 @@ def recover(
         typer.Option("--verify", help="Read back all that recoveries wrote; exit with 1 if amiss."),
     ] = False,
     form: FormatOption = Format.TABLE,
+    host: HostOption = None,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
@@ -86,7 +88,7 @@ def recover(
         raise UsageError(f"One thing at a time: {' or '.join(given)}?")
     if (undo is not None or verify) and (part is not None or prefer is not None):
         raise UsageError(f"{given[0]} takes neither a PATH-PART nor --prefer.")
-    catalog = open_catalog(db, settings)
+    catalog = open_catalog(db, settings, host)
     if undo is not None:
         _undo(catalog, undo, form)
     elif verify:

@@ -11,19 +11,13 @@ from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_a
 from catalog.cli.output import print_rows
 from catalog.query.rows import Rows
 from catalog.query.values import counted, human_size, shown
+from catalog.states import BY_NAME, STATES, UNUSABLE
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 app = new_app()
 
-_COLOURS = {
-    "usable": "green",
-    "migrated": "cyan",
-    "recoverable": "yellow",
-    "unrecoverable": "red",
-    "missing": "bright_black",
-}
 _BAR = 60
 _BURN_DOWN = 40
 _BESIDE_BURN_DOWN = 30
@@ -73,10 +67,10 @@ def status(
     console = Console(highlight=False)
     _draw(console, states)
     (standing,) = catalog.query("ingest-summary").dicts()
-    if left_out := standing["left_out_checkpoints"]:
+    if doubted := standing["doubted"]:
         console.print(
-            f"Of the missing {left_out} {'is' if left_out == 1 else 'are'} not gone, but left out "
-            "by a pattern: `catalog query left-out`.",
+            f"{counted(doubted, 'usable checkpoint')} with a doubt, which `catalog query --usable` "
+            "tells.",
             soft_wrap=True,
         )
     _draw_progress(console, catalog.progress())
@@ -96,23 +90,31 @@ def _draw(console: "Console", states: Rows) -> None:
     for row in rows:
         # At least one cell for a state that has any checkpoint at all.
         cells = max(1, round(width * row["checkpoints"] / total)) if row["checkpoints"] else 0
-        bar.append("█" * cells, style=_COLOURS.get(row["state"], ""))
+        bar.append("█" * cells, style=BY_NAME[row["state"]].colour)
     if total:
         console.print(bar)
-    for row in rows:
-        line = Text("■ ", style=_COLOURS.get(row["state"], ""))
+    for row in _rows_to_show(rows):
+        line = Text("■ ", style=BY_NAME[row["state"]].colour)
         line.append(
-            f"{row['state']:<14}{row['checkpoints']:>8}  {human_size(row['bytes']):>10}",
+            f"{row['state']:<18}{row['checkpoints']:>8}  {human_size(row['bytes']):>10}",
             style="default",
         )
         console.print(line)
     bytes_of = {row["state"]: row["bytes"] for row in rows}
-    recoverable, lost = bytes_of["recoverable"], bytes_of["unrecoverable"]
+    unusable = sum(bytes_of[state] for state in UNUSABLE)
+    recoverable, ambiguous = bytes_of["recoverable"], bytes_of["ambiguous config"]
+    waiting = f", {human_size(ambiguous)} once a person decides" if ambiguous else ""
     console.print(
-        f"\nUnusable: {human_size(recoverable + lost)}, of which {human_size(recoverable)} can be "
-        f"recovered and {human_size(lost)} cannot with what is on disk.",
+        f"\nUnusable: {human_size(unusable)}, of which {human_size(recoverable)} can be "
+        f"recovered{waiting} and {human_size(unusable - recoverable - ambiguous)} cannot with what "
+        "is on disk.",
         soft_wrap=True,
     )
+
+
+def _rows_to_show(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the states of which there is any, and those that are not rare."""
+    return [row for row in rows if row["checkpoints"] or not BY_NAME[row["state"]].is_rare]
 
 
 def _draw_progress(console: "Console", progress: Rows) -> None:
@@ -123,7 +125,7 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
         return
     sys.stdout.write("\n")
     if not sys.stdout.isatty():
-        print_rows(progress, Format.TABLE)
+        print_rows(_without_rare(progress), Format.TABLE)
         return
     rows = _moments(progress.dicts())
     most = max(row["unusable"] for row in rows) or 1
@@ -131,9 +133,9 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
     console.print("Unusable over time:")
     for row in rows:
         line = Text(f"{shown('finished_at', row['finished_at'] or 'unfinished'):<21} ")
-        for state in ("unrecoverable", "recoverable"):
-            cells = -(-width * row[state] // most) if row[state] else 0
-            line.append("█" * cells, style=_COLOURS[state])
+        for state in (one for one in reversed(STATES) if one.is_unusable):
+            cells = -(-width * row[state.column] // most) if row[state.column] else 0
+            line.append("█" * cells, style=state.colour)
         line.append(f" {row['unusable']}", style="bold")
         line.append(f"  {row['cause']}", style="dim")
         console.print(line, overflow="ellipsis", no_wrap=True)
@@ -142,6 +144,16 @@ def _draw_progress(console: "Console", progress: Rows) -> None:
         console.print(
             f"{counted(hidden, 'more ingest')} in `catalog query migration-progress`.", style="dim"
         )
+
+
+def _without_rare(progress: Rows) -> Rows:
+    """Return the progress without the columns of rare states that no checkpoint was in."""
+    rows = progress.dicts()
+    rare = {state.column for state in STATES if state.is_rare}
+    columns = [
+        name for name in progress.columns if name not in rare or any(row[name] for row in rows)
+    ]
+    return Rows(tuple(columns), [tuple(row[name] for name in columns) for row in rows])
 
 
 def _moments(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

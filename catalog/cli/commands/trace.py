@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
+from catalog.cli.options import (
+    DbOption,
+    Format,
+    FormatOption,
+    HostOption,
+    SetOption,
+    new_app,
+    open_catalog,
+)
 from catalog.cli.output import print_page
 from catalog.errors import UsageError
 
@@ -18,7 +26,7 @@ def trace(
         str,
         typer.Argument(
             help="Its path, a part of the path that no other has, or six or more digits of its "
-            "weights' fingerprint or SHA-256."
+            "weights' fingerprint or SHA-256; HOST:/PATH where several hosts have it."
         ),
     ],
     why_not: Annotated[
@@ -35,6 +43,7 @@ def trace(
         typer.Option("--lineage", help="Show the checkpoints it came from, and those from it."),
     ] = False,
     form: FormatOption = Format.TABLE,
+    host: HostOption = None,
     db: DbOption = None,
     settings: SetOption = None,
 ) -> None:
@@ -44,7 +53,7 @@ def trace(
     """
     if why_not is not None and lineage:
         raise UsageError("Either --why-not or --lineage: one question at a time.")
-    catalog = open_catalog(db, settings)
+    catalog = open_catalog(db, settings, host)
     if why_not is not None:
         explanation = catalog.why_not(checkpoint, why_not)
         print_page(explanation, explanation.rows, form, "link_trees:draw_explanation")

@@ -6,6 +6,5 @@ FROM root r
 CROSS JOIN file f
 JOIN checkpoint_trace t ON t.checkpoint_id = f.id
 WHERE f.root_id = r.id
-  AND t.state IS NOT NULL  -- other data under a checkpoint's name is none, and has no state
   AND (CAST(:path AS TEXT) IS NULL OR REPLACE(f.path, CAST(:path AS TEXT), '') <> f.path)
 ORDER BY r.host, r.path, f.path

@@ -26,6 +26,16 @@ WHERE EXISTS (SELECT 1 FROM checkpoint WHERE config_id IS NOT NULL)
   AND (CAST(:key AS TEXT) IS NULL OR v.key = CAST(:key AS TEXT))
   AND (CAST(:file AS TEXT) IS NULL OR REPLACE(f.path, CAST(:file AS TEXT), '') <> f.path)
 UNION ALL
+SELECT 'checkpoint', NULL, 'statements', v.key, v.type, v.text, v.number, f.path, r.host, r.path
+FROM root r
+CROSS JOIN file f
+CROSS JOIN checkpoint c
+JOIN config_value v ON v.config_id = c.statements_id
+WHERE EXISTS (SELECT 1 FROM checkpoint WHERE statements_id IS NOT NULL)
+  AND f.root_id = r.id AND c.id = f.id AND CAST(:run AS TEXT) IS NULL
+  AND (CAST(:key AS TEXT) IS NULL OR v.key = CAST(:key AS TEXT))
+  AND (CAST(:file AS TEXT) IS NULL OR REPLACE(f.path, CAST(:file AS TEXT), '') <> f.path)
+UNION ALL
 SELECT 'sidecar', NULL, s.kind, v.key, v.type, v.text, v.number, f.path, r.host, r.path
 FROM root r
 CROSS JOIN file f

@@ -33,6 +33,7 @@ LEFT JOIN run_config c ON c.kind <> 'hydra-overrides'
 LEFT JOIN run_directory d ON d.id = c.run_directory_id
 LEFT JOIN file g ON g.id = c.file_id
 WHERE f.root_id = r.id AND k.id = f.id AND f.state = 'present' AND k.config_id IS NULL
+  AND k.status <> 'foreign'
   AND NOT EXISTS (SELECT 1 FROM migration m JOIN file b ON b.id = m.config_file_id
                   WHERE m.checkpoint_id = f.id AND b.state = 'present')
   AND (c.id IS NOT NULL

@@ -1,5 +1,4 @@
 -- How many checkpoints were in which state after each ingest and each recovery.
-SELECT ingest, finished_at, cause, changed, usable, migrated, recoverable, unrecoverable, missing,
-       unusable
+SELECT ingest, finished_at, cause, changed, {STATE_COLUMNS}, unusable
 FROM migration_progress
 ORDER BY ingest

@@ -1,5 +1,4 @@
 -- The trees that were ingested, and the checkpoints in each, those that are gone included.
--- Other data under a checkpoint's name is none, as in migration-status.
 -- state: present; missing (nothing that is known of it was there any more at the last look); left
 -- out (all of it is, by a pattern); or empty (nothing was ever recognised in it).
 SELECT r.host, r.path, r.added_at, COALESCE(n.checkpoints, 0) AS checkpoints,

@@ -4,5 +4,5 @@ SELECT a.path, a.run, a.run_directory, a.score,
 FROM ambiguous_links a
 WHERE EXISTS (SELECT 1 FROM migration m
               WHERE m.checkpoint_id = a.checkpoint_id
-                AND m.state IN ('recoverable', 'unrecoverable'))
+                AND m.state IN ({UNUSABLE}))
 ORDER BY a.root, a.path, a.score DESC, a.run

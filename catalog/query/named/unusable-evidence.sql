@@ -7,6 +7,6 @@ SELECT e.kind,
 FROM migration m
 JOIN link l ON l.checkpoint_id = m.checkpoint_id AND l.verdict = 'linked'
 JOIN link_evidence e ON e.link_id = l.id
-WHERE m.state IN ('recoverable', 'unrecoverable')
+WHERE m.state IN ({UNUSABLE})
 GROUP BY e.kind
 ORDER BY COUNT(DISTINCT l.checkpoint_id) DESC, e.kind

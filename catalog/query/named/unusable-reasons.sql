@@ -2,6 +2,6 @@
 SELECT m.reason_code, m.remedy, COUNT(*) AS checkpoints, SUM(f.size) AS bytes
 FROM migration m
 JOIN file f ON f.id = m.checkpoint_id
-WHERE m.state IN ('recoverable', 'unrecoverable')
+WHERE m.state IN ({UNUSABLE})
 GROUP BY m.reason_code, m.remedy
 ORDER BY COUNT(*) DESC, m.reason_code, m.remedy

@@ -9,7 +9,7 @@ WHERE f.root_id = r.id AND m.checkpoint_id = f.id
   -- found in it without a look at any other file's state.
   AND +f.id IN (
       SELECT u.checkpoint_id FROM migration u
-      WHERE u.state IN ('recoverable', 'unrecoverable')
+      WHERE u.state IN ({UNUSABLE})
         AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = u.checkpoint_id
                         AND l.verdict = 'linked')
         AND NOT EXISTS (SELECT 1 FROM link l WHERE l.checkpoint_id = u.checkpoint_id

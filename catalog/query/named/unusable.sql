@@ -1,4 +1,4 @@
--- Checkpoints that cannot be used as they lie there, why, and what to try.
+-- Checkpoints that cannot be used as they are, why, and what to try.
 -- :param path (optional): a part of its path
 SELECT t.path, t.size, t.modified_at, m.state, m.reason, m.remedy, t.run, t.verdict,
        (SELECT COALESCE(u.tracker_run_id, u.identity)
@@ -12,6 +12,6 @@ CROSS JOIN file f
 CROSS JOIN migration m
 JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
 WHERE f.root_id = r.id AND m.checkpoint_id = f.id
-  AND m.state IN ('recoverable', 'unrecoverable')
+  AND m.state IN ({UNUSABLE})
   AND (CAST(:path AS TEXT) IS NULL OR REPLACE(f.path, CAST(:path AS TEXT), '') <> f.path)
 ORDER BY r.host, r.path, f.path

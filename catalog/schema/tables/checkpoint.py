@@ -82,6 +82,18 @@ class Checkpoint(SQLModel, table=True):
             sqlite_where=text("config_id IS NOT NULL"),
             postgresql_where=text("config_id IS NOT NULL"),
         ),
+        Index(
+            "ix_checkpoint_statements_id",
+            "statements_id",
+            sqlite_where=text("statements_id IS NOT NULL"),
+            postgresql_where=text("statements_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_checkpoint_global_set_id",
+            "global_set_id",
+            sqlite_where=text("global_set_id IS NOT NULL"),
+            postgresql_where=text("global_set_id IS NOT NULL"),
+        ),
     )
 
     id: int = column("The number of its row in `file`.", foreign_key="file.id", primary_key=True)
@@ -109,7 +121,10 @@ class Checkpoint(SQLModel, table=True):
         None,
     )
     architecture_id: int | None = column(
-        "Names and shapes of its tensors.", None, foreign_key="architecture.id", index=True
+        "Names and shapes of its tensors, where these are all its weights.",
+        None,
+        foreign_key="architecture.id",
+        index=True,
     )
     parameter_count: int | None = column(
         "Numbers in the model; empty where a part of it is not understood.", None, big=True

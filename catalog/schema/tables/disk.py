@@ -27,6 +27,7 @@ class RootHost(SQLModel, table=True):
     root_id: int = column("The tree.", foreign_key="root.id", primary_key=True)
     host: str = column("Name of the machine.", primary_key=True)
     seen_at: str = column("When it last saw the tree, UTC.")
+    inode: int | None = column("Inode of the tree's folder as it saw it then.", None, big=True)
 
 
 class KeptSetting(SQLModel, table=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text
 from sqlmodel import Index, SQLModel
 
 from catalog.schema.tables.base import column, key, one_of
@@ -11,7 +12,17 @@ from catalog.states import NAMES as STATES
 class Migration(SQLModel, table=True):
     """Whether a checkpoint can be used now, and why not."""
 
-    __table_args__ = (one_of("state", *STATES), Index("ix_migration_state", "state"))
+    __table_args__ = (
+        one_of("state", *STATES),
+        Index("ix_migration_state", "state"),
+        # Only of what is doubted: most catalogs doubt nothing.
+        Index(
+            "ix_migration_doubt",
+            "state",
+            sqlite_where=text("doubt IS NOT NULL"),
+            postgresql_where=text("doubt IS NOT NULL"),
+        ),
+    )
 
     checkpoint_id: int = column("The checkpoint.", foreign_key="checkpoint.id", primary_key=True)
     state: str = column("One of the states of the view `checkpoint_state`, which explains each.")

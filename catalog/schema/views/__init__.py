@@ -1,18 +1,25 @@
 """The analysts' interface: one SQL file a view, made anew after every upgrade.
 
 Each file begins with comment lines that describe the view and its columns (they become
-the docs), followed by one SELECT that SQLite and PostgreSQL both take.
+the docs), followed by one SELECT that SQLite and PostgreSQL both take. What it says of states
+is filled in from the one table of them, `catalog.states`: see `with_states`.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.states import ABSENT, OTHER, STATES, UNUSABLE, USABLE
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Connection
 
 ORDER = (
+    "checkpoint_state",
     "checkpoint_file",
     "checkpoint_in_run",
     "run_overview",
@@ -34,7 +41,55 @@ ORDER = (
 
 def view_text(name: str) -> str:
     """Return the text of a view's file, its leading comment included."""
-    return Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8")
+    return with_states(Path(__file__).with_name(f"{name}.sql").read_text(encoding="utf-8"))
+
+
+def with_states(sql: str) -> str:
+    """Return the text of a view or a query with what it says of states filled in.
+
+    Args:
+        sql: with `{USABLE}`, `{UNUSABLE}`, `{ABSENT}` and `{OTHER}` for the names of the states of
+            a kind, as SQL has them between the brackets of an IN; `{STATE_COLUMNS}` for the names
+            of the columns of all states; `{STATE_ROWS}` for the rows of the view
+            `checkpoint_state`; `{STATE_SUMS}` for a column per state of what `d.delta` adds up to.
+    """
+    if "{" not in sql:
+        return sql
+    for token, text in _filling().items():
+        sql = sql.replace(token, text)
+    return sql
+
+
+@cache
+def _filling() -> dict[str, str]:
+    sums = (
+        f"COALESCE(SUM(CASE WHEN d.state = {_quoted(one.name)} THEN d.delta END), 0)\n"
+        f"           AS {one.column}"
+        for one in STATES
+    )
+    rows = (
+        f"SELECT {place} AS place, {_quoted(one.name)} AS state, {_quoted(one.meaning)} AS meaning,"
+        f"\n           {int(one.is_usable)} AS is_usable, {int(one.is_unusable)} AS is_unusable, "
+        f"{int(one.is_absent)} AS is_absent"
+        for place, one in enumerate(STATES, start=1)
+    )
+    return {
+        "{USABLE}": _listed(USABLE),
+        "{UNUSABLE}": _listed(UNUSABLE),
+        "{ABSENT}": _listed(ABSENT),
+        "{OTHER}": _listed(OTHER),
+        "{STATE_COLUMNS}": ", ".join(one.column for one in STATES),
+        "{STATE_SUMS}": ",\n       ".join(sums),
+        "{STATE_ROWS}": "\n    UNION ALL ".join(rows),
+    }
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, names))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def make_views(connection: Connection) -> None:

@@ -21,8 +21,8 @@
 -- run_state, run_started_at: how the run ended, and when it started, UTC
 -- git_commit: the code that ran
 -- config_kind, config_source: the document and the file that state the run's config
--- state, reason: see migration_status, and why it is not usable; both are empty where other data
---   bears a checkpoint's name (status foreign) and always did: that counts as none anywhere
+-- state, reason: see checkpoint_state, and why it is not usable
+-- doubt: what speaks against the config that inference finds, a sentence
 -- weights_fingerprint: equal for equal weights
 -- parameter_count: numbers in the model
 -- safety: plain, unknown or dangerous: whether loading its pickle would run foreign code
@@ -66,6 +66,7 @@ SELECT c.id AS checkpoint_id,
        kf.path AS config_source,
        m.state AS state,
        m.reason AS reason,
+       m.doubt AS doubt,
        c.weights_fingerprint AS weights_fingerprint,
        c.parameter_count AS parameter_count,
        c.safety AS safety

@@ -3,7 +3,8 @@
 -- owner: `run`, `checkpoint` or `sidecar`
 -- run: the run's id, for a run's config
 -- file: the file that states it
--- kind: what kind of document that is, e.g. `wandb-stream`
+-- kind: what kind of document that is, e.g. `wandb-stream`; of a checkpoint `hyper-parameters`, or
+--   `statements` (what else it says of itself)
 -- key: the dotted key, e.g. `model.encoder.name`
 -- type: null, bool, int, float, str, list or dict (lists and empty objects are kept whole, as JSON)
 -- text: the value as text
@@ -26,6 +27,11 @@ SELECT 'checkpoint', NULL, f.path, 'hyper-parameters', v.key, v.type, v.text, v.
 FROM checkpoint c
 JOIN file f ON f.id = c.id
 JOIN config_value v ON v.config_id = c.config_id
+UNION ALL
+SELECT 'checkpoint', NULL, f.path, 'statements', v.key, v.type, v.text, v.number
+FROM checkpoint c
+JOIN file f ON f.id = c.id
+JOIN config_value v ON v.config_id = c.statements_id
 UNION ALL
 SELECT 'sidecar', NULL, f.path, s.kind, v.key, v.type, v.text, v.number
 FROM sidecar s

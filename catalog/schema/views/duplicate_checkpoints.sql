@@ -7,7 +7,8 @@
 -- name_kind: file, or another name of one: hard link, symbolic link
 -- size: its bytes
 -- spare_bytes: what deleting this file would free; 0 for the largest file of the group, which is
---   kept, and for other names. They add up to what keeping one file of each group frees
+--   kept, for other names, and for what another host has at the same path with the same time: it
+--   may be the same file. They add up to what keeping one file of each group frees
 -- modified_at: when it was written, UTC
 WITH grouped AS (
     SELECT id, weights_fingerprint AS weights
@@ -29,13 +30,19 @@ WITH grouped AS (
 named AS (
     SELECT g.weights AS weights_fingerprint, f.id AS file_id, f.path AS path, r.path AS root,
            f.size AS size, f.modified_at AS modified_at, f.is_link AS is_link,
-           -- Two names of one file agree in all of these; two files with equal weights that
-           -- agree in all of them would have to lie on two disks.
+           -- Two names of one file agree in all of these, whatever host saw it; two files with
+           -- equal weights that agree in all of them would have to be on two disks.
            RANK() OVER (
-               PARTITION BY g.weights, r.host, f.inode, f.mtime_ns, f.size, f.is_link,
-                            CASE WHEN f.inode = 0 THEN f.id END
+               PARTITION BY g.weights, f.inode, f.mtime_ns, f.size, f.is_link,
+                            CASE WHEN f.inode = 0 THEN RTRIM(r.path, '/') || '/' || f.path END
                ORDER BY f.id
-           ) AS number
+           ) AS number,
+           -- One path, size and time under two hosts, and another inode: a copy, or one file on a
+           -- disk whose inodes do not last.
+           RANK() OVER (
+               PARTITION BY g.weights, RTRIM(r.path, '/') || '/' || f.path, f.mtime_ns, f.size
+               ORDER BY f.id
+           ) AS host_number
     FROM grouped g
     JOIN file f ON f.id = g.id AND f.state = 'present'
     JOIN root r ON r.id = f.root_id
@@ -60,7 +67,8 @@ SELECT s.weights_fingerprint AS weights_fingerprint,
             WHEN s.number > 1 THEN 'hard link'
             ELSE 'file' END AS name_kind,
        s.size AS size,
-       CASE WHEN s.is_link OR s.number > 1 OR s.place = 1 THEN 0 ELSE s.size END AS spare_bytes,
+       CASE WHEN s.is_link OR s.number > 1 OR s.host_number > 1 OR s.place = 1 THEN 0
+            ELSE s.size END AS spare_bytes,
        s.modified_at AS modified_at
 FROM shared s
 WHERE s.copies > 1

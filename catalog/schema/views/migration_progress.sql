@@ -4,18 +4,14 @@
 -- finished_at: its end, UTC
 -- cause: `ingest`, or `recovery N`
 -- changed: checkpoints whose state changed with it
--- usable, migrated, recoverable, unrecoverable, missing: checkpoints in that state after it
--- unusable: recoverable and unrecoverable ones together: what is left to do
+-- {STATE_COLUMNS}: checkpoints in that state after it
+-- unusable: all that count as unusable together (see checkpoint_state): what is left to do
 SELECT i.id AS ingest,
        i.finished_at AS finished_at,
        i.cause AS cause,
        (SELECT COUNT(*) FROM migration_event e WHERE e.ingest_id = i.id) AS changed,
-       COALESCE(SUM(CASE WHEN d.state = 'usable' THEN d.delta END), 0) AS usable,
-       COALESCE(SUM(CASE WHEN d.state = 'migrated' THEN d.delta END), 0) AS migrated,
-       COALESCE(SUM(CASE WHEN d.state = 'recoverable' THEN d.delta END), 0) AS recoverable,
-       COALESCE(SUM(CASE WHEN d.state = 'unrecoverable' THEN d.delta END), 0) AS unrecoverable,
-       COALESCE(SUM(CASE WHEN d.state = 'missing' THEN d.delta END), 0) AS missing,
-       COALESCE(SUM(CASE WHEN d.state IN ('recoverable', 'unrecoverable') THEN d.delta END), 0)
+       {STATE_SUMS},
+       COALESCE(SUM(CASE WHEN d.state IN ({UNUSABLE}) THEN d.delta END), 0)
            AS unusable
 FROM ingest i
 LEFT JOIN (

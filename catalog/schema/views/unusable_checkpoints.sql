@@ -4,7 +4,7 @@
 -- root, path: the tree it lies in, and its path below
 -- size: bytes on disk
 -- modified_at: when it was written, UTC
--- state: recoverable (its run states the config) or unrecoverable
+-- state: one of those that count as unusable (see checkpoint_state)
 -- reason_code, reason: why it is unusable, for scripts and as a sentence
 -- remedy: what to try
 -- verdict, run, run_directory: where it came from, where that is known
@@ -34,4 +34,4 @@ SELECT t.checkpoint_id AS checkpoint_id,
 FROM migration m
 JOIN checkpoint_trace t ON t.checkpoint_id = m.checkpoint_id
 LEFT JOIN file s ON s.id = m.source_file_id
-WHERE m.state IN ('recoverable', 'unrecoverable')
+WHERE m.state IN ({UNUSABLE})

@@ -11,13 +11,17 @@ from catalog.sources.checkpoint import torch_zip
 from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
-from catalog.sources.checkpoint.tensors import storage_bytes
+from catalog.sources.checkpoint.tensors import sizes_of, storage_bytes
+from catalog.sources.checkpoint.weights import Weights
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
+from catalog.sources.plain import clean, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from catalog.sources.checkpoint.byte_source import ByteSource
-    from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
+    from catalog.sources.checkpoint.torch_zip import Sums, ZipDirectory, ZipEntry
 
 MAX_PICKLE: Final = 12 * 1024 * 1024
 """Some 120 bytes a tensor, those of optimizers included: 100,000 tensors."""
@@ -32,6 +36,8 @@ def read_archive(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
+    if source.size <= torch_zip.WHOLE:
+        source.fetch(0, source.size)
     try:
         directory = torch_zip.read_directory(source)
     except torch_zip.ZipError as error:
@@ -53,6 +59,25 @@ def read_root(source: ByteSource) -> tuple[Skeleton, Numbers] | None:
         return skeleton, _numbers(source, directory)
     except (torch_zip.ZipError, SkeletonError):
         return None
+
+
+def read_weights(source: ByteSource) -> tuple[Weights, ZipDirectory] | None:
+    """Return the weights of a torch archive and its directory, None where they cannot be told.
+
+    The storage of a key is the entry `directory.top + "data/" + key`.
+    """
+    try:
+        directory = torch_zip.read_directory(source)
+        entry = directory.entries.get(directory.top + "data.pkl")
+        if entry is None:
+            return None
+        data = torch_zip.read_entry(source, entry, MAX_PICKLE)
+        skeleton = load(data)
+    except (torch_zip.ZipError, SkeletonError):
+        return None
+    if any(_flaw(directory, entry, data, skeleton)):
+        return None
+    return Weights(skeleton.root, skeleton.found), directory
 
 
 def _by_entries(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
@@ -87,16 +112,66 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
 
-    sums_of = partial(directory.sums_of, f"{top}data/")
-    trusted = entry.crc == zlib.crc32(data)
+    sums_of: Callable[[list[str]], Sums | None] | str = partial(directory.sums_of, f"{top}data/")
+    flaw, doubt = _flaw(directory, entry, data, skeleton)
+    if torch_zip.misses_a_header(source, directory):
+        flaw = "an entry is not where the directory of the archive says"
+    if flaw and checkpoint.status == "readable":
+        checkpoint = replace(checkpoint, status="unreadable", reason=flaw)
+    if flaw or doubt:
+        sums_of = doubt or sentence(flaw)
     checkpoint = with_safety(checkpoint, skeleton.found)
     if others:
         checkpoint = with_doubt(checkpoint)
     numbers = _numbers(source, directory)
-    facts = describe(
-        checkpoint, skeleton.root, numbers, own_path, sums_of if trusted else None, source
-    )
+    facts = describe(checkpoint, skeleton, numbers, own_path, sums_of, source)
     return replace(facts, problems=(*facts.problems, *problems)) if problems else facts
+
+
+_CUT: Final = "The end of the file is missing."
+_KNOWN: Final = frozenset(
+    {
+        "data.pkl", "byteorder", "version", ".data/version", ".format_version",
+        ".storage_alignment", ".data/serialization_id",
+    }
+)  # fmt: skip
+"""Entries that torch writes beside the storages."""
+
+
+def _flaw(
+    directory: ZipDirectory, entry: ZipEntry, data: bytes, skeleton: Skeleton
+) -> tuple[str, str]:
+    """Compare an archive with what its pickle names.
+
+    torch reads each storage whole and wants it to be of the size that the pickle states
+    (`torch/csrc/jit/serialization/inline_container.cc`, `getRecord`; `torch/serialization.py`,
+    `load_tensor`); it checks no CRC.
+
+    Returns:
+        What torch refuses or what is damaged, without a full stop; and a sentence why the sums of
+        the archive do not tell all of its weights. Each is empty where there is nothing to tell.
+    """
+    top = directory.top
+    names = directory.entries
+    if entry.crc and entry.crc != zlib.crc32(data):
+        return "its data.pkl does not fit its checksum, bytes of it have changed", ""
+    keys, sizes = sizes_of(skeleton.found)
+    sums = directory.sums_of(f"{top}data/", keys) if keys else ((), ())
+    if sums is None:
+        lost = sum(f"{top}data/{key}" not in names for key in keys)
+        return f"{lost:,} of its {len(keys):,} storages are missing", ""
+    if sizes != tuple(sums[1]):
+        for key, wanted, size in zip(keys, sizes, sums[1], strict=True):
+            if wanted is not None and wanted != size:
+                shown = clean(key)[:40]
+                return f"its storage {shown} has {size:,} bytes in place of {wanted:,}", ""
+    if top + "version" not in names and top + ".data/version" not in names:
+        return "its entry version is missing, torch refuses it so", ""
+    if directory.repeated:
+        return "", "Names of entries are there twice: readers may take the one or the other."
+    if len(names) != len(keys) + sum(top + name in names for name in _KNOWN):
+        return "", "The archive holds entries that its pickle does not name."
+    return "", ""
 
 
 def _finished(facts: Facts, source: ByteSource, problems: list[Problem]) -> Facts:
@@ -177,7 +252,7 @@ def _cut(source: ByteSource, own_path: str) -> Facts:
     if None not in stored and missing > 0:
         reason = f"the end of the archive is missing, at least {missing:,} bytes"
         checkpoint = replace(checkpoint, reason=reason)
-    return _finished(describe(checkpoint, skeleton.root, Numbers(), own_path), source, [])
+    return _finished(describe(checkpoint, skeleton, Numbers(), own_path, _CUT), source, [])
 
 
 def _damaged(source: ByteSource, error: torch_zip.ZipError) -> Facts:

@@ -22,8 +22,10 @@ def find_wholes(reader: str, listing: Listing) -> list[Item]:
         reader: name of the reader, for the items.
         listing: the directory.
     """
+    names = [entry.name for entry in listing.entries]
+    text = "\n".join((listing.path, *names)).lower()
     for form in every_folder_format():
-        wholes = form.find(listing)
+        wholes = form.find(listing) if any(sign in text for sign in form.signs) else None
         if wholes:
             return [_item(reader, form, listing.path, whole) for whole in wholes]
     return []

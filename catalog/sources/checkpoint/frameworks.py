@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _EPOCH_KEYS: Final = ("epoch", "current_epoch")
 _STEP_KEYS: Final = (
-    "global_step", "global_steps", "step", "iteration", "iter", "num_updates", "num_timesteps",
+    "global_step", "global_steps", "step", "iteration", "iter", "iter_num", "num_updates",
+    "num_timesteps",
 )  # fmt: skip
 _HYPER_PARAMETER_KEYS: Final = (
     "hyper_parameters", "hparams", "hyperparameters", "train_args", "config", "cfg", "args", "opt",
@@ -55,7 +56,9 @@ def training_of(root: dict[Any, Any], number: Callable[[object], float | None]) 
     step = whole(*map(root.get, _STEP_KEYS))
     if lightning.is_lightning(root):
         version = _text(root[lightning.VERSION_KEY])
-        return Training("lightning", version, epoch, step, root.get("hyper_parameters"))
+        # Before 1.0 Lightning wrote them under `hparams`.
+        hyper_parameters = first(("hyper_parameters", "hparams"))
+        return Training("lightning", version, epoch, step, hyper_parameters)
 
     hyper_parameters = first(_HYPER_PARAMETER_KEYS)
     meta, extra = _mapping(root.get("meta")), _mapping(root.get("extra_state"))

@@ -15,11 +15,10 @@ from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import hyper_parameters_of, with_safety
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
-from catalog.sources.checkpoint.single import sentence
 from catalog.sources.checkpoint.weight_files import ModelFolder, read_weights
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
 from catalog.sources.formats.nested_weights import nested_weights
-from catalog.sources.plain import is_number, to_float
+from catalog.sources.plain import is_number, sentence, to_float
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -84,18 +84,27 @@ class Storage:
 
 
 class TensorStub:
-    """A tensor without its numbers; shape and stride are as they stand, unchecked."""
+    """A tensor without its numbers; shape and stride are as the file has them, unchecked."""
 
-    __slots__ = ("dtype", "offset", "shape", "storage", "stride")
+    __slots__ = ("dtype", "extra", "offset", "shape", "storage", "stride")
 
     def __init__(
-        self, storage: Storage | None, dtype: str | None, offset: Any, shape: Any, stride: Any
+        self,
+        storage: Storage | None,
+        dtype: str | None,
+        offset: Any,
+        shape: Any,
+        stride: Any,
+        extra: object = None,
     ) -> None:
         self.storage = storage
+        """None for a placeholder, which has no numbers."""
         self.dtype = dtype
         self.offset = offset
         self.shape = shape
         self.stride = stride
+        self.extra = extra
+        """What else it is made of, and its numbers mean: a quantizer, a subclass with its state."""
 
 
 class Key:
@@ -113,14 +122,18 @@ class Found:
     Once the pickle is read it does not change, and pickles that are alike may share it.
     """
 
-    __slots__ = ("attacks", "globals", "judged", "storages")
+    __slots__ = ("attacks", "globals", "has_loose_ends", "judged", "sizes", "storages")
 
     def __init__(self) -> None:
         self.globals: dict[str, Global] = {}
         self.storages: dict[str, Storage] = {}
         self.attacks: set[str] = set()
+        self.has_loose_ends = False
+        """Whether it makes something that the root does not hold: what it names may be there."""
         self.judged: tuple[Verdict, tuple[str, ...]] | None = None
         """What `safety.judge` said of it."""
+        self.sizes: tuple[list[str], tuple[int | None, ...]] | None = None
+        """What `tensors.sizes_of` said of its storages."""
 
 
 def _storage_of(args: tuple[Any, ...]) -> Storage | None:
@@ -149,15 +162,20 @@ def _shared_storage(dtype: str | None, key: str, length: int) -> Storage:
 
 
 def _shared_stub(
-    storage: Storage, dtype: str | None, offset: Any, shape: Any, stride: Any
+    storage: Storage,
+    dtype: str | None,
+    offset: Any,
+    shape: Any,
+    stride: Any,
+    extra: tuple[Any, ...],
 ) -> TensorStub:
     """Return the one stand-in of a tensor that is described so, in whatever file.
 
     Two checkpoints of one model are then known by the identity of their tensors (`models`).
     Only sizes that are plain numbers are looked up: hashing others could take for ever.
     """
-    if not has_plain_sizes(offset, shape, stride):
-        return TensorStub(storage, dtype, offset, shape, stride)
+    if extra or not has_plain_sizes(offset, shape, stride):
+        return TensorStub(storage, dtype, offset, shape, stride, extra or None)
     which = (storage, dtype, offset, shape, stride)
     known = _stubs.get(which)
     if known is None:
@@ -183,13 +201,30 @@ _INT: Final = frozenset({int})
 
 
 def _tensor_v2(args: tuple[Any, ...]) -> object:
+    """Take (storage, offset, size, stride, requires_grad, backward_hooks, metadata)."""
     storage = _storage_of(args)
-    return storage and _shared_stub(storage, storage.dtype, args[1], args[2], args[3])
+    extra = _filled(args[5:])
+    return storage and _shared_stub(storage, storage.dtype, args[1], args[2], args[3], extra)
 
 
 def _tensor_v3(args: tuple[Any, ...]) -> object:
+    """Take the same with a dtype before the metadata."""
     storage = _storage_of(args)
-    return storage and _shared_stub(storage, dtype_name(args[6]), args[1], args[2], args[3])
+    extra = _filled((args[5], *args[7:]))
+    dtype = dtype_name(args[6])
+    return storage and _shared_stub(storage, dtype, args[1], args[2], args[3], extra)
+
+
+def _quantized(args: tuple[Any, ...]) -> object:
+    """Take (storage, offset, size, stride, quantizer, requires_grad, backward_hooks)."""
+    storage = _storage_of(args)
+    extra = (args[4], *_filled(args[6:]))
+    return storage and TensorStub(storage, storage.dtype, args[1], args[2], args[3], extra)
+
+
+def _filled(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return those of a call's last arguments that say anything."""
+    return tuple(part for part in parts if part is not None and part != {})
 
 
 def _meta_tensor(args: tuple[Any, ...]) -> object:
@@ -197,15 +232,35 @@ def _meta_tensor(args: tuple[Any, ...]) -> object:
 
 
 def _parameter(args: tuple[Any, ...]) -> object:
-    return args[0] if type(args[0]) is TensorStub else None
+    """Take (data, requires_grad, backward_hooks, state)."""
+    return _with_extra(args[0], _filled(args[2:]))
 
 
 def _from_type(args: tuple[Any, ...]) -> object:
+    """Take (function, type, its arguments, state)."""
     function, inner = args[0], args[2]
     if type(function) is Global and function.rebuild is not None and type(inner) is tuple:
         tensor = None if function.rebuild is _from_type else function.rebuild(inner)
-        return tensor if type(tensor) is TensorStub else None
+        is_plain = type(args[1]) is Global and args[1].name in _PLAIN_TENSORS
+        return _with_extra(tensor, _filled((None if is_plain else args[1], *args[3:])))
     return None
+
+
+_PLAIN_TENSORS: Final = frozenset(
+    {"torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"}
+)
+
+
+def _with_extra(tensor: object, extra: tuple[Any, ...]) -> object:
+    """Return a tensor that is made of more than its storage, None where it is none."""
+    if type(tensor) is not TensorStub:
+        return None
+    if not extra:
+        return tensor
+    extra = extra if tensor.extra is None else (tensor.extra, *extra)
+    return TensorStub(
+        tensor.storage, tensor.dtype, tensor.offset, tensor.shape, tensor.stride, extra
+    )
 
 
 def _empty_dict(args: tuple[Any, ...]) -> object:
@@ -217,14 +272,14 @@ def _default_dict(args: tuple[Any, ...]) -> object:
 
 
 def _set(args: tuple[Any, ...]) -> object:
-    return args[0] if args and type(args[0]) is list else None
+    return args[0] if len(args) == 1 and type(args[0]) is list else None
 
 
 _REBUILD: Final[dict[str, Callable[[tuple[Any, ...]], object]]] = {
     "torch._utils._rebuild_tensor": _tensor_v2,
     "torch._utils._rebuild_tensor_v2": _tensor_v2,
     "torch._utils._rebuild_tensor_v3": _tensor_v3,
-    "torch._utils._rebuild_qtensor": _tensor_v2,
+    "torch._utils._rebuild_qtensor": _quantized,
     "torch._utils._rebuild_meta_tensor_no_storage": _meta_tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch._utils._rebuild_parameter_with_state": _parameter,
@@ -282,6 +337,8 @@ def persistent(pid: object, found: Found) -> object:
             if storage is None:
                 storage = _shared_storage(storage_dtype(pid[1]), key, length)
                 found.storages[key] = storage
+            if len(pid) > 5 and pid[5] is not None:
+                found.has_loose_ends = True  # a view of a storage, as torch 0.3 wrote them
             return storage
     return Call(None, pid)
 

@@ -7,16 +7,13 @@ text are made once.
 
 from __future__ import annotations
 
-import hashlib
-import re
-import struct
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from catalog.sources.checkpoint.canonical_text import CanonicalText
 from catalog.sources.checkpoint.inert import Call, TensorStub
 from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.tensors import (
-    MAX_DIMENSIONS,
     MAX_TENSORS,
     NamedStub,
     byte_count,
@@ -24,18 +21,16 @@ from catalog.sources.checkpoint.tensors import (
     element_count,
     shape_of,
 )
+from catalog.sources.checkpoint.training_state import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from catalog.sources.checkpoint.torch_zip import Sums
     from catalog.sources.facts import Tensor
 
 MAX_MODULES: Final = 100_000
 _MAX_DEPTH: Final = 64
 _MAX_NAME: Final = 1_000
-_DIGITS: Final = 32
-"""Of a fingerprint: 128 bits tell any number of checkpoints apart."""
 _MOST_KEPT: Final = 20_000
 """Tensors of all models that are kept for the next checkpoint: some 10 MB."""
 
@@ -58,18 +53,26 @@ _MODEL_KEYS: Final = (
 )
 """Where frameworks put the model, the first that holds tensors wins."""
 
-_NO_MODEL: Final = re.compile("optim|sched|scaler|rng|random|amp|loss|callback|loop", re.IGNORECASE)
-
 
 class Model:
     """The tensors of a model, in the order of the file.
 
     Args:
         stubs: the tensors.
+        holders: what holds them, and whatever else belongs to the model, by the path of each.
+        is_root: whether the checkpoint itself is the state dict: it may hold other things as well.
     """
 
-    def __init__(self, stubs: Sequence[NamedStub]) -> None:
+    def __init__(
+        self,
+        stubs: Sequence[NamedStub],
+        holders: Sequence[tuple[str, object]] = (),
+        *,
+        is_root: bool = False,
+    ) -> None:
         self.stubs = stubs
+        self.holders = holders
+        self.is_root = is_root
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -86,108 +89,110 @@ class Model:
         """Bytes of the storages behind them, each once."""
         return byte_count(self.stubs) if self.stubs else None
 
-    def fingerprint(self, sums_of: Callable[[list[str]], Sums | None]) -> str | None:
-        """Return a digest that is equal for equal weights, made of CRC-32s alone.
-
-        Args:
-            sums_of: CRC-32s and sizes of storages by their keys, as the archive's directory states
-                them; None where one is missing.
-
-        Returns:
-            Half of a SHA-256 in hex over names, types, shapes, and the sums of the storages; None
-            where a sum is missing or the writer left the sums out (then all are zero).
-        """
-        if self._summed is None:
-            return None
-        keys, pack, parts = self._summed
-        sums = sums_of(keys)
-        if sums is None or not any(sums[0]):
-            return None
-        filled = parts.copy()
-        filled[1::3], filled[2::3] = sums
-        return hashlib.sha256(pack(*filled)).hexdigest()[:_DIGITS]
+    @cached_property
+    def empty_count(self) -> int:
+        """How many of them are of the shape [0], as ZeRO-3 leaves parameters that are elsewhere."""
+        return sum(stub.shape == (0,) for stub in self.stubs)
 
     @cached_property
-    def _summed(self) -> tuple[list[str], Callable[..., bytes], list[Any]] | None:
-        """Keys of the storages, and what is summed: in `parts`, their sums are still to be set."""
-        keys: list[str] = []
-        parts: list[Any] = []
-        text = b""
-        for item in self.stubs:
-            stub = item.stub
-            stride = stub.stride if type(stub.stride) is tuple else ()
-            if stub.storage is None or len(stride) > MAX_DIMENSIONS:
-                return None
-            keys.append(stub.storage.key)
-            numbers = (len(item.shape), *item.shape, *stride, stub.offset)
-            try:
-                parts += (text + struct.pack(f"<{len(numbers)}q", *numbers), 0, 0)
-            except struct.error:
-                return None
-            text = f"{stub.dtype}\0{item.name}\0".encode("utf-8", "backslashreplace")
-        if not keys:
-            return None
-        layout = "".join(f"{len(part)}sqq" for part in parts[::3])
-        return keys, struct.Struct(f"<{layout}{len(text)}s").pack, [*parts, text]
+    def text(self) -> CanonicalText:
+        """All that belongs to the model as a text.
+
+        Raises:
+            NotCanonicalError: no text can be made of it.
+        """
+        text = CanonicalText()
+        if self.is_root:
+            for stub in self.stubs:
+                text.value(stub.stub, stub.name)
+        else:
+            for path, holder in self.holders:
+                text.value(holder, path)
+        return text
+
+    @cached_property
+    def is_understood(self) -> bool:
+        """Whether all weights in it are its tensors.
+
+        Raises:
+            NotCanonicalError: no text can be made of it.
+        """
+        own = {stub.stub.storage.key for stub in self.stubs if stub.stub.storage is not None}
+        return not self.text.numbers and own.issuperset(self.text.keys)
 
 
-_NONE: Final = Model(())
+class Located(NamedTuple):
+    """A model, and what holds it in one checkpoint."""
+
+    model: Model
+    """It may be shared with other checkpoints."""
+    holders: tuple[object, ...] = ()
+    """The very objects of this checkpoint."""
 
 
-def model_of(root: object) -> Model:
+_NOWHERE: Final = Located(Model(()))
+
+
+def model_of(root: object) -> Located:
     """Return the model in a checkpoint's root, one without tensors where there is none.
 
     A state dict under one of the usual keys, a whole pickled module, a mapping that is a state
     dict itself, or several state dicts under names of their own (then these prefix the tensors').
     """
     if type(root) is Call:
-        return _of_object(root)
+        return _of_object("", root)
     if type(root) is not dict:
-        return _NONE
+        return _NOWHERE
     for key in _MODEL_KEYS:
-        found = _model(root.get(key))
-        if found.stubs:
+        found = _model(key, root.get(key))
+        if found.model.stubs:
             return found
-    found = _flat(root)
-    if found.stubs:
-        return found
+    model = _flat("", root)
+    if model.stubs:
+        return Located(model, (root,))
     stubs: list[NamedStub] = []
+    parts: list[tuple[str, object]] = []
+    holders: list[object] = []
     for key, value in root.items():
-        if type(key) is str and len(key) < _MAX_NAME and not _NO_MODEL.search(key):
+        if type(key) is str and len(key) < _MAX_NAME and not NAME.search(key):
+            found = _model(key, value)
             stubs += [
-                NamedStub(f"{key}.{inner.name}", inner.stub, inner.shape)
-                for inner in _model(value).stubs
-                if len(inner.name) < _MAX_NAME
+                NamedStub(f"{key}.{one.name}", one.stub, one.shape)
+                for one in found.model.stubs
+                if len(one.name) < _MAX_NAME
             ]
+            if found.model.stubs:
+                parts += found.model.holders
+                holders += found.holders
             if len(stubs) > MAX_TENSORS:
                 break
-    return Model(stubs[:MAX_TENSORS])
+    return Located(Model(stubs[:MAX_TENSORS], parts), tuple(holders))
 
 
-def _model(value: object) -> Model:
+def _model(path: str, value: object) -> Located:
     if type(value) is Call:
-        return _of_object(value)
+        return _of_object(path, value)
     if type(value) is not dict:
-        return _NONE
-    found = _flat(value)
-    if found.stubs:
-        return found
+        return _NOWHERE
+    model = _flat(path, value)
+    if model.stubs:
+        return Located(model, (value,))
     for key in ("state_dict", "model", "module", "params"):
         inner = value.get(key)
         if type(inner) is dict:
-            found = _flat(inner)
-            if found.stubs:
-                return found
-    return _NONE
+            model = _flat(f"{path}.{key}", inner)
+            if model.stubs:
+                return Located(model, (inner,))
+    return _NOWHERE
 
 
-def _of_object(value: Call) -> Model:
-    stubs = list(_module(value))
-    return Model(stubs) if stubs else _flat(value.pairs or {})
+def _of_object(path: str, value: Call) -> Located:
+    stubs = list(_module(value)) or list(_tensors(value.pairs or {}))
+    return Located(Model(stubs, ((path, value),)), (value,)) if stubs else _NOWHERE
 
 
-_SIMPLE: Final = frozenset({TensorStub, int, float, bool, type(None)})
-"""What is hashed in no time; a tuple that holds itself many times over is not."""
+_SIMPLE: Final = frozenset({TensorStub, type(None)})
+"""What is hashed in no time, and equals nothing that is written otherwise: `1 == True == 1.0`."""
 _LONGEST: Final = 255
 """Characters of a name in a model that is kept."""
 _kept: dict[tuple[Any, ...], Model] = {}
@@ -200,12 +205,12 @@ same one for checkpoints of one training."""
 _MOST_LAST: Final = 16
 
 
-def _flat(mapping: Mapping[Any, Any]) -> Model:
-    """Return the tensors of a state dict."""
+def _flat(path: str, mapping: Mapping[Any, Any]) -> Model:
+    """Return the tensors of a state dict; the path of the checkpoint's root is empty."""
     last = _last.get(id(mapping))
     if last is not None:
         return last[1]
-    made = _of_content(mapping)
+    made = _of_content(path, mapping)
     if made.stubs and len(mapping) <= _MOST_KEPT // _MOST_LAST:
         if len(_last) >= _MOST_LAST:
             _last.clear()
@@ -213,14 +218,15 @@ def _flat(mapping: Mapping[Any, Any]) -> Model:
     return made
 
 
-def _of_content(mapping: Mapping[Any, Any]) -> Model:
+def _of_content(path: str, mapping: Mapping[Any, Any]) -> Model:
+    holders, is_root = ((path, mapping),), path == ""
     if not _SIMPLE.issuperset(map(type, mapping.values())) or set(map(type, mapping)) != {str}:
-        return Model(list(_tensors(mapping)))
-    key = (*mapping, *mapping.values())
+        return Model(list(_tensors(mapping)), holders, is_root=is_root)
+    key = (path, *mapping, *mapping.values())
     known = _kept.get(key)
     if known is not None:
         return known
-    made = Model(list(_tensors(mapping)))
+    made = Model(list(_tensors(mapping)), holders, is_root=is_root)
     if made.stubs and len(key) <= _MOST_KEPT and max(map(len, mapping)) <= _LONGEST:
         if sum(map(len, _kept)) + len(key) > 2 * _MOST_KEPT:
             _kept.clear()

@@ -12,10 +12,11 @@ from catalog.sources.checkpoint.byte_source import (
 )
 from catalog.sources.checkpoint.directory import find_wholes, read_whole
 from catalog.sources.checkpoint.safety import is_dangerous
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
 from catalog.sources.formats.registry import is_named_like_a_model, signs, suffixes
 from catalog.sources.paths import below, item_of, join
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from pathlib import Path

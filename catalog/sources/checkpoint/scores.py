@@ -50,6 +50,11 @@ def scores_of(root: dict[Any, Any], number: Callable[[object], float | None]) ->
     return tuple(scores[:MAX_SCORES])
 
 
+def names_a_score(key: str) -> bool:
+    """Say whether a key at the top of a checkpoint is named like a metric or a group of them."""
+    return len(key) <= 200 and (_names_a_group(key) or _names_a_metric(key))
+
+
 @lru_cache(maxsize=2_048)
 def _names_a_group(key: str) -> bool:
     return _GROUP.search(key) is not None

@@ -32,7 +32,6 @@ _FOREIGN: Final = (
     (b"age-encryption.org/", "encrypted", "it is data encrypted by age"),
     (b"\x89PNG", "png", "it is an image"),
     (b"\x7fELF", "elf", "it is a program"),
-    (b"GGUF", "gguf", "it is a GGUF file"),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.archives import read_archive
@@ -10,9 +10,13 @@ from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
 from catalog.sources.paths import split
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
+
+_NOTHING: Final = ("foreign", "empty", "pointer")
+"""Status of what holds no model."""
 
 
 def read_file(source: ByteSource, own_path: str) -> Facts:
@@ -22,10 +26,19 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
         source: the file.
         own_path: its path, to find it among the paths that it names.
     """
+    name = split(own_path)[1].lower()
+    facts = _read(source, own_path, name)
+    checkpoint = facts.checkpoint
+    if checkpoint is not None and checkpoint.status in _NOTHING and registry.is_tentative(name):
+        return Facts()  # data under a name that data has
+    return facts
+
+
+def _read(source: ByteSource, own_path: str, name: str) -> Facts:
     head = source.fetch(0, signatures.HEAD)
     kind = signatures.kind_of(head, source.size)
     if kind not in ("empty", "pointer"):
-        for each in registry.formats_named(split(own_path)[1].lower()):
+        for each in registry.formats_named(name):
             facts = each.read_named(source, own_path) if each.read_named is not None else None
             if facts is not None:
                 return _told(facts)
@@ -56,8 +69,3 @@ def _told(facts: Facts) -> Facts:
     }.get(checkpoint.status, "unreadable-checkpoint")
     problem = Problem(code, sentence(checkpoint.reason or checkpoint.status))
     return Facts(checkpoint, mentions=facts.mentions, problems=(problem,))
-
-
-def sentence(reason: str) -> str:
-    """Return a reason as a sentence."""
-    return f"{reason[:1].upper()}{reason[1:]}."

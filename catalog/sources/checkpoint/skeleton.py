@@ -76,7 +76,7 @@ class Skeleton:
     end: int
 
 
-def _extend(target: object, items: list[Any]) -> None:
+def _extend(target: object, items: list[Any], found: Found) -> None:
     if type(target) is list:
         target.extend(items)
     elif type(target) is Call:
@@ -84,25 +84,53 @@ def _extend(target: object, items: list[Any]) -> None:
             target.items = items
         else:
             target.items.extend(items)
+    else:
+        found.has_loose_ends = True
 
 
-def _update(target: object, items: list[Any]) -> None:
+def _update(target: object, items: list[Any], found: Found) -> None:
     if type(target) is Call:
         if target.pairs is None:
             target.pairs = {}
         target = target.pairs
     if type(target) is not dict:
+        found.has_loose_ends = True
         return
+    size = len(target) + (len(items) >> 1)
     keys = items[::2]
     if set(map(type, keys)) == _TEXT and len(items) % 2 == 0:
         target.update(zip(keys, items[1::2], strict=True))
-        return
-    flow = iter(items)
-    for key in flow:
-        value = next(flow, None)
-        target[key if type(key) is str else dict_key(key)] = value
+    else:
+        flow = iter(items)
+        for key in flow:
+            value = next(flow, None)
+            target[key if type(key) is str else dict_key(key)] = value
+    if len(target) != size:
+        found.has_loose_ends = True  # one value took the place of another
 
 
+def _build(target: object, state: object, found: Found) -> None:
+    """Give an object its state; that of a state dict tells the versions of its modules."""
+    if type(target) is Call:
+        if target.state is not None:
+            found.has_loose_ends = True
+        target.state = state
+    elif not (type(target) is dict and _tells_versions(state)):
+        found.has_loose_ends = True
+
+
+def _tells_versions(state: object) -> bool:
+    """Say whether it is what `Module.state_dict` hangs on the mapping that it returns."""
+    if type(state) is not dict or [*state] != ["_metadata"]:
+        return False
+    modules = state["_metadata"]
+    return type(modules) is dict and all(
+        type(facts) is dict and _PLAIN.issuperset(map(type, facts.values()))
+        for facts in modules.values()
+    )
+
+
+_PLAIN: Final = frozenset({int, bool, float, str, type(None)})
 _TEXT: Final = {str}
 
 
@@ -349,11 +377,11 @@ def _run(
             elif code == 0x75:  # SETITEMS
                 pairs = stack
                 stack = frames.pop()
-                _update(stack[-1], pairs)
+                _update(stack[-1], pairs, found)
             elif code == 0x73:  # SETITEM
                 value = stack.pop()
                 key = stack.pop()
-                _update(stack[-1], [key, value])
+                _update(stack[-1], [key, value], found)
             elif code == 0x4D:  # BININT2
                 stack.append(_U2(data, position)[0])
                 position += 2
@@ -374,19 +402,18 @@ def _run(
                 stack.append([])
             elif code == 0x61:  # APPEND
                 value = stack.pop()
-                _extend(stack[-1], [value])
+                _extend(stack[-1], [value], found)
             elif code == 0x65 or code == 0x90:  # APPENDS, ADDITEMS
                 values = stack
                 stack = frames.pop()
-                _extend(stack[-1], values)
+                _extend(stack[-1], values, found)
             elif code == 0x4E:  # NONE
                 stack.append(None)
             elif code == 0x88:  # NEWTRUE
                 stack.append(True)
             elif code == 0x62:  # BUILD
                 state = stack.pop()
-                if type(stack[-1]) is Call:
-                    stack[-1].state = state
+                _build(stack[-1], state, found)
             elif code == 0x63:  # GLOBAL
                 module, position = _line(data, position)
                 name, position = _line(data, position)
@@ -401,8 +428,7 @@ def _run(
                 keywords = stack.pop()
                 args = stack.pop()
                 stack[-1] = call(stack[-1], args, found)
-                if type(stack[-1]) is Call:
-                    stack[-1].state = keywords
+                _build(stack[-1], keywords, found)
             elif code == 0x69:  # INST
                 module, position = _line(data, position)
                 name, position = _line(data, position)
@@ -426,13 +452,15 @@ def _run(
                 pairs = stack
                 stack = frames.pop()
                 stack.append({})
-                _update(stack[-1], pairs)
+                _update(stack[-1], pairs, found)
             elif code == 0x30:  # POP
+                found.has_loose_ends = True
                 if stack:
                     stack.pop()
                 else:
                     stack = frames.pop()
             elif code == 0x31:  # POP_MARK
+                found.has_loose_ends = True
                 stack = frames.pop()
             elif code == 0x32:  # DUP
                 stack.append(stack[-1])
@@ -455,7 +483,10 @@ def _run(
                 stack.append(Call(None, ()))
             elif code == 0x2E:  # STOP
                 trace.entries = len(memo)
-                return stack.pop(), position
+                root = stack.pop()
+                if stack or frames:
+                    found.has_loose_ends = True
+                return root, position
             elif code != 0x98:  # READONLY_BUFFER
                 raise ValueError("no such opcode")
     except IndexError:

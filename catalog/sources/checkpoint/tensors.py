@@ -12,6 +12,8 @@ from catalog.sources.plain import clean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from catalog.sources.checkpoint.inert import Found
+
 MAX_TENSORS: Final = 100_000
 MAX_LISTED: Final = 150_000
 """Of a header that is read as a stream; a mixture of experts has 120,000."""
@@ -126,6 +128,15 @@ def byte_count(stubs: Iterable[NamedStub]) -> int | None:
         seen[storage.key] = size
     total = sum(seen.values())
     return total if total <= _LARGEST else None
+
+
+def sizes_of(found: Found) -> tuple[list[str], tuple[int | None, ...]]:
+    """Return the keys of a pickle's storages, and their bytes: None where that is not known."""
+    if found.sizes is None:
+        storages = found.storages
+        sizes = (storage_bytes(one.dtype, one.length) for one in storages.values())
+        found.sizes = [*storages], tuple(sizes)
+    return found.sizes
 
 
 def storage_bytes(dtype: str | None, length: int) -> int | None:

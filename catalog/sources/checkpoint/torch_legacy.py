@@ -108,7 +108,7 @@ def _described(
     )
     facts = describe(
         checkpoint,
-        skeleton.root,
+        skeleton,
         numbers or Numbers(),
         own_path,
         container="torch" if is_torch else None,

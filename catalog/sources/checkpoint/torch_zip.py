@@ -18,12 +18,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from catalog.sources.checkpoint.byte_source import ByteSource
 
 MAX_DIRECTORY_BYTES: Final = 16 * 1024 * 1024
 MAX_ENTRIES: Final = 150_000
+WHOLE: Final = 64 * 1024
+"""Bytes of an archive that is read at once."""
 
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -80,6 +82,12 @@ class ZipDirectory:
         """The folder of the first entry, with its slash: torch looks for everything there."""
         first = next(iter(self.entries), "")
         return first[: first.find("/") + 1]
+
+    def offsets(self) -> Iterable[int]:
+        """Return where the local header of each entry is."""
+        if isinstance(self.entries, _Lines):
+            return self.entries.offsets()
+        return [entry.offset for entry in (*self.entries.values(), *self.repeated)]
 
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of some entries of a folder, None where one is not there.
@@ -217,6 +225,11 @@ class _Lines(Mapping[str, ZipEntry]):
     def __len__(self) -> int:
         return len(self._layout.names)
 
+    def offsets(self) -> Sequence[int]:
+        """Return where the local header of each entry is."""
+        offsets = self._numbers[3::4]
+        return [offset + self._shift for offset in offsets] if self._shift else offsets
+
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of two entries and more, None where one is not there."""
         take = self._layout.among(folder, names)
@@ -314,6 +327,18 @@ def data_offset(source: ByteSource, entry: ZipEntry) -> int:
         raise ZipError("zip-damaged", f"{_short(entry.name)} does not stand where it should")
     names, extras = _LOCAL.unpack(header)[5:]
     return int(entry.offset + _LOCAL.size + names + extras)
+
+
+def misses_a_header(source: ByteSource, directory: ZipDirectory) -> bool:
+    """Say of a small archive whether an entry has no local header where the directory says.
+
+    torch refuses to read such an entry. Of a larger archive only those of the entries that are
+    read are looked at; `ingest --hash` looks at all.
+    """
+    if source.size > WHOLE:
+        return False
+    data = source.fetch(0, source.size)
+    return {data[offset : offset + 4] for offset in directory.offsets()} != {b"PK\x03\x04"}
 
 
 def read_entry(source: ByteSource, entry: ZipEntry, limit: int) -> bytes:

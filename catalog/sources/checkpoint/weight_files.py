@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.tensors import MAX_LISTED, element_count, emptiness
 from catalog.sources.checkpoint.weight_names import WeightName, weight_name
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import Checkpoint, Mention, Problem
-from catalog.sources.plain import DocumentError, clean
+from catalog.sources.plain import DocumentError, clean, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -36,7 +36,8 @@ def _find(listing: Listing) -> list[Whole]:
     for name in sharded:
         parts |= files_below(listing, name)
     state = {name: e for name, e in files_of(listing).items() if _STATE.fullmatch(name)}
-    is_one = any(FSDP.fullmatch(name) for name in sharded) or bool(state) or "latest" in parts
+    # A folder that holds nothing but one of them holds a checkpoint, and is none.
+    is_one = bool(state) or "latest" in parts or len(sharded) > 1
     return [Whole(parts | state)] if parts and is_one else []
 
 

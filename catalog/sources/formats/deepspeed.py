@@ -17,7 +17,7 @@ from catalog.sources.checkpoint import tensors
 from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.inert import TensorStub
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem, Tensor
 from catalog.sources.formats.folder import FolderFormat, Whole, files_below, files_of, folders_of
 from catalog.sources.formats.parts import (
@@ -25,9 +25,11 @@ from catalog.sources.formats.parts import (
     failed,
     foreign,
     missing,
+    with_name,
     with_parts,
 )
 from catalog.sources.paths import split
+from catalog.sources.plain import clean, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,6 +49,7 @@ pipeline; of experts."""
 
 _STATE_OF_MODEL: Final = re.compile(r"(?:zero_pp_rank_\d+_)?mp_rank_\d+(?:_\d+)?_model_states\.pt")
 _TAG: Final = re.compile(r"global_step\d+|checkpoint|pytorch_model(?:_\d+)?")
+_LIGHTNING: Final = "checkpoint"
 _FOLDER: Final = re.compile(r".*\.(?:ckpt|pt|pth)", re.IGNORECASE)
 _LONGEST_TAG: Final = 1_024
 _DOUBT: Final = "No fingerprint is made of weights that are spread over several files."
@@ -57,9 +60,12 @@ def _find(listing: Listing) -> list[Whole]:
     own = {file: e for file, e in files_of(listing).items() if STATES.fullmatch(file)}
     if own:
         return [Whole(own)]
+    folders = folders_of(listing)
     if not _FOLDER.fullmatch(name):
-        return []
-    found = tags_of(listing, folders_of(listing))
+        # Under other names a folder may have the tags of a whole training, but for Lightning's.
+        has_latest = any(entry.name == "latest" for entry in listing.entries)
+        folders = [_LIGHTNING] if has_latest and _LIGHTNING in folders else []
+    found = tags_of(listing, folders)
     return [Whole(found)] if found else []
 
 
@@ -104,10 +110,11 @@ def read_deepspeed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
             tags.setdefault(above, []).append(name)
     stated = _stated_tag(root, folder) if "latest" in parts else None
     if stated is not None and stated not in tags:
-        reason = f"its file latest names {stated}, which is not there"
+        reason = f"its file latest names {clean(stated[:80])}, which is not there"
         return failed(NAME, "truncated", reason, "missing-shards", "deepspeed")
     tag = stated or max(tags, key=_order)
-    return _read_tag(root, folder if tag == "." else f"{folder}/{tag}", sorted(tags[tag]))
+    place = folder if tag == "." else f"{folder}/{tag}"
+    return _read_tag(root, place, sorted(tags[tag]), folder)
 
 
 def _order(tag: str) -> tuple[int, str]:
@@ -150,8 +157,15 @@ def _ranks(names: Sequence[str]) -> _Ranks:
     return ranks
 
 
-def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
-    """Read the first process's model file, which says what DeepSpeed and Lightning say."""
+def _read_tag(root: Path, folder: str, names: Sequence[str], own_path: str) -> Facts:
+    """Read the first process's model file, which says what DeepSpeed and Lightning say.
+
+    Args:
+        root: the ingested tree.
+        folder: of the tag.
+        names: of DeepSpeed's files in it.
+        own_path: of the checkpoint, as Lightning names it.
+    """
     ranks = _ranks(names)
     if not ranks.model:
         if not ranks.has_layers and not _is_of_a_checkpoint(folder):
@@ -160,7 +174,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
         return failed(NAME, "truncated", reason, "missing-shards", "deepspeed")
     first = min(name for name in names if _STATE_OF_MODEL.fullmatch(name))
     with open_inside(root, f"{root}/{folder}/{first}") as source:
-        facts = read_file(source, f"{folder}/{first}")
+        facts = read_file(source, own_path)
         found = read_root(source)
         read = source.bytes_read
     checkpoint = facts.checkpoint or Checkpoint(NAME, "unreadable")
@@ -168,7 +182,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str]) -> Facts:
     checkpoint = _described(checkpoint.but(bytes_read=read), top, ranks)
     facts = facts.but(checkpoint=checkpoint)
     if checkpoint.status != "readable":
-        return facts.but(checkpoint=checkpoint.but(reason=f"{first}: {checkpoint.reason}"))
+        return with_name(facts, first)
     lost = _missing(top, ranks)
     if lost is not None:
         status: CheckpointStatus = "truncated"
@@ -281,4 +295,6 @@ def _is_zero(top: dict[Any, Any]) -> bool:
     return bool(top.get("param_shapes"))
 
 
-FOLDER: Final = FolderFormat(NAME, _find, _read, signs=("_states.pt", ".ckpt"), precedence=50)
+FOLDER: Final = FolderFormat(
+    NAME, _find, _read, signs=("_states.pt", ".ckpt", ".pt", "latest"), precedence=50
+)

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.tensors import MAX_LISTED
 from catalog.sources.checkpoint.weight_files import ModelFolder, read_weights
 from catalog.sources.checkpoint.weight_names import WEIGHTS
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_below, files_of, folders_of
-from catalog.sources.plain import clean
+from catalog.sources.plain import clean, sentence
 
 if TYPE_CHECKING:
     from pathlib import Path

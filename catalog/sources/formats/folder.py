@@ -35,9 +35,9 @@ class FolderFormat(NamedTuple):
     """Returns the checkpoints in a folder, which the folder is or which share it."""
     read: Callable[[Path, Item], Facts]
     """Takes the root, and the item with its parts. `OSError`: one of them cannot be opened."""
-    signs: tuple[str, ...] = ()
-    """Texts in small letters one of which is in the path of every such folder, or in a name in
-    it."""
+    signs: tuple[str, ...]
+    """Texts in small letters, one of which is in the path of every such folder or in a name in it:
+    no other one is asked about."""
     precedence: int = 50
     """Formats are asked in this order, the lowest first: the first that finds anything has it."""
 

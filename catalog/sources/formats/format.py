@@ -42,5 +42,7 @@ class Format(NamedTuple):
     read_named: Callable[[ByteSource, str], Facts | None] | None = None
     """Takes a file of such a name and its path below the root, whatever the file begins with; None
     leaves it to what its bytes tell."""
+    is_tentative: bool = False
+    """Whether its names are those of data too (`images.zip`): what is no model gives no row."""
     precedence: int = 50
     """Formats are asked in this order, the lowest first; those of one number exclude each other."""

@@ -68,6 +68,6 @@ FOLDER: Final = FolderFormat(
     "hf-trainer",
     _find,
     read_hugging_face,
-    signs=("trainer_state", "adapter_config.json", ".index.json", ".msgpack", "pytorch_model_fsdp"),
+    signs=("config.json", "trainer_state"),
     precedence=40,
 )

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from catalog.sources.checkpoint.single import sentence
 from catalog.sources.checkpoint.tensors import element_count
 from catalog.sources.facts import Facts, Problem
 from catalog.sources.formats.deepspeed import STATES, read_deepspeed
 from catalog.sources.formats.torch_distributed import read_distributed
 from catalog.sources.paths import split
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

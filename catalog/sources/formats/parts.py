@@ -12,8 +12,9 @@ from catalog.sources.checkpoint.byte_source import (
 )
 from catalog.sources.checkpoint.contents import MAX_GLOBALS, with_doubt
 from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ MAX_LOOKED_AT: Final = 4_096
 MAX_RANKS: Final = 1 << 20
 """Processes that a file may claim; the largest trainings known have some 100,000."""
 
+_ZIP: Final = b"PK\3\4"
 _ZIP_END: Final = b"PK\5\6"
 _FAULTS: Final = ("truncated", "empty", "pointer", "unreadable")
 _END_RECORD: Final = 22
@@ -93,20 +95,24 @@ def size_of(root: Path, path: str) -> int | None:
         return None
 
 
-def fault_of(root: Path, folder: str, name: str, archive_end: int | None = None) -> Fault | None:
+def fault_of(
+    root: Path, folder: str, name: str, archive: tuple[int, int] | None = None
+) -> Fault | None:
     """Return what is wrong with a file by its two ends, None where nothing is seen.
 
     Args:
         root: the ingested tree.
         folder: the checkpoint.
         name: of the file, below the folder.
-        archive_end: where in it an archive of torch's ends, if one does.
+        archive: where in it one of torch's archives begins and ends, if it is one.
     """
     try:
         with open_inside(root, f"{root}/{folder}/{name}") as source:
             head = source.read_at(0, signatures.HEAD)
             kind = signatures.kind_of(head, source.size)
-            tail = source.read_at(max((archive_end or 0) - _END_RECORD, 0), _END_RECORD)
+            begin, end = archive or (0, 0)
+            start = source.read_at(begin, len(_ZIP))
+            tail = source.read_at(max(end - _END_RECORD, 0), _END_RECORD)
     except LinkRefusedError:
         return Fault("truncated", f"{name} is a link that leads nowhere in the tree")
     except NotRegularFileError:
@@ -120,7 +126,7 @@ def fault_of(root: Path, folder: str, name: str, archive_end: int | None = None)
         return Fault("pointer", f"{name} is a Git LFS pointer; fetch it with `git lfs pull`")
     if not head.strip(b"\0"):
         return Fault("unreadable", f"{name} holds zeros")
-    if archive_end is not None and not tail.startswith(_ZIP_END):
+    if archive is not None and start == _ZIP and not tail.startswith(_ZIP_END):
         return Fault("truncated", f"{name} is damaged: no archive ends where one should")
     return None
 
@@ -153,12 +159,23 @@ def with_parts(root: Path, folder: str, names: Sequence[str], facts: Facts) -> F
                     fault = Fault(told.status, f"{name}: {told.reason}")
         faults += [fault] if fault else []
     for name in names[MAX_READ:MAX_LOOKED_AT]:
-        fault = fault_of(root, folder, name, size_of(root, f"{folder}/{name}"))
+        fault = fault_of(root, folder, name, (0, size_of(root, f"{folder}/{name}") or 0))
         faults += [fault] if fault else []
     if len(names) > MAX_READ:
         checkpoint = with_doubt(checkpoint)
     facts = facts.but(checkpoint=checkpoint)
     return with_fault(facts, faults[0], "damaged-part") if faults else facts
+
+
+def with_name(facts: Facts, name: str) -> Facts:
+    """Return the facts of a file as those of its folder: what is wrong is told with its name."""
+    checkpoint = facts.checkpoint
+    if checkpoint is None:
+        return facts
+    return facts.but(
+        checkpoint=checkpoint.but(reason=f"{name}: {checkpoint.reason}"),
+        problems=tuple(Problem(one.code, f"{name}: {one.message}") for one in facts.problems),
+    )
 
 
 def _judged_with(checkpoint: Checkpoint, part: Checkpoint) -> Checkpoint:

@@ -11,10 +11,11 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.byte_source import open_inside
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
-from catalog.sources.formats.parts import foreign, missing, with_parts
+from catalog.sources.formats.parts import foreign, missing, with_name, with_parts
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,7 @@ def joined(
     checkpoint = facts.checkpoint or Checkpoint("", "unreadable")
     checkpoint = checkpoint.but(format=item.format or "", bytes_read=read, default_load=None)
     if len(names) > 1 or lost:
-        doubt = f"Its weights are spread over {len(names):,} files and are not added up."
+        doubt = "Its weights are spread over several files and are not added up."
         checkpoint = checkpoint.but(
             tensors=(),
             parameter_count=None,
@@ -71,8 +72,7 @@ def joined(
             weights_doubt=doubt,
         )
     if checkpoint.status != "readable":
-        checkpoint = checkpoint.but(reason=f"{names[0]}: {checkpoint.reason}")
-        return facts.but(checkpoint=checkpoint)
+        return with_name(facts.but(checkpoint=checkpoint), names[0])
     if lost is not None:
         status: CheckpointStatus = "truncated"
         problem = Problem("missing-shards", sentence(lost))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from catalog.sources import formats
+from catalog.sources.formats.names import looks_like_a_model
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from catalog.sources.formats.folder import FolderFormat
     from catalog.sources.formats.format import Format
@@ -47,9 +49,23 @@ def suffixes() -> tuple[str, ...]:
 @cache
 def signs() -> tuple[str, ...]:
     """Return texts one of which is in every name that some format wants."""
-    of_files = [sign for one in every_format() for sign in (*one.suffixes, *one.signs)]
-    of_folders = [sign for one in every_folder_format() for sign in one.signs]
-    return tuple(dict.fromkeys((*of_files, *of_folders)))
+    of_files = {sign for one in every_format() for sign in (*one.suffixes, *one.signs)}
+    every = of_files.union(sign for one in every_folder_format() for sign in one.signs)
+    # Whatever holds `.pth` holds `.pt`.
+    return tuple(
+        sorted(sign for sign in every if not any(other in sign for other in every - {sign}))
+    )
+
+
+@cache
+def _has_sign() -> Callable[[str], object]:
+    """Return what tells of a name whether some format may want it."""
+    return re.compile("|".join(map(re.escape, signs()))).search
+
+
+@cache
+def _tests_of_names() -> tuple[Callable[[str], bool], ...]:
+    return tuple(one.is_named for one in every_format() if one.is_named is not None)
 
 
 def is_named_like_a_model(name: str) -> bool:
@@ -58,9 +74,11 @@ def is_named_like_a_model(name: str) -> bool:
     Args:
         name: in lower case.
     """
-    return name.endswith(suffixes()) or any(
-        one.is_named is not None and one.is_named(name) for one in every_format()
-    )
+    if name.endswith(suffixes()):
+        return True
+    if _has_sign()(name) is None:
+        return False
+    return any(is_named(name) for is_named in _tests_of_names())
 
 
 def formats_named(name: str) -> list[Format]:
@@ -75,6 +93,18 @@ def formats_named(name: str) -> list[Format]:
         if (one.suffixes and name.endswith(one.suffixes))
         or (one.is_named is not None and one.is_named(name))
     ]
+
+
+def is_tentative(name: str) -> bool:
+    """Say whether a file is opened for a name that data has too, and no name of a model.
+
+    Args:
+        name: in lower case.
+    """
+    if name.endswith(suffixes()) or ("." in name and looks_like_a_model(name)):
+        return False
+    named = formats_named(name)
+    return bool(named) and all(one.is_tentative for one in named)
 
 
 def format_of(head: bytes, size: int) -> Format | None:

@@ -15,7 +15,7 @@ def _is_named(name: str) -> bool:
 
 FORMAT: Final = Format(
     "torch-zip",
-    suffixes=(".ckpt", ".pt", ".pth", ".pth.tar"),
+    suffixes=(".ckpt", ".pt", ".pth", ".pth.tar", ".th", ".chkpt"),
     is_named=_is_named,
     signs=(".bin",),
 )

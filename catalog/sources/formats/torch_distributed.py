@@ -17,7 +17,7 @@ from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import with_doubt, with_safety
 from catalog.sources.checkpoint.inert import Call, TensorStub, dtype_name
 from catalog.sources.checkpoint.plain import attributes
-from catalog.sources.checkpoint.single import read_file, sentence
+from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
@@ -30,15 +30,19 @@ from catalog.sources.formats.parts import (
     with_fault,
     with_parts,
 )
+from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from catalog.sources.facts import CheckpointStatus, Item, Listing
+    from catalog.sources.facts import CheckpointStatus, Item, Listing, Tensor
 
 MAX_METADATA: Final = 12 * 1024 * 1024
-"""Some 400 bytes a chunk: 30,000 chunks."""
+"""torch writes some 150 bytes a chunk."""
+MAX_OPCODES: Final = 2_000_000
+"""And 70 instructions a chunk: 28,000 chunks, as of 8 billion parameters and an optimizer on 32
+devices, in 70 MB of memory. The worst that a pickle of so many can ask for are 180 MB."""
 NAME: Final = "torch-distributed"
 
 _METADATA: Final = ".metadata"
@@ -54,6 +58,7 @@ _TRAINING: Final = re.compile(
 `lr_scheduler`."""
 _CLASS: Final = "torch.distributed.checkpoint.metadata.Metadata"
 _OF_FILES: Final = frozenset({"foreign-content", "empty-file"})
+_EMPTY: Final = "it holds no tensors"
 _REMEDY: Final = (
     "The first process alone writes it, when all are done: look for it on the disk of the first "
     "machine; else the save was not finished."
@@ -103,9 +108,12 @@ def read_distributed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
         facts = _but(facts, status="recognised", reason=reason)
         return facts.but(checkpoint=with_doubt(_checkpoint(facts)))
     try:
-        skeleton = load(data)
+        skeleton = load(data, max_opcodes=MAX_OPCODES)
     except SkeletonError as error:
         facts = facts.but(checkpoint=with_doubt(with_safety(_checkpoint(facts), error.found)))
+        if error.code == "pickle-limit":
+            reason = f"its {_METADATA} is not read: {error}"
+            return _but(facts, status="recognised", reason=reason)
         status: CheckpointStatus = "truncated" if error.code == "pickle-cut" else "unreadable"
         return _failed(facts, status, f"its {_METADATA} cannot be read: {error}", error.code)
     facts = facts.but(checkpoint=with_safety(_checkpoint(facts), skeleton.found))
@@ -183,18 +191,16 @@ def _judged(
         parameter_count=tensors.element_count(stub.shape for stub in stubs) if stubs else None,
         tensor_bytes=sum(size for size in sizes if size) if None not in sizes else None,
     )
-    if len(stubs) == tensors.MAX_TENSORS:
-        facts = _but(facts, tensors=(), parameter_count=None, tensor_bytes=None)
     if any(attributes(value).get("size") is None for value in named.values()):
         # What is no tensor is a pickle in a shard, and was not seen.
         facts = facts.but(checkpoint=with_doubt(_checkpoint(facts)))
     if not stubs:
-        what = "the state of an optimizer" if any(map(_is_training, named)) else "no tensor"
-        return facts.but(
-            checkpoint=_checkpoint(facts).but(
-                status="foreign", reason=f"it holds {what} and no weights", weights_doubt=None
-            )
-        )
+        is_training = any(map(_is_training, named))
+        reason = "it holds the state of an optimizer and no weights" if is_training else _EMPTY
+        return _but(facts, status="foreign", reason=reason, weights_doubt=None)
+    if _checkpoint(facts).parameter_count is None:
+        reason = f"its {_METADATA} claims more numbers than any machine holds"
+        return _failed(facts, "unreadable", reason, "unreadable-metadata")
     if places is None:
         reason = f"its {_METADATA} does not say where its tensors are"
         return _failed(facts, "unreadable", reason, "unreadable-metadata")
@@ -202,6 +208,10 @@ def _judged(
     if lost:
         reason = f"its {_METADATA} does not say where {lost:,} of its tensors are"
         return _failed(facts, "truncated", reason, "missing-shards")
+    short = _too_short(described, places)
+    if short is not None:
+        reason = f"its {_METADATA} gives the tensor {short[:80]!r} fewer bytes than it has"
+        return _failed(facts, "unreadable", reason, "unreadable-metadata")
     return _with_files(root, folder, parts, facts, places)
 
 
@@ -222,7 +232,7 @@ def _with_files(
         if size is not None and 0 < size < last.end:
             reason = f"{path} is cut: {last.end - size:,} of {last.end:,} bytes are missing"
             return _failed(facts, "truncated", reason, "truncated-checkpoint")
-        fault = fault_of(root, folder, path, last.end if last.is_archive else None)
+        fault = fault_of(root, folder, path, (last.offset, last.end) if last.is_archive else None)
         if fault is not None:
             return with_fault(facts, fault, "damaged-part")
     return with_parts(root, folder, [name for name in parts if name == _MEGATRON[0]], facts)
@@ -254,6 +264,22 @@ def _without_place(named: dict[Any, Any], places: list[_Place]) -> int:
     return lost
 
 
+def _too_short(described: Sequence[Tensor], places: list[_Place]) -> str | None:
+    """Return the name of a tensor that cannot be in the places that are stated."""
+    stored: Counter[str] = Counter()
+    changed = set()
+    for place in places:
+        stored[place.name] += place.end - place.offset
+        if not place.is_archive:
+            changed.add(place.name)
+    for tensor in described:
+        if tensor.name not in changed and tensor.dtype in tensors.ITEM_SIZES:
+            size = tensors.size_of(tensor)
+            if size is None or size > stored[tensor.name]:
+                return tensor.name
+    return None
+
+
 def _is_training(name: object) -> bool:
     return isinstance(name, str) and _TRAINING.match(name) is not None
 
@@ -270,7 +296,7 @@ def _stubs(named: dict[Any, Any]) -> list[tensors.NamedStub]:
         dtype = state[0] if isinstance(state, tuple) and state else None
         stub = TensorStub(None, dtype_name(dtype), 0, size, None)
         shape = tensors.shape_of(stub)
-        if shape is not None and len(stubs) < tensors.MAX_TENSORS:
+        if shape is not None:
             stubs.append(tensors.NamedStub(name, stub, shape))
     return stubs
 

@@ -25,4 +25,10 @@ def _read(source: ByteSource, _directory: ZipDirectory, _own_path: str) -> Facts
     return Facts(checkpoint)
 
 
-FORMAT: Final = Format("torchscript", contains=_contains, read_archive=_read, precedence=40)
+FORMAT: Final = Format(
+    "torchscript",
+    suffixes=(".ptl", ".torchscript"),
+    contains=_contains,
+    read_archive=_read,
+    precedence=40,
+)
