@@ -6,7 +6,7 @@ DEMO   ?= demo
 TRACED := outputs/ocr_training-dbnet-pan_decoder-mobilenetv3_small_050_33-unknown_training_20251018_023219/checkpoints/best.ckpt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lowest check format docs example eval bench clean
+.PHONY: help demo test fuzz lowest oracle check format docs example eval bench clean
 
 help: ## List what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,15 @@ lowest: ## Run the tests with the oldest versions that pyproject.toml allows
 	.venv-lowest/bin/python -m pip install --quiet --constraint constraints-lowest.txt --editable . pytest pytest-xdist hypothesis hatchling
 	.venv-lowest/bin/python -m pytest --quiet --numprocesses 2
 
+.venv-oracle/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-oracle
+	.venv-oracle/bin/python -m pip install --quiet --upgrade pip
+	.venv-oracle/bin/python -m pip install --quiet --editable . --group oracle
+	@touch $@
+
+oracle: .venv-oracle/.installed ## Compare verdicts with those of the real libraries, on a zoo of files
+	.venv-oracle/bin/python -m pytest --quiet tests/oracle
+
 check: $(VENV)/.developing ## Lint, check the format and the types
 	$(BIN)/ruff check --output-format concise
 	$(BIN)/ruff format --check --quiet
@@ -69,4 +78,4 @@ bench: $(VENV)/.developing ## Measure, and compare with what people would otherw
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) .venv-lowest $(DEMO) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest .venv-oracle $(DEMO) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -71,7 +71,7 @@ class IngestSummary:
     """The trees where nothing is that was there; nothing known of them is forgotten."""
     unread: dict[str, int]
     """Files that look like models and are not read, by their kind, the most first: compressed
-    copies, part files, formats that are recognised alone; the query `unread` lists them."""
+    copies, part files, formats that are recognised alone; the query `unchecked` lists them."""
     elsewhere: tuple[ForeignTree, ...]
     """Trees of other hosts at the paths of trees that are new with this ingest."""
     linked: int
@@ -93,7 +93,7 @@ def summary_of(
     Args:
         done: what it did.
         standing: the row of the query `ingest-summary` after it.
-        unread: the kinds and counts of the query `unread-kinds` after it.
+        unread: the kinds and counts of the query `unchecked-kinds` after it.
     """
     counts = done.counts
     return IngestSummary(

@@ -81,7 +81,7 @@ STATES: Final = (
     State("missing", "The file is gone.", "bright_black", is_absent=True),
     State(
         "left out",
-        "It is there, and a pattern leaves it out.",
+        "It is there, and a pattern leaves it out, or it is a part of another.",
         "bright_black",
         is_absent=True,
         is_rare=True,

@@ -24,13 +24,11 @@ def truth() -> list[dict[str, str]]:
 
 def test_42_checkpoints_24_usable_18_not(ocr_db: Path) -> None:
     states = {row["state"]: row["checkpoints"] for row in Catalog(ocr_db).status().dicts()}
-    assert states == {
+    assert {state: count for state, count in states.items() if count} == {
         "usable": 24,
-        "migrated": 0,
         "recoverable": 18,
-        "unrecoverable": 0,
-        "missing": 0,
     }
+    assert Catalog(ocr_db).query("ingest-summary").dicts()[0]["doubted"] == 0
 
 
 def test_the_unusable_are_those_of_the_seed(ocr_db: Path) -> None:

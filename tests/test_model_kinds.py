@@ -407,12 +407,12 @@ def test_the_summary_counts_what_is_not_read(tmp_path: Path) -> None:
     summary, _ = ingested(folder)
     assert "3 files look like models of kinds that are not read" in summary
     assert "\n  2 compressed, 1 joblib.\n" in summary
-    rows = Catalog(tmp_path / "kinds.db").query("unread").dicts()
+    rows = Catalog(tmp_path / "kinds.db").query("unchecked").dicts()
     assert [row["path"] for row in rows] == ["a.gguf.gz", "b.gguf.gz", "model.joblib"]
     (folder / "model.joblib").unlink()
     summary, _ = ingested(folder)
     assert "2 files look like models" in summary
-    assert len(Catalog(tmp_path / "kinds.db").query("unread", {"kind": "joblib"}).rows) == 0
+    assert len(Catalog(tmp_path / "kinds.db").query("unchecked", {"kind": "joblib"}).rows) == 0
 
 
 def test_other_data_under_an_ending_of_models_is_told(tmp_path: Path) -> None:
@@ -484,3 +484,13 @@ def test_a_torch_archive_in_a_zip_of_data_is_not_looked_for(tmp_path: Path) -> N
         archive.writestr("parameters.csv", "a,b")
         archive.writestr("inner.pt", torch_bytes(tmp_path, STATE))
     assert inspected(path)["status"] == "foreign"
+
+
+def test_what_carries_its_config_is_usable_by_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "m.gguf").write_bytes(gguf())
+    catalog = Catalog(tmp_path / "own.db")
+    catalog.ingest([tree])
+    (row,) = catalog.query("usable").dicts()
+    assert (row["path"], row["config_kind"], row["config_file"]) == ("m.gguf", "inside", None)

@@ -147,6 +147,24 @@ def test_what_is_not_read_is_neither_usable_nor_unusable(odd: Path) -> None:
     assert "odd/saved" not in [file.checkpoint for file in catalog.recover(dry_run=True).files]
 
 
+def test_damage_that_a_look_at_the_bytes_found_is_a_state(odd: Path) -> None:
+    database = odd.parent / "catalog.db"
+    Catalog(database).ingest([odd])
+    assert state_of(Catalog(database), "usable/")["state"] == "usable"
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(
+            "UPDATE checkpoint SET damage = 'The bytes of data/0 do not fit their sum.' "
+            "WHERE id = (SELECT id FROM file WHERE path = 'odd/usable/usable.ckpt')"
+        )
+        connection.commit()
+    catalog = Catalog(database, {"hydra_levels": 1})  # another setting has all judged again
+    catalog.ingest([odd])
+    state = state_of(catalog, "usable/")
+    assert (state["state"], state["reason_code"]) == ("damaged", "checkpoint-damaged")
+    assert state["reason"] == "The bytes of data/0 do not fit their sum."
+    counted(catalog)
+
+
 def test_the_view_of_states_is_the_table_of_states(empty_db: Path) -> None:
     rows = Catalog(empty_db).query("checkpoint_state").dicts()
     assert [(row["state"], row["meaning"], row["place"]) for row in rows] == [

@@ -31,9 +31,11 @@ def draw(trace: Trace) -> None:
     _add_numbers(tree, trace)
     _add_git(tree, trace.candidates)
     _add_files(tree, "same run" if _linked(trace) else "same folder", trace.siblings)
-    _add_files(tree, "equal weights", trace.copies)
+    for equality, label in (("verified", "equal weights"), ("stated", "equal weights as stated")):
+        _add_files(tree, label, [one for one in trace.copies if one["equality"] == equality])
     for move in trace.moves:
-        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone")
+        basis = "" if move["equality"] == "verified" else "; its weights are equal as stated"
+        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone{basis}")
     for event in trace.events[-_FEW:]:
         before = event["from_state"] or "new"
         said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
@@ -73,6 +75,8 @@ def _add_use(tree: Branch, row: Record) -> None:
     )
     if row["inference_config"]:
         _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+    elif row["inference_config_kind"]:
+        _line(branch, "config", "in the file itself")
     if row["doubt"]:
         _line(branch, "doubt", row["doubt"], style="yellow")
     if row["remedy"]:
@@ -178,6 +182,8 @@ def _add_numbers(tree: Branch, trace: Trace) -> None:
     inside += [f"{score['name']} {_number(score)}" for score in trace.scores]
     if inside:
         _line(tree, "inside it", _few(inside, len(inside)))
+    if row["weights_doubt"]:
+        _line(tree, "weights", row["weights_doubt"])
     said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
     if said:
         names = dict.fromkeys(metric["metric"] for metric in trace.metrics)

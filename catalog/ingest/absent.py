@@ -1,6 +1,7 @@
 """What became of known files that a scan did not find: gone, or there and left out.
 
-A file that a pattern leaves out is not gone. It keeps all that is known of it, as a missing one
+A file that a pattern leaves out is not gone, and neither is one that is told of as a part of a
+checkpoint now, and was one by itself before. It keeps all that is known of it, as a missing one
 does, but no ingest found it gone: `file.missing_ingest_id` stays empty.
 """
 
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from catalog.ingest.scan import VIRTUAL_ENVIRONMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from catalog.ingest.ignore import Ignored
     from catalog.ingest.known import Left
@@ -26,7 +27,7 @@ class Absent(NamedTuple):
     left_out: list[int]
 
 
-def absent(scan: Scan, files: Iterable[Left]) -> Absent:
+def absent(scan: Scan, files: Iterable[Left], is_part: Callable[[str], bool]) -> Absent:
     """Tell of known files that were not found why they were not.
 
     What lies below a folder that cannot be listed just now stays as it was: a disk that fails for
@@ -35,6 +36,7 @@ def absent(scan: Scan, files: Iterable[Left]) -> Absent:
     Args:
         scan: which is over.
         files: those of its tree that it did not find.
+        is_part: says of a path whether it is in a checkpoint that is a folder.
     """
     result = Absent([], [])
     patterns = _Patterns(scan)
@@ -42,7 +44,10 @@ def absent(scan: Scan, files: Iterable[Left]) -> Absent:
     for one in files:
         if "." in unlisted or one.path.startswith(unlisted):
             continue
-        if not scan.is_gone and patterns.leave_out(one.path):
+        if not scan.is_gone and (
+            patterns.leave_out(one.path)
+            or (is_part(one.path) and os.path.lexists(scan.root / one.path))
+        ):
             if not one.is_left_out:
                 result.left_out.append(one.number)
         elif not one.is_gone:
@@ -70,7 +75,11 @@ class _Patterns:
         # A checkpoint that is a directory is none without its parts.
         inside, is_entered = self._in(path)
         return not is_entered or (
-            inside is not None and any(inside.matches(f"{path}/{name}") for name in _names(whole))
+            inside is not None
+            and any(
+                inside.matches(f"{path}/{name}") or inside.matches(f"{path}/{name}/")
+                for name in _names(whole)
+            )
         )
 
     def _in(self, folder: str) -> tuple[Ignored | None, bool]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,7 +22,7 @@ from catalog.ingest.hosts import same_path, take_over
 from catalog.ingest.known import Known
 from catalog.ingest.reading import read_items
 from catalog.ingest.roots import Scope, moved_away, scopes
-from catalog.ingest.scan import Scan
+from catalog.ingest.scan import MAX_DEPTH, Scan
 from catalog.ingest.workers import WORTH_A_POOL, workers
 from catalog.ingest.write import BatchWriter, Memory
 from catalog.results import ForeignTree, LostTree
@@ -31,6 +31,7 @@ from catalog.schema.hosts import known_roots
 from catalog.schema.store import chunks, table_of
 from catalog.schema.tables import Checkpoint, File, Ingest
 from catalog.sources import registry
+from catalog.sources.paths import split
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -219,7 +220,8 @@ class _Tree:
     ) -> None:
         self._engine = engine
         self._location = location
-        self._scope = scope
+        self.top = scope.root / scope.below
+        """Absolute path of the folder that was asked for."""
         self._ingest_id = ingest_id
         self._settings = settings
         self._counts = counts
@@ -233,9 +235,10 @@ class _Tree:
 
             ignored = Ignored().within(".", settings.ignore)
         self._scan = Scan(scope.root, scope.below, scope.pruned, ignored)
+        self._scan.below = _outermost(self._scan)
+        self._scope = replace(scope, below=self._scan.below)
+        self._walk = registry.Walk()
         self._is_empty = True
-        self.top = scope.root / scope.below
-        """Absolute path of the folder to start with."""
 
     def read(self, readers: Workers, *, is_named: bool) -> None:
         """Scan, read what is due and write it as it comes, then mark what is gone.
@@ -283,9 +286,7 @@ class _Tree:
     def _due(self, known: Known) -> Iterator[Item]:
         counts = self._counts
         for listing in self._scan.listings():
-            if all(entry.kind == "directory" for entry in listing.entries):
-                continue  # every item is made of files
-            for item in registry.recognise(listing):
+            for item in self._walk.recognise(listing):
                 counts.seen += 1
                 self._is_empty = False
                 number = known.take(item)
@@ -313,7 +314,7 @@ class _Tree:
         with self._stages.stage("mark"), writing(self._engine, self._location) as connection:
             writer = BatchWriter(connection, self._scope.root_id, self._ingest_id)
             writer.problems(self._scan.problems, self._scope.below)
-            gone, left_out = absent(self._scan, known.left(connection))
+            gone, left_out = absent(self._scan, known.left(connection), self._walk.holds)
             _mark(connection, gone, state="missing", missing_ingest_id=self._ingest_id)
             _mark(connection, left_out, state="missing", missing_ingest_id=None)
             _mark(connection, self._returned, state="present", missing_ingest_id=None)
@@ -340,6 +341,22 @@ class _Tree:
         if known:
             checkpoints = sum(status is not None for status in known)
             self._counts.lost.append(LostTree(str(self.top), self._scan.is_gone, checkpoints))
+
+
+def _outermost(scan: Scan) -> str:
+    """Return where a scan is to begin: at the checkpoint that the folder is a part of, if any."""
+    start = folder = scan.below
+    for _ in range(MAX_DEPTH):
+        if folder == ".":
+            break
+        inner, folder = folder, split(folder)[0]
+        above = Scan(scan.root, folder, scan.pruned, scan.ignored)
+        walk = registry.Walk()
+        for listing in islice(above.listings(), 1):
+            walk.recognise(listing)
+        if walk.claims(inner):
+            start = folder
+    return start
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

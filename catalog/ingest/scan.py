@@ -6,7 +6,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from catalog.sources.facts import Entry, Listing, Problem
 
@@ -29,6 +29,10 @@ VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
 """The name that tells of a folder that it is one; such a folder is not entered."""
 MAX_IGNORE_FILE = 1024 * 1024
 """Characters of patterns that are read of one file."""
+MAX_DEPTH = 5
+"""Levels of directories below one that are looked at to tell what it is."""
+MAX_AHEAD = 256
+"""Directories below one that are looked at for the same."""
 
 
 _set = object.__setattr__  # the type checker holds an entry to be frozen
@@ -74,6 +78,49 @@ class _File(Entry):
         return size if name == "size" else mtime_ns if name == "mtime_ns" else inode
 
 
+class _Kept(NamedTuple):
+    """What is kept of a directory's entries."""
+
+    entries: tuple[Entry, ...] | None
+    """None for a directory that cannot be listed, or is not looked into."""
+    ignored: Ignored | None
+    """What holds for the directories in it."""
+
+
+class _Lister:
+    """Lists the directories in one directory, a bounded number of them and to a bounded depth."""
+
+    __slots__ = ("_budget", "_depth", "_found", "_path", "_scan")
+
+    def __init__(
+        self, scan: Scan, path: str, found: _Kept, depth: int = MAX_DEPTH, *budget: list[int]
+    ) -> None:
+        self._scan = scan
+        self._path = path
+        self._found = found
+        self._depth = depth
+        self._budget = budget[0] if budget else [MAX_AHEAD]
+
+    def list(self, name: str) -> Listing | None:
+        """Return a directory as the walk will, see `Listing.below`."""
+        scan, entries = self._scan, self._found.entries or ()
+        prefix = "" if self._path == "." else f"{self._path}/"
+        is_there = any(one.name == name and one.kind == "directory" for one in entries)
+        if not is_there or not self._depth or not scan.enters(prefix, name):
+            return None
+        path = f"{prefix}{name}"
+        found = scan.ahead.get(path)
+        if found is None:
+            if not self._budget[0]:
+                return None
+            self._budget[0] -= 1
+            found = scan.ahead[path] = scan.kept(path, self._found.ignored)
+        if found.entries is None:
+            return None
+        inner = _Lister(scan, path, found, self._depth - 1, self._budget)
+        return Listing(path, found.entries, inner.list)
+
+
 @dataclass(slots=True)
 class Scan:
     """A walk over one tree or a part of it.
@@ -95,6 +142,8 @@ class Scan:
     """Folders below the root that are there and cannot be listed."""
     is_gone: bool = False
     """Whether there was no such folder as the one to start with."""
+    ahead: dict[str, _Kept] = field(default_factory=dict)
+    """Directories that were listed for one above them, until the walk comes to them."""
 
     def listings(self) -> Iterator[Listing]:
         """Yield every directory, parents first, names in order.
@@ -105,29 +154,46 @@ class Scan:
         pending = [(self.below, self.patterns_above())]
         while pending:
             path, ignored = pending.pop()
-            entries = self._list(path)
-            if entries is None or VIRTUAL_ENVIRONMENT in entries:
+            found = self.ahead.pop(path, None) or self.kept(path, ignored)
+            if found.entries is None:
                 continue
+            yield Listing(path, found.entries, _Lister(self, path, found).list)
             prefix = "" if path == "." else f"{path}/"
-            if IGNORE_FILE in entries:
-                ignored = self.with_patterns_of(path, ignored)
-            kept = [entries[name] for name in sorted(entries)]
-            if ignored is not None:
-                kept = [
-                    entry
-                    for entry in kept
-                    if not ignored.matches(
-                        f"{prefix}{entry.name}{'/' if entry.kind == 'directory' else ''}"
-                    )
-                ]
-            yield Listing(path, tuple(kept))
             pending.extend(
-                (f"{prefix}{entry.name}", ignored)
-                for entry in reversed(kept)
-                if entry.kind == "directory"
-                and entry.name not in SKIPPED
-                and not (self.pruned and str(self.root / prefix / entry.name) in self.pruned)
+                (f"{prefix}{entry.name}", found.ignored)
+                for entry in reversed(found.entries)
+                if entry.kind == "directory" and self.enters(prefix, entry.name)
             )
+
+    def enters(self, prefix: str, name: str) -> bool:
+        """Say whether a directory is looked into, by its place."""
+        if name in SKIPPED:
+            return False
+        return not (self.pruned and str(self.root / prefix / name) in self.pruned)
+
+    def kept(self, path: str, ignored: Ignored | None) -> _Kept:
+        """List a directory, without what is ignored.
+
+        Args:
+            path: relative to the root.
+            ignored: what the directories above it leave out.
+        """
+        entries = self._list(path)
+        if entries is None or VIRTUAL_ENVIRONMENT in entries:
+            return _Kept(None, ignored)
+        prefix = "" if path == "." else f"{path}/"
+        if IGNORE_FILE in entries:
+            ignored = self.with_patterns_of(path, ignored)
+        kept = [entries[name] for name in sorted(entries)]
+        if ignored is not None:
+            kept = [
+                entry
+                for entry in kept
+                if not ignored.matches(
+                    f"{prefix}{entry.name}{'/' if entry.kind == 'directory' else ''}"
+                )
+            ]
+        return _Kept(tuple(kept), ignored)
 
     def patterns_above(self) -> Ignored | None:
         """Return what the folders above `below` ignore."""

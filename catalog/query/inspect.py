@@ -163,10 +163,8 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
 def _whole(root: Path, path: Path) -> Item | None:
     """Return the checkpoint of several files that a path names: a folder, or an `X.index`."""
     folder = path if path.is_dir() else path.parent
-    if folder is path or path.suffix == ".index":
-        place = path.relative_to(root).as_posix()
-        below = folder.relative_to(root).as_posix()
-        for listing in Scan(root, below).listings():
-            found = [one for one in reader.recognise(listing) if one.path == place and one.parts]
-            return found[0] if found else None
+    place = path.relative_to(root).as_posix()
+    for listing in Scan(root, folder.relative_to(root).as_posix()).listings():
+        found = [one for one in reader.recognise(listing) if one.path == place and one.parts]
+        return found[0] if found else None
     return None

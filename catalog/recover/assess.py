@@ -32,6 +32,7 @@ from catalog.schema.tables import (
     RunConfig,
     Sidecar,
 )
+from catalog.sources.formats.registry import self_contained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -385,6 +386,8 @@ class _Judge:
             config = found[1]
             is_ours = config.file_id in self._written
             return self._with_config("migrated" if is_ours else "usable", one, *found)
+        if one.format in self_contained():
+            return State("usable", config_kind="inside")
         return self._without_config(one, fault)
 
     def _config(self, one: _Known) -> tuple[tuple[Place, _Config] | None, Fault | None]:

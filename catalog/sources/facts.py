@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from dataclasses import dataclass as fact
 else:
     from dataclasses import dataclass
@@ -339,6 +340,17 @@ class Listing:
     path: str
     """Relative to the root, `/` between parts; `.` for the root itself."""
     entries: tuple[Entry, ...]
+    lister: Callable[[str], Listing | None] | None = None
+    """Lists a directory in it, by the rules of the scan."""
+
+    def below(self, name: str) -> Listing | None:
+        """Return a directory in this one; it is listed when it is asked for.
+
+        Returns:
+            None for one that a scan does not enter, or that cannot be listed, and where so many
+            were asked for that the rest is left alone.
+        """
+        return None if self.lister is None else self.lister(name)
 
 
 @fact(frozen=True, slots=True)
@@ -358,6 +370,9 @@ class Item(_Sent):
     run_directory: str | None = None
     """Path of the run directory that the item belongs to, if its place tells."""
     parts: tuple[str, ...] = ()
-    """For a directory checkpoint: the names of the files that belong to it."""
+    """For a directory checkpoint: the files that belong to it, by their paths below the directory
+    (`unet/config.json`); those of a checkpoint that is named by a file share its directory."""
     bookmark: str | None = None
     """`Facts.bookmark` of the last reading, if what it told is still kept as it was."""
+    format: str | None = None
+    """For a directory checkpoint: the name of its `FolderFormat`, whose reader reads it."""

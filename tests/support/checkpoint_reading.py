@@ -2,50 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
+from catalog.ingest.scan import Scan
 from catalog.sources import registry
 from catalog.sources.checkpoint import reader
-from catalog.sources.facts import Checkpoint, Entry, Facts, Item, Listing
+from catalog.sources.facts import Checkpoint, Facts, Item
+from catalog.sources.formats.registry import every_folder_format
 
-
-def listing(root: Path, path: str = ".") -> Listing:
-    """List one directory as the scan does."""
-    entries = []
-    for found in os.scandir(root / path):
-        status = found.stat(follow_symlinks=False)
-        numbers = (status.st_size, status.st_mtime_ns, status.st_ino)
-        if found.is_symlink():
-            entries.append(
-                Entry(found.name, "link", *numbers, os.readlink(found), _leads(root, found.path))
-            )
-        elif found.is_dir():
-            entries.append(Entry(found.name, "directory", *numbers))
-        else:
-            kind: Literal["file", "other"] = "file" if found.is_file() else "other"
-            entries.append(Entry(found.name, kind, *numbers))
-    return Listing(path, tuple(sorted(entries, key=lambda entry: entry.name)))
-
-
-def _leads(root: Path, path: str) -> Literal["inside", "outside", "dead"]:
-    target = Path(os.path.realpath(path))
-    if not target.is_relative_to(os.path.realpath(root)):
-        return "outside"
-    return "inside" if target.exists() else "dead"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def items(root: Path) -> dict[str, Item]:
-    """Return every checkpoint below a root by its path."""
+    """Return every checkpoint below a root by its path, as an ingest finds them."""
     found = {}
-    for folder, _, _ in os.walk(root):
-        names = listing(root, Path(folder).relative_to(root).as_posix())
+    walk = registry.Walk()
+    for names in Scan(root).listings():
+        # Signs, by which most directories are passed over, hide nothing.
         asked = {item.path for item in registry.recognise(names)}
-        for item in reader.recognise(names):
-            assert item.path not in found
-            assert item.path in asked  # the reader's signs hide nothing from it
-            found[item.path] = item
+        assert asked.issuperset(item.path for item in reader.recognise(names))
+        text = "\n".join((names.path, *(entry.name for entry in names.entries))).lower()
+        for form in every_folder_format():
+            assert not form.find(names) or any(sign in text for sign in form.signs)
+        for item in walk.recognise(names):
+            if item.reader == reader.NAME:
+                assert item.path not in found
+                found[item.path] = item
     return found
 
 

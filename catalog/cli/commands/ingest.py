@@ -38,7 +38,7 @@ def ingest(
         bool,
         typer.Option(
             "--hash",
-            help="Take the SHA-256 of each checkpoint too; this reads them whole, once.",
+            help="Read each checkpoint whole too, once: its SHA-256, and what is damaged in it.",
         ),
     ] = False,
     watch: Annotated[
@@ -166,7 +166,7 @@ def _unread(kinds: "dict[str, int]", db: str | None) -> str:
     named = [f"{number} {kind}" for kind, number in shown]
     others = count - sum(number for _, number in shown)
     named += [f"{others} of other kinds"] if others else []
-    return f"{what} ({command('query unread', db)}):\n  {', '.join(named)}."
+    return f"{what} ({command('query unchecked', db)}):\n  {', '.join(named)}."
 
 
 def _lost(tree: "LostTree") -> str:

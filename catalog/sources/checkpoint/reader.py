@@ -10,13 +10,12 @@ from catalog.sources.checkpoint.byte_source import (
     NotRegularFileError,
     open_inside,
 )
-from catalog.sources.checkpoint.directory import find_wholes, holds_a_checkpoint
+from catalog.sources.checkpoint.directory import find_wholes, read_whole
 from catalog.sources.checkpoint.safety import is_dangerous
 from catalog.sources.checkpoint.single import read_file
-from catalog.sources.checkpoint.wholes import read_whole
 from catalog.sources.facts import Checkpoint, Facts, Item, Problem
 from catalog.sources.formats.registry import is_named_like_a_model, signs, suffixes
-from catalog.sources.paths import below, item_of
+from catalog.sources.paths import below, item_of, join
 from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
@@ -49,9 +48,14 @@ def recognise(listing: Listing) -> list[Item]:
         and is_named_like_a_model(entry.name.lower())
     ]
     stray = listing.path != "." and listing.path.lower().endswith(suffixes())
-    if stray and not holds_a_checkpoint(listing) and listing.path not in [i.path for i in items]:
+    if stray and listing.path not in [item.path for item in items]:
         items.append(Item(NAME, listing.path, size=0, mtime_ns=0))
     return items
+
+
+def claimed(item: Item) -> set[str]:
+    """Return the directories below a checkpoint that belong to it; no other one is in them."""
+    return {join(item.path, part.partition("/")[0]) for part in item.parts if "/" in part}
 
 
 def read(root: Path, item: Item) -> Facts:
@@ -81,7 +85,10 @@ def _with_warning(facts: Facts) -> Facts:
 
 def _read(root: Path, item: Item) -> Facts:
     if item.parts:
-        return read_whole(root, item)
+        facts = read_whole(root, item)
+        if facts.checkpoint is not None:  # `torch.load` reads no folder
+            facts = facts.but(checkpoint=facts.checkpoint.but(default_load=None))
+        return facts
     try:
         source = open_inside(root, below(root, item.path))
     except LinkRefusedError as error:

@@ -87,7 +87,8 @@ def foreign(source: ByteSource) -> Checkpoint:
         if head[257:262] == b"ustar":
             name, reason = "tar", "it is a tar archive"
         elif not head.strip(b"\0"):
-            name, reason = "zeros", "it begins with zeros"
+            reason = "it begins with zeros, its content is lost"
+            return Checkpoint("zeros", "unreadable", reason, bytes_read=source.bytes_read)
         elif head.lstrip()[:1] in (b"<", b"{", b"["):
             name, reason = "text", "it is text, such as a saved web page or an error message"
         elif head.isascii() and b"\0" not in head:

@@ -10,11 +10,13 @@ from catalog.sources.facts import Tensor
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from catalog.sources.checkpoint.inert import Found
 
 MAX_TENSORS: Final = 100_000
+MAX_LISTED: Final = 150_000
+"""Of a header that is read as a stream; a mixture of experts has 120,000."""
 MAX_DIMENSIONS: Final = 64
 _LARGEST: Final = (1 << 63) - 1
 
@@ -103,6 +105,24 @@ def element_count(shapes: Iterable[tuple[int, ...]]) -> int | None:
         if total > _LARGEST:
             return None
     return total
+
+
+def emptiness(tensors: Sequence[Tensor]) -> str | None:
+    """Return what says that a model's tensors are placeholders, None where they are not.
+
+    Under DeepSpeed's ZeRO-3 a process holds parameters of shape [0] in place of its weights, and
+    buffers as they are; a real model has an empty tensor here and there.
+
+    Args:
+        tensors: of the model.
+    """
+    empty = sum(0 in tensor.shape for tensor in tensors)
+    if not empty or empty * 2 < len(tensors) or 1 == empty < len(tensors):
+        return None
+    others = len(tensors) - empty
+    if not others:
+        return "its only tensor is empty" if empty == 1 else f"all {empty:,} tensors are empty"
+    return f"all {len(tensors):,} tensors but {others:,} are empty"
 
 
 def byte_count(stubs: Iterable[NamedStub]) -> int | None:

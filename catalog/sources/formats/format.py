@@ -44,5 +44,7 @@ class Format(NamedTuple):
     leaves it to what its bytes tell."""
     is_tentative: bool = False
     """Whether its names are those of data too (`images.zip`): what is no model gives no row."""
+    carries_config: bool = False
+    """Whether a file of it says itself what a loader needs to rebuild the model."""
     precedence: int = 50
     """Formats are asked in this order, the lowest first; those of one number exclude each other."""

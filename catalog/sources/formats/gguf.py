@@ -386,4 +386,11 @@ def _statements(cursor: _Cursor, pairs: _Pairs) -> dict[str, Plain]:
     return statements
 
 
-FORMAT: Final = Format("gguf", suffixes=(".gguf",), begins=_begins, read=_read, precedence=30)
+FORMAT: Final = Format(
+    "gguf",
+    suffixes=(".gguf",),
+    begins=_begins,
+    read=_read,
+    carries_config=True,
+    precedence=30,
+)

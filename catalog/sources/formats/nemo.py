@@ -114,5 +114,6 @@ FORMAT: Final = Format(
     signs=(".tar",),
     read_named=_read,
     is_tentative=True,
+    carries_config=True,
     precedence=60,
 )

@@ -14,6 +14,7 @@ from catalog.sources.formats.names import looks_like_a_model
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from catalog.sources.formats.folder import FolderFormat
     from catalog.sources.formats.format import Format
 
 
@@ -29,6 +30,17 @@ def every_format() -> tuple[Format, ...]:
 
 
 @cache
+def every_folder_format() -> tuple[FolderFormat, ...]:
+    """Return all formats of several files, in the order in which they are asked."""
+    found: list[FolderFormat] = []
+    for module in pkgutil.iter_modules(formats.__path__):
+        declared = getattr(import_module(f"{formats.__name__}.{module.name}"), "FOLDER", None)
+        if declared is not None:
+            found.append(declared)
+    return tuple(sorted(found, key=lambda one: (one.precedence, one.name)))
+
+
+@cache
 def suffixes() -> tuple[str, ...]:
     """Return the endings of names that are opened, whatever they hold."""
     return tuple(dict.fromkeys(suffix for one in every_format() for suffix in one.suffixes))
@@ -37,7 +49,8 @@ def suffixes() -> tuple[str, ...]:
 @cache
 def signs() -> tuple[str, ...]:
     """Return texts one of which is in every name that some format wants."""
-    every = {sign for one in every_format() for sign in (*one.suffixes, *one.signs)}
+    of_files = {sign for one in every_format() for sign in (*one.suffixes, *one.signs)}
+    every = of_files.union(sign for one in every_folder_format() for sign in one.signs)
     # Whatever holds `.pth` holds `.pt`.
     return tuple(
         sorted(sign for sign in every if not any(other in sign for other in every - {sign}))
@@ -92,6 +105,12 @@ def is_tentative(name: str) -> bool:
         return False
     named = formats_named(name)
     return bool(named) and all(one.is_tentative for one in named)
+
+
+@cache
+def self_contained() -> frozenset[str]:
+    """Return the names of formats whose files carry the config of their model."""
+    return frozenset(one.name for one in every_format() if one.carries_config)
 
 
 def format_of(head: bytes, size: int) -> Format | None:

@@ -273,4 +273,5 @@ FORMAT: Final = Format(
     read_archive=_read,
     read_named=_read_named,
     is_tentative=True,
+    carries_config=True,
 )
