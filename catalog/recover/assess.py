@@ -540,7 +540,10 @@ _EVENT = (
 
 def _not_read(reason: str | None) -> str:
     """Return the sentence for what is only recognised; readers may end theirs with it."""
-    detail = (reason or "").rstrip(".").removesuffix("its content is not read").rstrip("; ")
+    stated = (reason or "").rstrip(".")
+    if stated.endswith("is not known"):
+        return _sentence(stated)
+    detail = stated.removesuffix("its content is not read").rstrip("; ")
     return f"Its content is not read: {detail}." if detail else "Its content is not read."
 
 

@@ -166,7 +166,16 @@ def _shard(folder: ModelFolder, name: str) -> Checkpoint:
     folder.problems += [
         Problem(problem.code, f"{name}: {problem.message}") for problem in facts.problems
     ]
-    return facts.checkpoint or Checkpoint("unknown", "unreadable", "it cannot be read")
+    checkpoint = facts.checkpoint or Checkpoint("unknown", "unreadable", "it cannot be read")
+    is_readable = checkpoint.status in ("readable", "recognised")
+    if is_readable and name.endswith((".safetensors", ".bin")):
+        # Libraries take what reads a file from its name (`load_state_dict` of transformers).
+        is_safetensors = checkpoint.format == "safetensors"
+        if is_safetensors is not name.endswith(".safetensors"):
+            reason = f"by its name it is read as another format, and it is {checkpoint.format}"
+            folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
+            return checkpoint.but(status="unreadable", reason=reason)
+    return checkpoint
 
 
 def _joined(shards: list[tuple[str, Checkpoint]]) -> Checkpoint:
