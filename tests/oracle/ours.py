@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog import Catalog
-
 from tests.oracle.specimen import read_manifest
 
 _ROWS: Final = """
-SELECT f.path, c.format, c.status, c.reason, c.loads_by_default, c.loads_torch, c.weights_fingerprint,
-       c.weights_doubt, c.weights_sha256, c.damage, c.parameter_count, m.state
+SELECT f.path, c.format, c.status, c.reason, c.loads_by_default, c.loads_torch,
+       c.weights_fingerprint, c.weights_doubt, c.weights_sha256, c.damage, m.state
 FROM checkpoint c JOIN file f ON f.id = c.id LEFT JOIN migration m ON m.checkpoint_id = c.id
 """
 
@@ -33,7 +32,9 @@ def main(zoo: Path, result: Path) -> None:
     for specimen in read_manifest(zoo):
         row: dict[str, Any] = read.get(specimen.path, {"status": "no row", "state": None})
         row["below"] = {
-            path: other["state"] for path, other in read.items() if path.startswith(f"{specimen.path}/")
+            path: other["state"]
+            for path, other in read.items()
+            if path.startswith(f"{specimen.path}/")
         }
         verified = hashed.get(specimen.path, {})
         row["hashed_state"] = verified.get("state")
