@@ -155,7 +155,8 @@ class Catalog:
             paths: a folder, or several. Of one that is gone and was ingested before, all that is
                 known is missing from now on, until it is back.
             progress: called with (stage, done, total) as work goes on.
-            hashes: take the SHA-256 of checkpoints that have none yet, which reads them whole.
+            hashes: read the checkpoints whose bytes nobody looked at whole: for their SHA-256, for
+                that of their weights, and for what is damaged in them.
             executor: reads the files, such as that of a cluster whose machines see the same
                 paths; by default worker processes do, where there are enough files for it.
             jobs: how many worker processes; by default one for each core. Where each file takes
@@ -179,7 +180,7 @@ class Catalog:
             operation = self._operation(engine)
             done = operation.ingest(folders, progress=progress, executor=executor, jobs=jobs)
             if hashes:
-                operation.hash(folders, progress)
+                operation.hash(folders, progress, done.ingest_id)
             (standing,) = self.query("ingest-summary").dicts()
             unread = {row["kind"]: row["files"] for row in self.query("unchecked-kinds").dicts()}
         finally:
@@ -278,6 +279,25 @@ class Catalog:
         with self._reader() as reader:
             return reader.run(sql, values, row_limit=limit)
 
+    def verify_duplicates(
+        self, *, limit: int | None = None, progress: Progress | None = None
+    ) -> Rows:
+        """Read the files that the query `duplicates` lists, and say which are equal; store nothing.
+
+        A row for each file. `equality` is of its group: `verified` (the weights of all of them are
+        the same bytes), `differs`, `damaged` (the bytes of some do not fit what the file states of
+        them), or `not verified` (some cannot be read here). `detail` is of the file: what is
+        damaged, or why it is not verified. `spare_bytes` counts what is verified alone.
+
+        Args:
+            limit: read the groups of the first so many rows only.
+            progress: called with (stage, done, total) as work goes on.
+        """
+        from catalog.query.verify_duplicates import verify_duplicates
+
+        with self._reader() as reader:
+            return verify_duplicates(reader, self._host, limit, progress)
+
     def why_no_rows(self, params: Mapping[str, str]) -> str | None:
         """Return what of the runs, checkpoints, metrics and config keys in `params` is not there.
 
@@ -319,24 +339,27 @@ class Catalog:
         with self._reader() as reader:
             return trace(reader, checkpoint, self._host)
 
-    def diff(self, left: str, right: str, *more: str) -> Rows:
+    def diff(self, left: str, right: str, *more: str, verify: bool = False) -> Rows:
         """Return what differs between two checkpoints or several runs, a row for each such key.
+
+        `Rows.note` says so where weights are equal only as both files state them.
 
         Args:
             left: a path on disk, or what `trace` takes for one in the catalog; or a run's id,
                 folder or display name.
             right: the same.
             more: further runs.
+            verify: read the weights of both checkpoints, whatever the files state of them.
 
         Raises:
             SourceError: a path leads to a folder that is no checkpoint.
             NotFound: a checkpoint is neither on disk nor in the catalog, or there is no such run.
-            UsageError: one is a run, and the other none.
+            UsageError: one is a run, and the other none; or runs are to be verified.
             Ambiguous: several in the catalog fit.
         """
         from catalog.query.diff import compare
 
-        return compare(self._reader, left, right, *more)
+        return compare(self._reader, left, right, *more, verify=verify)
 
     def run(self, name: str) -> RunPage:
         """Return everything that is known of one run.

@@ -120,19 +120,21 @@ class Operation:
             raise
         return Outcome(ingest_id, counts, time.monotonic() - began, stages.seconds)
 
-    def hash(self, folders: Sequence[Path], progress: Progress | None) -> None:
-        """Take the sums of checkpoints that have none yet, and judge anew by them.
+    def hash(self, folders: Sequence[Path], progress: Progress | None, ingest_id: int) -> None:
+        """Read the checkpoints whose bytes nobody looked at, and judge anew by what they tell.
 
-        Artifacts that runs logged state the sums of their files.
+        Artifacts that runs logged state the sums of their files; equal weights are known to be
+        equal; and a file may be damaged.
 
         Args:
             folders: checked, absolute.
             progress: as in `ingest`.
+            ingest_id: the ingest that asks for it.
         """
         from catalog.ingest.hashing import hash_checkpoints
 
         told = progress or silent
-        if hash_checkpoints(self.engine, self.location, folders, self.host, told):
+        if hash_checkpoints(self.engine, self.location, folders, self.host, told, ingest_id):
             with writing(self.engine, self.location) as connection:
                 self.judge(connection, self.clock(), "hash")
 

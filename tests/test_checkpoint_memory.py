@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from catalog.sources.checkpoint.archives import MAX_PICKLE
+from tests.support import onnx_files as onnx
 from tests.support.torch_files import write_zip
 from tests.test_checkpoint_records import BASE, HEAD, row
 
@@ -143,6 +144,77 @@ def test_headers_of_safetensors_ask_for_no_more(tmp_path: Path, kind: str) -> No
     path.write_bytes(struct.pack("<Q", len(text)) + text)
     status, _, _, peak = look(path)
     assert status == "unreadable"
+    assert peak < LIMIT, peak
+
+
+def many_tensors(name: str, extra: str, shape: str) -> bytes:
+    """Return a whole file of as many tensors as are listed."""
+    parts = [
+        f'"{n:x}{name}":{{"dtype":"I8","shape":[{shape}],"data_offsets":[{n},{n + 1}]{extra}}}'
+        for n in range(150_000)
+    ]
+    header = ("{" + ",".join(parts) + "}").encode()
+    return struct.pack("<Q", len(header)) + header + bytes(len(parts))
+
+
+@pytest.mark.parametrize(
+    ("name", "extra", "shape"),
+    [
+        ("x" * 150, "", "1"),
+        ("\U0001f352" * 4, "", "1"),
+        ("\U0001f352" * 60, "", "1"),
+        ("x" * 60, ',"x":[[],[],{}]', "1"),
+        ("", "", "1" + ",1" * 60),
+    ],
+)
+def test_long_headers_of_safetensors_stay_within_the_limit(
+    tmp_path: Path, name: str, extra: str, shape: str
+) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(many_tensors(name, extra, shape))
+    status, _, _, peak = look(path)
+    assert status in ("readable", "recognised")
+    assert peak < LIMIT, peak
+
+
+@pytest.mark.parametrize("kind", ["entries", "names", "dims", "nodes"])
+def test_onnx_models_ask_for_no_more(tmp_path: Path, kind: str) -> None:
+    entry = onnx.text(13, onnx.text(1, "location") + onnx.text(2, "x" * 300))
+    initializer = {
+        "entries": b"".join(onnx.text(13, b"") for _ in range(16)),
+        "names": onnx.text(8, "n" * 4000) + entry * 10,
+        "dims": onnx.number(1, 1) * 60,
+        "nodes": b"",
+    }[kind]
+    body = onnx.text(5, initializer) * (150_000 if kind != "names" else 40_000)
+    if kind == "nodes":
+        body = onnx.text(1, onnx.text(5, onnx.text(5, onnx.number(1, 1)))) * 600_000
+    path = tmp_path / "x.onnx"
+    path.write_bytes(
+        onnx.number(1, 8)
+        + onnx.text(2, "p")
+        + onnx.text(7, body)
+        + onnx.text(8, onnx.number(2, 17))
+    )
+    assert look(path)[3] < LIMIT
+
+
+def test_root_groups_of_hdf5_ask_for_no_more(tmp_path: Path) -> None:
+    data = bytearray((Path(__file__).parent / "files/hdf5/model.h5").read_bytes())
+    root = struct.unpack_from("<Q", data, 64)[0]
+    # The header goes on in one long block again and again, of large messages and of tiny ones.
+    start = len(data)
+    blocks = struct.pack("<HHB3x", 0x10, 16, 0) + struct.pack("<QQ", start, 1 << 20)
+    blocks += (struct.pack("<HHB3x", 0x0C, 60_000, 0) + bytes(60_000)) * 8
+    blocks += struct.pack("<HHB3x", 0x0C, 0, 0) * 60_000
+    blocks = blocks.ljust(1 << 20, b"\0")
+    struct.pack_into("<BxHII", data, root, 1, 1, 1, 24)
+    data[root + 16 : root + 40] = blocks[:24]
+    struct.pack_into("<Q", data, 40, start + len(blocks))
+    path = tmp_path / "x.h5"
+    path.write_bytes(bytes(data) + blocks)
+    status, _, _, peak = look(path)
+    assert status == "recognised"
     assert peak < LIMIT, peak
 
 

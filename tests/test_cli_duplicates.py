@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from catalog import Catalog
 from catalog.cli.main import app
-from catalog.ingest import hashing
+from catalog.sources.checkpoint import sums as sums_module
 from catalog.sources.paths import open_regular
 from tests.support.torch_files import FakeTensor, lightning_checkpoint, write_torch_zip
 from tests.support.trainer_files import write_trainer_checkpoint
@@ -55,7 +55,7 @@ def duplicates(db: str) -> list[dict[str, Any]]:
 
 
 def test_names_of_one_file_are_told_from_copies(tree: Path, database: str) -> None:
-    call("ingest", tree, "-q", "--db", database)
+    call("ingest", tree, "-q", "--hash", "--db", database)
     rows = duplicates(database)
     assert {row["path"]: row["name_kind"] for row in rows} == {
         "best.ckpt": "file",
@@ -83,7 +83,7 @@ def test_copies_in_two_roots_are_found(tmp_path: Path, empty_db: Path) -> None:
     one = write(tmp_path / "one" / "best.ckpt")
     (tmp_path / "two").mkdir()
     shutil.copy2(one, tmp_path / "two" / "renamed.pt")
-    call("ingest", tmp_path / "one", tmp_path / "two", "-q", "--db", empty_db)
+    call("ingest", tmp_path / "one", tmp_path / "two", "-q", "--hash", "--db", empty_db)
     rows = duplicates(str(empty_db))
     assert [row["copies"] for row in rows] == [2, 2]
     # Of equal ones the first that was met is kept.
@@ -101,7 +101,7 @@ def test_groups_stand_together_and_those_that_free_most_come_first(
         file = write(tmp_path / "tree" / f"{name}.ckpt", first, note="x" * more)
         sizes[name] = file.stat().st_size
     sizes["b3"] = write(tmp_path / "tree" / "b3.ckpt", 2, note="y").stat().st_size
-    call("ingest", tmp_path / "tree", "-q", "--db", empty_db)
+    call("ingest", tmp_path / "tree", "-q", "--hash", "--db", empty_db)
     rows = duplicates(str(empty_db))
     assert [row["path"].removesuffix(".ckpt") for row in rows] == ["b1", "b2", "b3", "a1", "a2"]
     assert [row["spare_bytes"] for row in rows] == [0, sizes["b2"], sizes["b3"], sizes["a1"], 0]
@@ -169,7 +169,7 @@ def read_whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return whole(path)
 
-    monkeypatch.setattr(hashing, "open_regular", opened)
+    monkeypatch.setattr(sums_module, "open_regular", opened)
     return names
 
 
@@ -231,7 +231,7 @@ def test_a_file_that_changed_meanwhile_gets_no_sum(
             file.write(b"\0")
         return whole(path)
 
-    monkeypatch.setattr(hashing, "open_regular", grown)
+    monkeypatch.setattr(sums_module, "open_regular", grown)
     call("ingest", tree, "-q", "--hash", "--db", empty_db)
     assert set(sums(empty_db).values()) == {None}
 

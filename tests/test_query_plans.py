@@ -62,6 +62,8 @@ WALKED = {
     "hosts": {"sqlite_autoindex_root_host_1"},  # a few rows for each tree
     # A list of tensors stands for all checkpoints that have the same.
     "checkpoint_dtypes": {"sqlite_autoindex_architecture_tensor_1"},
+    # All names of all checkpoints.
+    "checkpoint_globals": {"ix_checkpoint_global_set_id"},
     # Ambiguous links have an index of their own, which holds nothing else.
     "ambiguous": {"ix_link_ambiguous"},
     "ambiguous_links": {"ix_link_ambiguous"},

@@ -25,14 +25,17 @@ def draw(trace: Trace) -> None:
     """Print a trace to stdout; lines are cut nowhere, and folded only on a terminal."""
     tree = _heading(trace.checkpoint)
     _add_use(tree, trace.checkpoint)
+    _add_loads(tree, trace.checkpoint)
     _add_runs(tree, trace)
     _add_configs(tree, trace.configs)
     _add_numbers(tree, trace)
     _add_git(tree, trace.candidates)
     _add_files(tree, "same run" if _linked(trace) else "same folder", trace.siblings)
-    _add_files(tree, "equal weights", trace.copies)
+    for equality, label in (("verified", "equal weights"), ("stated", "equal weights as stated")):
+        _add_files(tree, label, [one for one in trace.copies if one["equality"] == equality])
     for move in trace.moves:
-        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone")
+        basis = "" if move["equality"] == "verified" else "; its weights are equal as stated"
+        _line(tree, "was", move["path"], dim=f"until ingest {move['ingest']} found it gone{basis}")
     for event in trace.events[-_FEW:]:
         before = event["from_state"] or "new"
         said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
@@ -80,6 +83,18 @@ def _add_use(tree: Branch, row: Record) -> None:
         _line(branch, "try", row["remedy"])
     if row["safety"] == "dangerous":
         _line(branch, "danger", "Loading it would run foreign code.", style="red")
+
+
+def _add_loads(tree: Branch, row: Record) -> None:
+    """Say whether `torch.load(file)` takes it, where torch loads such files at all."""
+    accepted = row["loads_by_default"]
+    if accepted is None:
+        return
+    said = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}.get(accepted, accepted)
+    style = "green" if accepted == "yes" else "yellow"
+    branch = _line(tree, "torch.load", said, style=style, dim=row["loads_reason"])
+    if row["loads_remedy"]:
+        _line(branch, "try", row["loads_remedy"])
 
 
 def _add_runs(tree: Branch, trace: Trace) -> None:

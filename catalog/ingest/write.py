@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from catalog.sources.facts import Facts, Item
 
 
+DAMAGED = "damaged-bytes"
+"""Code of the problem of a file whose bytes do not fit what it states of them: a hash writes it."""
+
+
 UNREAD = 0
 """The version in `file.reader_version` of a file whose last reading failed: no reader has it."""
 
@@ -72,6 +76,16 @@ class Memory:
     """Numbers by hash."""
     global_sets: dict[str, int] = field(default_factory=dict)
     """The same of sets of globals."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """What a hash found of a checkpoint's bytes."""
+
+    weights_fingerprint: str | None = None
+    """What the file stated then."""
+    weights_sha256: str | None = None
+    damage: str | None = None
 
 
 class BatchWriter:
@@ -104,6 +118,8 @@ class BatchWriter:
         """Number and row (of a known one: what may still be filled in) by path."""
         self._changed: dict[int, dict[str, Any]] = {}
         """Rows of known checkpoints by number."""
+        self._hashed: dict[int, _Hashed] = {}
+        """Of known checkpoints, by number."""
         self._problems: dict[int, dict[tuple[str, str], int]] = {}
         """Numbers of open problems by file, then by code and message."""
 
@@ -147,6 +163,7 @@ class BatchWriter:
             else:
                 changed.append(row | {"number": number})
             numbers.append(number)
+        self._hashed = self._known_checkpoints(list(known.values()), readings)
         if changed:
             table = table_of(File)
             same = and_(
@@ -168,9 +185,8 @@ class BatchWriter:
                 .values(sha256=case((same, table.c.sha256)), md5=case((same, table.c.md5))),
                 changed,
             )
-        checkpoints = self._known_checkpoints(list(known.values()))
         for number, (item, reading) in zip(numbers, readings, strict=True):
-            self._facts(number, item, reading, is_known_checkpoint=number in checkpoints)
+            self._facts(number, item, reading, is_known_checkpoint=number in self._hashed)
         self._store.flush()
         self._metrics.flush()
         self._update_checkpoints()
@@ -270,15 +286,40 @@ class BatchWriter:
             )
             found.update((key, int(number)) for key, number in rows)
 
-    def _known_checkpoints(self, numbers: Sequence[int]) -> set[int]:
-        table = table_of(Checkpoint)
-        return {
-            int(number)
-            for part in chunks(numbers)
-            for number in self._connection.execute(
-                select(table.c.id).where(table.c.id.in_(part))
-            ).scalars()
-        }
+    def _known_checkpoints(
+        self, numbers: Sequence[int], readings: Sequence[tuple[Item, Reading]]
+    ) -> dict[int, _Hashed]:
+        """Return what a hash found of known checkpoints, as far as it still holds."""
+        table, files = table_of(Checkpoint), table_of(File)
+        items = {item.path: (item, reading) for item, reading in readings}
+        found: dict[int, _Hashed] = {}
+        query = select(
+            table.c.id,
+            files.c.path,
+            files.c.size,
+            files.c.mtime_ns,
+            files.c.inode,
+            table.c.weights_fingerprint,
+            table.c.weights_sha256,
+            table.c.damage,
+        ).join(files, files.c.id == table.c.id)
+        for part in chunks(numbers):
+            for (
+                number,
+                path,
+                size,
+                mtime_ns,
+                inode,
+                stated,
+                weights,
+                damage,
+            ) in self._connection.execute(query.where(table.c.id.in_(part))):
+                item, reading = items[path]
+                same = (item.size, item.mtime_ns, item.inode) == (size, mtime_ns, inode)
+                found[int(number)] = (
+                    _Hashed(stated, weights, damage) if same or reading.failed else _Hashed()
+                )
+        return found
 
     def _forget(self, numbers: Sequence[int], continued: Container[int]) -> None:
         self._metrics.forget(numbers, but_series=continued)
@@ -340,6 +381,7 @@ class BatchWriter:
     def _checkpoint(
         self, number: int, said: facts.Checkpoint, reading: Reading, *, is_known: bool
     ) -> None:
+        hashed = self._hashed.get(number, _Hashed())
         config_id = None
         if said.hyper_parameters and reading.hyper_parameters is not None:
             config_id = self._config(said.hyper_parameters, reading.hyper_parameters)
@@ -378,9 +420,12 @@ class BatchWriter:
             "safety": said.safety,
             "globals": json.dumps(said.globals) if said.globals else None,
             "weights_doubt": said.weights_doubt and clean(said.weights_doubt),
-            # What a hash found of its bytes holds for those bytes alone.
-            "weights_sha256": None,
-            "damage": None,
+            # What a hash found of its bytes holds for those bytes alone, and what it summed is in
+            # the form that this reading gives it.
+            "weights_sha256": hashed.weights_sha256
+            if hashed.weights_fingerprint == said.weights_fingerprint
+            else None,
+            "damage": hashed.damage,
             "loads_by_default": load and load.accepted,
             "loads_torch": load and load.torch,
             "loads_reason": load and load.reason and clean(load.reason),
@@ -564,6 +609,9 @@ class BatchWriter:
         open_before = self._problems.pop(number, {})
         if not (open_before or said.problems or said.parts):
             return
+        damage = self._hashed[number].damage if number in self._hashed else None
+        if damage is not None:
+            open_before.pop((DAMAGED, damage), None)  # the bytes are the same, so it stays open
         found = (*said.problems, *(one for part in said.parts for one in part.problems))
         for problem in dict.fromkeys(found):
             if open_before.pop((problem.code, clean(problem.message)), None) is None:

@@ -1,7 +1,8 @@
 """Moved and renamed checkpoints: a missing file and a new one with the same weights are one.
 
 A move is never forgotten. It counts as long as the file is not back at its old place: then both
-are there, and the later one is a copy.
+are there, and the later one is a copy; and as long as the bytes, once somebody reads those of both
+(`ingest --hash`), do not show that the weights differ.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import defaultdict
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import Checkpoint, CheckpointMove, File
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 def follow_moves(connection: Connection) -> dict[int, int]:
     """Write which new checkpoints are missing ones found again; nothing known is forgotten.
 
-    The new file has the old one's weights and size. It came into the catalog when the old one was
+    The new file states the old one's weights, and has its size; where the bytes of both were read,
+    they are equal too. It came into the catalog when the old one was
     found missing, or later; or it lies in another tree, bears the same name and time, and came
     after the old one: a tree may be read at its new place before anybody looks at the old one.
     Of several the one of the same name is taken, then the one whose folders are most alike, then
@@ -38,7 +40,7 @@ def follow_moves(connection: Connection) -> dict[int, int]:
         As `known_moves`.
     """
     explained, taken = set(), set()
-    for now, before in _moves(connection):
+    for now, before in _moves(connection, are_refuted_too=True):
         explained.add(before)
         taken.add(now)
     gone, new = _unexplained(connection, explained, taken)
@@ -77,11 +79,33 @@ def same_files(connection: Connection) -> dict[int, list[int]]:
 
 
 def _moves(
-    connection: Connection, condition: ColumnElement[bool] | None = None
+    connection: Connection,
+    condition: ColumnElement[bool] | None = None,
+    *,
+    are_refuted_too: bool = False,
 ) -> list[tuple[int, int]]:
-    """Return (place now, place before) of moves; the condition is on the file of the latter."""
+    """Return (place now, place before) of moves.
+
+    Args:
+        connection: the database.
+        condition: on the file of the place before.
+        are_refuted_too: with those of which the bytes show that the weights differ.
+    """
     table, files = table_of(CheckpointMove), table_of(File)
     query = select(table.c.checkpoint_id, table.c.moved_from_id).order_by(table.c.checkpoint_id)
+    if not are_refuted_too:
+        new, old = table_of(Checkpoint).alias(), table_of(Checkpoint).alias()
+        query = (
+            query.join(new, new.c.id == table.c.checkpoint_id)
+            .join(old, old.c.id == table.c.moved_from_id)
+            .where(
+                or_(
+                    new.c.weights_sha256.is_(None),
+                    old.c.weights_sha256.is_(None),
+                    new.c.weights_sha256 == old.c.weights_sha256,
+                )
+            )
+        )
     if condition is not None:
         query = query.join(files, files.c.id == table.c.moved_from_id).where(condition)
     return [(int(now), int(before)) for now, before in fetched(connection, query)]
@@ -105,6 +129,7 @@ def _unexplained(
         files.c.first_ingest_id,
         files.c.missing_ingest_id,
         table.c.weights_fingerprint,
+        table.c.weights_sha256,
     )
     is_gone = files.c.missing_ingest_id.is_not(None) & table.c.weights_fingerprint.is_not(None)
     gone: _Group = defaultdict(list)
@@ -138,6 +163,9 @@ def _unexplained(
 
 
 def _is_it(old: Any, new: Any, name_counts: bool) -> bool:
+    both = {old.weights_sha256, new.weights_sha256} - {None}
+    if len(both) > 1:
+        return False  # their bytes are known, whatever both state
     is_named_alike = posixpath.basename(old.path) == posixpath.basename(new.path)
     if int(new.first_ingest_id) >= int(old.missing_ingest_id):
         return is_named_alike or not name_counts

@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from catalog.errors import DatabaseMissing, NotFound, SourceError, UsageError
 from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
-from catalog.sources.checkpoint.sums import sum_of_weights
+from catalog.sources.checkpoint.sums import verified_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,14 +28,32 @@ Section: TypeAlias = "dict[str, Any]"
 """Dotted key to a value that is no mapping."""
 
 
+class Weights(NamedTuple):
+    """What is known of a checkpoint's weights, and where they can be read."""
+
+    place: Path | None
+    """Where the checkpoint is, None where it is not there as it was ingested."""
+    stated: str | None
+    """Fingerprint, as the file states it."""
+    doubt: str | None
+    """Why there is none."""
+    verified: str | None = None
+    """SHA-256 of their bytes, where the catalog has it."""
+    damage: str | None = None
+    """What is damaged in them, as far as it is known."""
+    is_of_weights: bool = False
+    """Whether `verified` is of the weights alone, and not of all that is in the file."""
+    is_of_catalog: bool = False
+    """Whether the catalog was asked for it, and not the disk: it is read only to verify."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One side of a comparison."""
 
     name: str
     sections: Mapping[str, Section]
-    weights: Callable[[], str | None] | None = None
-    """Gives the SHA-256 of its weights, where it is known or can be taken."""
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,9 @@ class Difference:
     right: Any
 
 
-def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> Rows:
+def compare(
+    opened: Callable[[], Reader], left: str, right: str, *more: str, verify: bool = False
+) -> Rows:
     """Return what differs between two checkpoints or several runs, as `Catalog.diff` has it.
 
     Args:
@@ -58,14 +77,21 @@ def compare(opened: Callable[[], Reader], left: str, right: str, *more: str) -> 
         left: a path on disk, or what names a checkpoint or a run in the catalog.
         right: the same.
         more: further runs.
+        verify: read the bytes of the weights, whatever the files state of them.
     """
     names = (left, right, *more)
     if more or not any(Path(name).exists() for name in names):
         with _opened(opened, left) as reader:
             if more or are_runs(reader, names):
+                if verify:
+                    raise UsageError("--verify reads the weights of checkpoints; these are runs.")
                 return compare_runs(reader, names)
     one, two = _side(opened, left, right), _side(opened, right, left)
-    return as_rows([*differences(one, two), *_of_weights(one, two)])
+    found, note = differences(one, two), None
+    if one.weights is not None and two.weights is not None:
+        of_weights, note = _of_weights(one.weights, two.weights, verify=verify)
+        found += of_weights
+    return as_rows(found)._replace(note=note)
 
 
 def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
@@ -94,15 +120,59 @@ def _opened(opened: Callable[[], Reader], name: str) -> Reader:
         raise DatabaseMissing(f"{name} is not on disk. {error}") from error
 
 
-def _of_weights(left: Subject, right: Subject) -> Iterator[Difference]:
-    """Yield that weights without a fingerprint differ, or that nobody compared them."""
-    if any(_FINGERPRINT in one.sections.get("checkpoint", {}) for one in (left, right)):
-        return  # a key like any other
-    one, two = (side.weights() if side.weights is not None else None for side in (left, right))
-    if one is None or two is None:
-        yield Difference("checkpoint", "weights", "not compared", one, two)
-    elif one != two:
-        yield Difference("checkpoint", "weights", "changed", one, two)
+def _of_weights(
+    left: Weights, right: Weights, *, verify: bool
+) -> tuple[list[Difference], str | None]:
+    """Return what differs in the weights, and on what it rests that they do not."""
+    found = []
+    if left.stated and right.stated and left.stated != right.stated:
+        found = [Difference("checkpoint", _FINGERPRINT, "changed", left.stated, right.stated)]
+    if verify:
+        left, right = _read(left), _read(right)
+    damage = left.damage, right.damage
+    if any(damage):
+        values = [one.damage or one.verified or one.stated for one in (left, right)]
+        return [*found, Difference("checkpoint", "weights", "not compared", *values)], None
+    if found:
+        return found, None
+    if not verify:
+        if _are_one_file(left, right):
+            return [], None
+        if left.stated and right.stated and not (left.verified and right.verified):
+            return [], "The weights are equal as both files state them; --verify reads their bytes."
+        left, right = (one if one.is_of_catalog else _read(one) for one in (left, right))
+    return _of_sums(left, right), None
+
+
+def _of_sums(left: Weights, right: Weights) -> list[Difference]:
+    if left.verified and left.verified == right.verified:
+        return []
+    if left.verified and right.verified:
+        if left.is_of_weights and right.is_of_weights:
+            values = left.verified, right.verified
+            return [Difference("checkpoint", "weights", "changed", *values)]
+        if not (left.doubt or right.doubt or left.stated or right.stated):
+            values = left.verified, right.verified
+            return [Difference("checkpoint", "content", "changed", *values)]
+    # Other content with equal weights, or other weights: that is not understood.
+    known = [one.doubt or one.stated or one.verified for one in (left, right)]
+    return [Difference("checkpoint", "weights", "not compared", *known)]
+
+
+def _read(side: Weights) -> Weights:
+    """Return the same with what the bytes tell, where they are at hand."""
+    if side.place is None:
+        return side
+    sums = verified_sum(side.place)
+    return side._replace(
+        verified=sums.weights_sha256,
+        damage=sums.damage,
+        is_of_weights=sums.basis == "weights",
+    )
+
+
+def _are_one_file(left: Weights, right: Weights) -> bool:
+    return left.place is not None and right.place is not None and left.place.samefile(right.place)
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -157,7 +227,7 @@ def checkpoint_on_disk(path: Path) -> Subject:
             "hyper-parameters": dict(flatten(plain["hyper_parameters"] or {})),
             "architecture": {one.name: _shape(one.dtype, one.shape) for one in found.tensors},
         },
-        partial(sum_of_weights, path),
+        Weights(path, found.checkpoint.weights_fingerprint, found.checkpoint.weights_doubt),
     )
 
 
@@ -187,7 +257,15 @@ def checkpoint_in_catalog(reader: Reader, text: str) -> Subject:
                 one["name"]: _shape(one["dtype"], json.loads(one["shape"])) for one in tensors
             },
         },
-        lambda: row["sha256"],
+        Weights(
+            _place(row),
+            row[_FINGERPRINT],
+            row["weights_doubt"],
+            row["weights_sha256"],
+            row["damage"],
+            is_of_weights=row[_FINGERPRINT] is not None or row["format"] == "safetensors",
+            is_of_catalog=True,
+        ),
     )
 
 
@@ -195,14 +273,16 @@ _FINGERPRINT: Final = "weights_fingerprint"
 _FACTS: Final = (
     "format", "status", "framework", "framework_version", "epoch", "global_step", "monitor",
     "monitor_mode", "best_score", "own_score", "optimizers", "schedulers", "learning_rates",
-    "parameter_count", "tensor_bytes", _FINGERPRINT, "safety",
+    "parameter_count", "tensor_bytes", "safety",
 )  # fmt: skip
 """What is compared beside hyper-parameters and tensors: what the training decided, no places."""
 _LISTS: Final = ("optimizers", "schedulers", "learning_rates")
 _CHECKPOINT: Final = f"""
-SELECT f.path, f.sha256, k.document, {", ".join(f"c.{name}" for name in _FACTS)}
+SELECT f.path, f.size, f.mtime_ns, f.inode, r.path AS root, k.document, c.weights_fingerprint,
+       c.weights_sha256, c.weights_doubt, c.damage, {", ".join(f"c.{name}" for name in _FACTS)}
 FROM checkpoint c
 JOIN file f ON f.id = c.id
+JOIN root r ON r.id = f.root_id
 LEFT JOIN config k ON k.id = c.config_id
 WHERE c.id = :id
 """  # noqa: S608 - the names above
@@ -213,6 +293,18 @@ JOIN architecture_tensor t ON t.architecture_id = c.architecture_id
 WHERE c.id = :id
 ORDER BY t.position
 """
+
+
+def _place(row: dict[str, Any]) -> Path | None:
+    """Return where a checkpoint of the catalog is, None where it is not there as it was read."""
+    place = Path(row["root"], row["path"])
+    try:
+        status = place.stat()
+    except OSError:
+        return None
+    is_file = row["inode"] != 0
+    same = (status.st_size, status.st_mtime_ns) == (row["size"], row["mtime_ns"])
+    return place if same or not is_file else None
 
 
 def _restored(value: Any) -> Any:

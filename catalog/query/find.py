@@ -54,6 +54,7 @@ _BY_DIGEST = tuple(
         # Half a sum is kept of weights; 0.1.0 showed all of it.
         ("k.weights_fingerprint", "SUBSTR(CAST(:text AS TEXT), 1, 32)"),
         ("f.sha256", "CAST(:text AS TEXT)"),
+        ("k.weights_sha256", "CAST(:text AS TEXT)"),
     )
 )
 

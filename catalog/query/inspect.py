@@ -52,8 +52,13 @@ class Inspection:
         """
         one = self.checkpoint
         plain = {"path": self.path, "size": self.size, **asdict(one)}
-        del plain["tensors"]
+        del plain["tensors"], plain["default_load"]
+        load = one.default_load
         plain |= {
+            "loads_by_default": load and load.accepted,
+            "loads_torch": load and load.torch,
+            "loads_reason": load and load.reason,
+            "loads_remedy": load and load.remedy,
             "tensor_count": len(one.tensors),
             "tied_count": sum(tensor.shares is not None for tensor in one.tensors),
             "bytes_by_dtype": bytes_by_dtype(one.tensors),

@@ -16,6 +16,8 @@ class Rows(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
     truncated: bool = False
     """True where a limit cut the rows off: there are more."""
+    note: str | None = None
+    """A sentence on what the rows rest on, where a person should know it."""
 
     def dicts(self) -> list[dict[str, Any]]:
         """Return each row as a mapping from column to value."""

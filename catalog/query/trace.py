@@ -17,6 +17,7 @@ Record: TypeAlias = dict[str, Any]
 _CHECKPOINT = """
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
        f.path AS inference_config, c.monitor_mode, c.directory, c.weights_doubt,
+       c.loads_torch, c.loads_reason, c.loads_remedy,
        CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
             WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
             ELSE COALESCE(c.directory, '.') || SUBSTR(c.best_path, 2) END AS best_path,
@@ -120,17 +121,19 @@ WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:fo
 ORDER BY g.path
 """
 _COPIES = """
-SELECT r.path AS root, g.path, g.state, g.modified_at
-FROM (SELECT o.id FROM checkpoint c
+SELECT r.path AS root, g.path, g.state, g.modified_at, copy.equality
+FROM (SELECT o.id, CASE WHEN o.weights_sha256 = c.weights_sha256 THEN 'verified'
+                        ELSE 'stated' END AS equality
+      FROM checkpoint c
       JOIN checkpoint o ON o.weights_fingerprint = c.weights_fingerprint AND o.id <> c.id
-      WHERE c.id = :id
+      WHERE c.id = :id AND c.damage IS NULL AND o.damage IS NULL
+        AND COALESCE(o.weights_sha256 = c.weights_sha256, TRUE)  -- bytes outdo what is stated
       UNION ALL
-      -- As in `duplicate_checkpoints`: where a format keeps no sums, that of its content.
-      SELECT o.id FROM checkpoint c
-      JOIN file own ON own.id = c.id
-      JOIN file same ON same.sha256 = own.sha256 AND same.id <> own.id
-      JOIN checkpoint o ON o.id = same.id
-      WHERE c.id = :id AND c.weights_fingerprint IS NULL) copy
+      SELECT o.id, 'verified'
+      FROM checkpoint c
+      JOIN checkpoint o ON o.weights_sha256 = c.weights_sha256 AND o.id <> c.id
+      WHERE c.id = :id AND c.damage IS NULL AND o.damage IS NULL
+        AND COALESCE(o.weights_fingerprint <> c.weights_fingerprint, TRUE)) copy
 JOIN file g ON g.id = copy.id
 JOIN root r ON r.id = g.root_id
 JOIN file s ON s.id = :id
@@ -140,11 +143,15 @@ WHERE r.host = t.host OR g.size <> s.size OR g.mtime_ns <> s.mtime_ns OR g.inode
    OR RTRIM(r.path, '/') || '/' || g.path <> RTRIM(t.path, '/') || '/' || s.path
 """
 _MOVES = """
-SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id
+SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id,
+       CASE WHEN o.weights_sha256 = c.weights_sha256 THEN 'verified' ELSE 'stated' END AS equality
 FROM checkpoint_move m
 JOIN file f ON f.id = m.moved_from_id
 JOIN root r ON r.id = f.root_id
+JOIN checkpoint c ON c.id = m.checkpoint_id
+JOIN checkpoint o ON o.id = m.moved_from_id
 WHERE m.checkpoint_id = :id AND f.missing_ingest_id IS NOT NULL  -- else it is back
+  AND COALESCE(o.weights_sha256 = c.weights_sha256, TRUE)
 """
 _MOST_MOVES = 100
 _EVENTS = """
@@ -177,9 +184,10 @@ class Trace:
     siblings: list[Record]
     """Other checkpoints of its run or, where that is not known, below its folder."""
     copies: list[Record]
-    """Files with equal weights."""
+    """Files with equal weights; `equality` is verified where the bytes of both were read, else
+    both files state it."""
     moves: list[Record]
-    """Where it lay before, the latest place first."""
+    """Where it was before, the latest place first; `equality` as in `copies`."""
     events: list[Record]
     """How its state changed, the oldest first."""
     problems: list[Record]

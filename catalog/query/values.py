@@ -10,6 +10,7 @@ _SIZES = {
     "size",
     "bytes",
     "spare_bytes",
+    "stated_spare_bytes",
     "unusable_bytes",
     "tensor_bytes",
     "true_size",

@@ -176,27 +176,26 @@ def _near(
     table, links, inside = table_of(Checkpoint), table_of(Link), table_of(CheckpointDirectory)
     linked, in_job = links.c.verdict == "linked", inside.c.tracker == "hydra"
     found = set(checkpoints)
-    weights: set[str] = set()
+    sums = (table.c.weights_fingerprint, table.c.weights_sha256)
+    weights: dict[int, set[str]] = {0: set(), 1: set()}
     for part in chunks(sorted(found)):
         runs |= _numbers(connection, links.c.run_id, linked & links.c.checkpoint_id.in_(part))
         jobs |= _numbers(
             connection, inside.c.run_directory_id, in_job & inside.c.checkpoint_id.in_(part)
         )
-        weights.update(
-            connection.execute(
-                select(table.c.weights_fingerprint).where(
-                    table.c.id.in_(part), table.c.weights_fingerprint.is_not(None)
-                )
-            ).scalars()
-        )
+        for row in connection.execute(select(*sums).where(table.c.id.in_(part))):
+            for place, value in enumerate(row):
+                if value is not None:
+                    weights[place].add(value)
     for part in chunks(sorted(runs)):
         found |= _numbers(connection, links.c.checkpoint_id, linked & links.c.run_id.in_(part))
     for part in chunks(sorted(jobs)):
         found |= _numbers(
             connection, inside.c.checkpoint_id, in_job & inside.c.run_directory_id.in_(part)
         )
-    for part in chunks(sorted(weights)):
-        found |= _numbers(connection, table.c.id, table.c.weights_fingerprint.in_(part))
+    for place, column in enumerate(sums):
+        for part in chunks(sorted(weights[place])):
+            found |= _numbers(connection, table.c.id, column.in_(part))
     return found
 
 

@@ -7,9 +7,9 @@ import posixpath
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from catalog.recover.doubts import Doubts, Written
 from catalog.recover.policy import sidecar_stem
@@ -72,6 +72,15 @@ class _Job:
     stated: Stated | None
 
 
+class _Weights(NamedTuple):
+    """What is known of a checkpoint's weights."""
+
+    stated: str | None
+    """Fingerprint, as the file states it."""
+    verified: str | None
+    """SHA-256 of their bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What is needed of a checkpoint."""
@@ -80,7 +89,8 @@ class _Known:
     path: str
     written: Written
     config_id: int | None
-    fingerprint: str | None
+    weights: _Weights | None
+    """None where they are damaged, or nothing is known of them."""
     architecture_id: int | None
     safety: str | None
 
@@ -116,7 +126,8 @@ class Evidence:
         self._jobs, self._runs_of_job = self._load_jobs()
         self._beside = self._load_sidecars()
         self._of_folder_mates: dict[_Linked, _Beside] = defaultdict(dict)
-        self._of_equals: dict[str, _Beside] = defaultdict(dict)
+        self._of_equals: dict[_Weights, _Beside] = defaultdict(dict)
+        self._verified: dict[str, set[str]] = defaultdict(set)  # by what is stated
         self._gather_sidecars()
 
     def document(self, config_id: int) -> dict[str, Any]:
@@ -214,11 +225,13 @@ class Evidence:
         if inside is not None:
             yield inside
         known = self._checkpoints[checkpoint_id]
-        for kind, others in (
-            ("sibling", self._of_folder_mates.get(linked, {})),
-            ("equal-weights", self._of_equals.get(known.fingerprint or "", {})),
-        ):
-            for owner, beside in others.values():
+        others = [("sibling", self._of_folder_mates.get(linked, {}))]
+        others += [
+            ("equal-weights", self._of_equals.get(equal, {}))
+            for equal in self._equals(known.weights)
+        ]
+        for kind, sidecars in others:
+            for owner, beside in sidecars.values():
                 if owner != checkpoint_id:
                     yield replace(beside, kind=kind)
 
@@ -233,20 +246,41 @@ class Evidence:
                 if one.kind != _JOB_CONFIG and self._of_folder[one.file_id] == linked.folder_id:
                     yield one
 
+    def _equals(self, weights: _Weights | None) -> Iterator[_Weights]:
+        """Yield under which keys checkpoints of equal weights are known, the verified ones first.
+
+        What is stated counts where the bytes of one side were not read; but not where those of
+        others show that it is stated of different weights.
+        """
+        if weights is None:
+            return
+        stated, verified = weights
+        if verified is not None:
+            yield _Weights(None, verified)
+        among = self._verified.get(stated, set()) if stated is not None else set()
+        if stated is None or len(among) > 1:
+            return
+        yield _Weights(stated, None)
+        if verified is None:
+            yield from (_Weights(None, one) for one in sorted(among))
+
     def _gather_sidecars(self) -> None:
         """Note which sidecars lie beside checkpoints of one folder, or of equal weights.
 
         Of those with the same content one is enough, however many copies there are.
         """
         for number, known in self._checkpoints.items():
+            if known.weights is not None and None not in known.weights:
+                stated, verified = known.weights
+                self._verified[stated or ""].add(verified or "")
             for beside in self._beside.get(known.stem, ()):
                 linked = self._links.get(number)
                 if linked is not None:
                     self._of_folder_mates[linked].setdefault(beside.config_id, (number, beside))
-                if known.fingerprint:
-                    self._of_equals[known.fingerprint].setdefault(
-                        beside.config_id, (number, beside)
-                    )
+                if known.weights is not None:
+                    stated, verified = known.weights
+                    key = _Weights(None, verified) if verified else _Weights(stated, None)
+                    self._of_equals[key].setdefault(beside.config_id, (number, beside))
 
     def _job(self, checkpoint_id: int, linked: _Linked) -> Stated | None:
         """Return the config of the job folder, refused where it may tell of another run.
@@ -284,7 +318,7 @@ class Evidence:
                 row.path,
                 Written(int(row.root_id), row.path, int(row.mtime_ns)),
                 row.config_id,
-                row.weights_fingerprint,
+                _weights(row.weights_fingerprint, row.weights_sha256, row.damage),
                 row.architecture_id,
                 row.safety,
             )
@@ -295,8 +329,13 @@ class Evidence:
                     table.c.id,
                     table.c.config_id,
                     table.c.weights_fingerprint,
+                    table.c.weights_sha256,
+                    table.c.damage,
                     table.c.architecture_id,
-                    table.c.safety,
+                    # What torch loads by default, safe loading does not refuse.
+                    case((table.c.loads_by_default == "yes", "plain"), else_=table.c.safety).label(
+                        "safety"
+                    ),
                     files.c.path,
                     files.c.root_id,
                     files.c.mtime_ns,
@@ -470,3 +509,9 @@ class Evidence:
                     stated = Stated("sidecar", int(row.config_id), int(row.id), row.path)
                     found[row.host, path.removesuffix(suffix)].append(stated)
         return found
+
+
+def _weights(stated: str | None, verified: str | None, damage: str | None) -> _Weights | None:
+    if damage is not None or (stated is None and verified is None):
+        return None
+    return _Weights(stated, verified)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from catalog.settings import Settings
 
-MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "hf-adapter"})
-"""Formats that are folders with their own `config.json` (or `adapter_config.json`)."""
+MODEL_FOLDERS = frozenset({"hf-trainer", "hf-model", "hf-adapter", "hf-pipeline"})
+"""Formats that are folders with their own `config.json` (or `adapter_config.json`, and
+`model_index.json` of a pipeline)."""
 
 
 class Place(NamedTuple):
@@ -39,7 +40,8 @@ def own_places(path: str, format_: str, settings: Settings) -> Iterator[Place]:
         settings: `sidecar_suffixes`, `sidecar_shape`.
     """
     if format_ in MODEL_FOLDERS:
-        for name in ("config.json", "adapter_config.json"):
+        own = ("config.json", "adapter_config.json")
+        for name in ("model_index.json",) if format_ == "hf-pipeline" else own:
             yield Place(f"{path}/{name}", needs_sections=False)
     stem = sidecar_stem(path)
     # A bare sidecar is the section itself and has none inside.

@@ -295,9 +295,14 @@ def _recommendations(page: _Page, numbers: Row) -> None:
     ]
     if numbers["spare_bytes"]:
         listed.append(
-            f"Look at {counted(numbers['duplicate_groups'], 'set')} of checkpoints with equal "
-            f"weights, whose copies take {human_size(numbers['spare_bytes'])}: "
-            "`catalog query duplicates` names them."
+            "Look at the checkpoints with equal weights, whose copies take "
+            f"{human_size(numbers['spare_bytes'])}: `catalog query duplicates` names them."
+        )
+    if numbers["stated_spare_bytes"]:
+        listed.append(
+            "Look at the checkpoints that state equal weights, whose copies take "
+            f"{human_size(numbers['stated_spare_bytes'])}: nobody read their bytes yet, and "
+            "`catalog query duplicates --verify` does."
         )
     if listed:
         page.heading("Recommendations")

@@ -43,6 +43,7 @@ _PLAIN = {
     "config.yaml": "config-file",
     "config.json": "config-file",
     "adapter_config.json": "config-file",
+    "model_index.json": "config-file",
     "train.yaml": "config-file",
     "predict.yaml": "config-file",
     "hparams.yaml": "hparams",

@@ -25,6 +25,12 @@ def diff(
     fail_if_any: Annotated[
         bool, typer.Option("--fail-if-any", help="Exit with 1 if anything differs.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Read the weights of both, whatever the files state of them."
+        ),
+    ] = False,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
     settings: SetOption = None,
@@ -32,14 +38,15 @@ def diff(
     """Show what differs between two checkpoints, or between runs.
 
     Of checkpoints facts, hyper-parameters and tensors are compared, of runs facts, configs and
-    final metrics; only differing keys are printed. Weights are told apart by their fingerprint;
-    where a format has none (safetensors, HDF5, Hugging Face folders) the files on disk are read
-    whole, and weights that only the catalog knows, and that nobody hashed, are `not compared`.
+    final metrics; only differing keys are printed. Weights are told apart by their fingerprint, as
+    the files state it, and with --verify by their bytes. Where there is none (safetensors, HDF5,
+    Hugging Face folders, weights that are not understood) the files on disk are read whole; what
+    is damaged, not at hand, or not told apart from the rest of a file is `not compared`.
     The database is needed only for what is not on disk.
     """
-    rows = open_catalog(db, settings).diff(left, right, *(more or ()))
+    rows = open_catalog(db, settings).diff(left, right, *(more or ()), verify=verify)
     if form is Format.TABLE and not rows.rows:
-        sys.stderr.write("Nothing differs.\n")
+        sys.stderr.write(f"Nothing differs. {rows.note or ''}".rstrip() + "\n")
         return
     print_rows(rows, form)
     if fail_if_any and rows.rows:

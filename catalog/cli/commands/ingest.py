@@ -38,7 +38,7 @@ def ingest(
         bool,
         typer.Option(
             "--hash",
-            help="Take the SHA-256 of each checkpoint too; this reads them whole, once.",
+            help="Read each checkpoint whole too, once: its SHA-256, and what is damaged in it.",
         ),
     ] = False,
     watch: Annotated[

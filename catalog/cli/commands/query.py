@@ -38,12 +38,24 @@ def query(
         bool, _flag("migration-status", "Checkpoints and bytes in each state.")
     ] = False,
     duplicates: Annotated[
-        bool, _flag("duplicates", "Checkpoints with equal weights, and the bytes to be freed.")
+        bool,
+        _flag(
+            "duplicates",
+            "Checkpoints with equal weights, verified or stated, and the bytes to be freed.",
+        ),
     ] = False,
     ambiguous: Annotated[bool, _flag("ambiguous", "Checkpoints that several runs fit.")] = False,
     problems: Annotated[bool, _flag("problems", "What could not be read.")] = False,
     evidence_at_risk: Annotated[
         bool, _flag("evidence-at-risk", "Checkpoints whose only config may be cleaned away.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        _flag(
+            "verify",
+            "With --duplicates: read the bytes of what is listed, and say which are equal. Nothing "
+            "is stored; `catalog ingest --hash` keeps what it finds.",
+        ),
     ] = False,
     run: Annotated[
         str | None,
@@ -91,6 +103,10 @@ def query(
     names = [flag for flag, given in flags.items() if given] + ([name] if name else [])
     if len(names) > 1:
         raise UsageError(f"One question at a time: {' or '.join(names)}?")
+    if verify and names not in (["duplicates"], ["duplicate_checkpoints"]):
+        raise UsageError(
+            "--verify reads the files of one list: `catalog query duplicates --verify`."
+        )
     parameters = [*(parameter or []), *([f"run={run}"] if run else [])]
     catalog = open_catalog(db, settings)
     if not names:
@@ -101,7 +117,13 @@ def query(
     if limit is None and form is Format.TABLE:
         limit = PAGE
     values = _pairs(parameters)
-    rows = catalog.query(names[0], values, limit=limit)
+    if verify:
+        from catalog.cli.progress import showing
+
+        with showing(quiet=False) as progress:
+            rows = catalog.verify_duplicates(limit=limit, progress=progress)
+    else:
+        rows = catalog.query(names[0], values, limit=limit)
     print_rows(rows, form, more="Raise --limit to see more.")
     if not rows.rows and not rows.truncated and values and (hint := catalog.why_no_rows(values)):
         typer.echo(f"catalog: {hint}", err=True)

@@ -5,6 +5,7 @@ SELECT (SELECT COUNT(*) FROM root) AS roots,
        (SELECT COUNT(*) FROM open_problems) AS problems,
        d.duplicate_groups AS duplicate_groups,
        d.spare_bytes AS spare_bytes,
+       d.stated_spare_bytes AS stated_spare_bytes,
        c.checkpoints AS checkpoints,
        c.bytes AS bytes,
        c.usable AS usable,
@@ -77,7 +78,8 @@ CROSS JOIN (
     ) b
 ) v
 CROSS JOIN (
-    SELECT COUNT(*) AS duplicate_groups, COALESCE(SUM(g.spare), 0) AS spare_bytes
-    FROM (SELECT SUM(size) - MAX(size) AS spare FROM duplicate_checkpoints
-          WHERE name_kind = 'file' GROUP BY weights_fingerprint) g
+    SELECT COUNT(*) AS duplicate_groups, COALESCE(SUM(g.spare), 0) AS spare_bytes,
+           COALESCE(SUM(g.stated_spare), 0) AS stated_spare_bytes
+    FROM (SELECT SUM(spare_bytes) AS spare, SUM(stated_spare_bytes) AS stated_spare
+          FROM duplicate_checkpoints GROUP BY weights_fingerprint) g
 ) d

@@ -33,6 +33,7 @@ ORDER = (
     "ambiguous_links",
     "duplicate_checkpoints",
     "checkpoint_dtypes",
+    "checkpoint_globals",
     "open_problems",
     "data_sources",
 )

@@ -26,6 +26,8 @@
 -- weights_fingerprint: equal for equal weights
 -- parameter_count: numbers in the model
 -- safety: plain, unknown or dangerous: whether loading its pickle would run foreign code
+-- loads_by_default: yes, no or unknown: whether `torch.load(file)` takes it as it is; empty for what
+--   torch does not load
 SELECT c.id AS checkpoint_id,
        r.path AS root,
        f.path AS path,
@@ -69,7 +71,8 @@ SELECT c.id AS checkpoint_id,
        m.doubt AS doubt,
        c.weights_fingerprint AS weights_fingerprint,
        c.parameter_count AS parameter_count,
-       c.safety AS safety
+       c.safety AS safety,
+       c.loads_by_default AS loads_by_default
 FROM checkpoint c
 JOIN file f ON f.id = c.id
 JOIN root r ON r.id = f.root_id

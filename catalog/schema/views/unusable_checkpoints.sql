@@ -10,6 +10,7 @@
 -- verdict, run, run_directory: where it came from, where that is known
 -- config_source: the file that states the run's config
 -- recovery_source, recovery_source_kind: what `catalog recover` would cut the config from
+-- loads_by_default: yes, no or unknown: whether `torch.load(file)` takes it as it is
 -- best_candidate: the run that wrote it, or the one that most speaks for, by its id
 SELECT t.checkpoint_id AS checkpoint_id,
        t.root AS root,
@@ -26,6 +27,7 @@ SELECT t.checkpoint_id AS checkpoint_id,
        t.config_source AS config_source,
        s.path AS recovery_source,
        m.source_kind AS recovery_source_kind,
+       t.loads_by_default AS loads_by_default,
        (SELECT COALESCE(u.tracker_run_id, u.identity)
         FROM link l JOIN run u ON u.id = l.run_id
         WHERE l.checkpoint_id = m.checkpoint_id AND l.verdict <> 'rejected'

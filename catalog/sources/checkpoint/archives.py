@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import torch_zip
 from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
+from catalog.sources.checkpoint.default_load import unknown, with_default_load
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import sizes_of, storage_bytes
@@ -109,6 +110,8 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         skeleton = load(data)
     except SkeletonError as error:
         checkpoint = with_doubt(with_safety(_with_error(checkpoint, error), error.found))
+        if error.code == "pickle-limit" or len(data) < entry.size:
+            checkpoint = checkpoint.but(default_load=unknown("Its data.pkl was not read whole."))
         message = f"The data.pkl in the archive cannot be read: {error}."
         return _finished(Facts(checkpoint), source, [*problems, Problem(error.code, message)])
 
@@ -116,11 +119,15 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     flaw, doubt = _flaw(directory, entry, data, skeleton)
     if torch_zip.misses_a_header(source, directory):
         flaw = "an entry is not where the directory of the archive says"
+    flaw = flaw or _refused_entry(source, directory)
     if flaw and checkpoint.status == "readable":
         checkpoint = replace(checkpoint, status="unreadable", reason=flaw)
     if flaw or doubt:
         sums_of = doubt or sentence(flaw)
     checkpoint = with_safety(checkpoint, skeleton.found)
+    # torch looks at no checksum; a file that it refuses for other causes is told so later.
+    if checkpoint.status == "readable" or flaw == _CHANGED:
+        checkpoint = with_default_load(checkpoint, data, skeleton.found)
     if others:
         checkpoint = with_doubt(checkpoint)
     numbers = _numbers(source, directory)
@@ -128,6 +135,7 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     return replace(facts, problems=(*facts.problems, *problems)) if problems else facts
 
 
+_CHANGED: Final = "its data.pkl does not fit its checksum, bytes of it have changed"
 _CUT: Final = "The end of the file is missing."
 _KNOWN: Final = frozenset(
     {
@@ -154,7 +162,7 @@ def _flaw(
     top = directory.top
     names = directory.entries
     if entry.crc and entry.crc != zlib.crc32(data):
-        return "its data.pkl does not fit its checksum, bytes of it have changed", ""
+        return _CHANGED, ""
     keys, sizes = sizes_of(skeleton.found)
     sums = directory.sums_of(f"{top}data/", keys) if keys else ((), ())
     if sums is None:
@@ -172,6 +180,38 @@ def _flaw(
     if len(names) != len(keys) + sum(top + name in names for name in _KNOWN):
         return "", "The archive holds entries that its pickle does not name."
     return "", ""
+
+
+_VERSIONS: Final = range(1, 11)
+"""Of the archive's layout, which torch reads (`caffe2/serialize/versions.h`)."""
+_USUAL: Final = {
+    (zlib.crc32(content), len(content))
+    for content in (b"3\n", b"little", b"big")
+}  # fmt: skip
+
+
+def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
+    """Return what torch refuses of an archive's small entries and names, empty if nothing.
+
+    Source: `PyTorchStreamReader::init` and `getAllRecords` in
+    `caffe2/serialize/inline_container.cc`; `_load` in `torch/serialization.py`.
+    """
+    top, names = directory.top, directory.entries
+    if not top or not all(name.startswith(top) for name in names):
+        return "an entry is not in the folder of the others, torch refuses it so"
+    for name in ("version", ".data/version"):
+        entry = names.get(top + name)
+        if entry is not None:
+            if (entry.crc, entry.size) not in _USUAL:
+                text = small_entry(source, directory, top + name).strip()[:20]
+                if not text.isdigit() or int(text) not in _VERSIONS:
+                    return "its entry version names none that torch reads"
+            break
+    entry = names.get(top + "byteorder")
+    usual = entry is None or (entry.crc, entry.size) in _USUAL
+    if not usual and small_entry(source, directory, top + "byteorder") not in (b"little", b"big"):
+        return "its entry byteorder is neither little nor big"
+    return ""
 
 
 def _finished(facts: Facts, source: ByteSource, problems: list[Problem]) -> Facts:

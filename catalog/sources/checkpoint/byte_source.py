@@ -31,7 +31,9 @@ class ByteSource:
     with those made through a `window`.
     """
 
-    __slots__ = ("_descriptor", "_kept", "_start", "bytes_read", "origin", "reads", "size")
+    __slots__ = (
+        "_descriptor", "_kept", "_start", "bytes_read", "origin", "path", "reads", "root", "size",
+    )  # fmt: skip
 
     def __init__(self, descriptor: int, start: int, size: int, origin: ByteSource | None) -> None:
         self._descriptor = descriptor
@@ -39,6 +41,9 @@ class ByteSource:
         self.origin = origin
         """The source that this is a window of."""
         self.size = size
+        self.root: Path | None = None
+        self.path: Path | None = None
+        """Of a file: where it was opened, for what stands beside it and belongs to it."""
         self.bytes_read = 0
         self.reads = 0
         self._kept: list[tuple[int, int, bytes]] = []
@@ -108,6 +113,7 @@ def open_inside(root: Path, path: Path | str) -> ByteSource:
         NotRegularFileError: a FIFO, device, socket or directory stands there; it is not opened.
         OSError: the file cannot be opened.
     """
+    given = Path(path)
     status = os.lstat(path)
     if stat.S_ISLNK(status.st_mode):
         target = Path(os.path.realpath(path))
@@ -128,4 +134,6 @@ def open_inside(root: Path, path: Path | str) -> ByteSource:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise NotRegularFileError("no regular file stands there")
-    return ByteSource(descriptor, 0, status.st_size, None)
+    source = ByteSource(descriptor, 0, status.st_size, None)
+    source.root, source.path = root, given
+    return source

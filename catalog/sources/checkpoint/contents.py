@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import lightning
 from catalog.sources.checkpoint.contents_kind import kind_of
+from catalog.sources.checkpoint.default_load import every_global
 from catalog.sources.checkpoint.frameworks import Training, training_of
 from catalog.sources.checkpoint.optimization import optimization_of
 from catalog.sources.checkpoint.plain import Unwrapper
@@ -106,6 +107,8 @@ def describe(
         learning_rates=optimization.learning_rates,
         safety=checkpoint.safety,
         globals=checkpoint.globals,
+        every_global=checkpoint.every_global,
+        default_load=checkpoint.default_load,
         bytes_read=checkpoint.bytes_read if source is None else source.bytes_read,
         statements=stated,
     )
@@ -123,7 +126,11 @@ def with_safety(checkpoint: Checkpoint, found: Found) -> Checkpoint:
     if checkpoint.safety is not None:
         verdict = max(verdict, checkpoint.safety, key=VERDICTS.index)
     shown = {*checkpoint.globals, *(clean(name[:200]) for name in odd[:MAX_GLOBALS])}
-    return checkpoint.but(safety=verdict, globals=tuple(sorted(shown)[:MAX_GLOBALS]))
+    return checkpoint.but(
+        safety=verdict,
+        globals=tuple(sorted(shown)[:MAX_GLOBALS]),
+        every_global=every_global(checkpoint, found),
+    )
 
 
 def with_doubt(checkpoint: Checkpoint) -> Checkpoint:

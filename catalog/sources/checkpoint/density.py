@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 MAX_CONTAINERS: Final = 150_000
-"""Three a tensor in a safetensors header, one a logged step in a `trainer_state.json`."""
+"""One a logged step in a `trainer_state.json`, some four a layer in a config of Keras."""
 MAX_VALUES: Final = 600_000
+"""One a tensor in an index of shards."""
 
 
 def is_modest(data: bytes) -> bool:

@@ -7,65 +7,23 @@ Of a Trainer's checkpoint `trainer_state.json` says how far the training was, an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import hyper_parameters_of, with_safety
-from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
-from catalog.sources.checkpoint.safety import VERDICTS
-from catalog.sources.checkpoint.single import read_file
-from catalog.sources.checkpoint.tensors import element_count
-from catalog.sources.checkpoint.weight_names import WEIGHTS
-from catalog.sources.documents import parse_json
+from catalog.sources.checkpoint.weight_files import ModelFolder, read_weights
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
 from catalog.sources.formats.nested_weights import nested_weights
-from catalog.sources.plain import DocumentError, is_number, sentence, to_float
+from catalog.sources.plain import is_number, sentence, to_float
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from catalog.sources.facts import CheckpointStatus, Item, Plain
-
-MAX_JSON: Final = 10 * 1024 * 1024
-"""A `trainer_state.json` of 1,000 logged steps has 160 kB; an index of 91,000 tensors 9 MB."""
-MAX_SHARDS: Final = 1_000
-
-_WORST: Final[tuple[CheckpointStatus, ...]] = (
-    "unreadable", "truncated", "empty", "foreign", "pointer", "recognised",
-)  # fmt: skip
-
-
-@dataclass
-class _Folder:
-    """The folder while it is being read."""
-
-    root: Path
-    path: str
-    parts: tuple[str, ...]
-    bytes_read: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    mentions: list[Mention] = field(default_factory=list)
-
-    def mapping(self, name: str) -> dict[str, Plain] | None:
-        """Return what a JSON file of the folder says, None where it is absent or damaged."""
-        if name not in self.parts:
-            return None
-        with open_inside(self.root, self.root / self.path / name) as source:
-            data = source.read_at(0, MAX_JSON + 1)
-            self.bytes_read += source.bytes_read
-        if len(data) > MAX_JSON or not is_modest(data):
-            self.problems.append(Problem("too-large", f"{name} is too large and is not read."))
-            return None
-        try:
-            value = parse_json(data)
-        except DocumentError as error:
-            self.problems.append(Problem(error.code, f"{name}: {error}"))
-            return None
-        return value if isinstance(value, dict) else None
+    from catalog.sources.facts import Item, Plain
 
 
 def read_hugging_face(root: Path, item: Item) -> Facts:
@@ -74,7 +32,7 @@ def read_hugging_face(root: Path, item: Item) -> Facts:
     Raises:
         OSError: one of its files cannot be opened.
     """
-    folder = _Folder(root, item.path, item.parts)
+    folder = ModelFolder(root, item.path, item.parts)
     checkpoint = _weights(folder)
     checkpoint = replace(checkpoint, format=_format(item.parts), framework="transformers")
     checkpoint = _config(folder, checkpoint)
@@ -93,80 +51,25 @@ def _format(parts: tuple[str, ...]) -> str:
     return "hf-adapter" if "adapter_config.json" in parts else "hf-model"
 
 
-def _weights(folder: _Folder) -> Checkpoint:
-    """Return what the weight files say together; of several kinds the best one is read."""
-    names = [name for name in folder.parts if WEIGHTS.fullmatch(name)]
-    for suffix in (".safetensors", ".bin", ".h5", ".msgpack"):
-        chosen = [name for name in names if name.endswith(suffix)][:MAX_SHARDS]
-        if chosen:
-            break
-    else:
-        nested = nested_weights(folder.root, folder.path, folder.parts)
-        if nested is not None and nested.checkpoint is not None:
-            folder.problems += nested.problems
-            folder.mentions += nested.mentions
-            folder.bytes_read += nested.checkpoint.bytes_read
-            return nested.checkpoint
-        reason = "the folder holds no weights"
-        folder.problems.append(Problem("missing-weights", sentence(reason)))
-        return Checkpoint("", "truncated", reason=reason)
-    shards = []
-    for name in chosen:
-        with open_inside(folder.root, folder.root / folder.path / name) as source:
-            facts = read_file(source, f"{folder.path}/{name}")
-            folder.bytes_read += source.bytes_read
-        folder.problems += [
-            Problem(problem.code, f"{name}: {problem.message}") for problem in facts.problems
-        ]
-        if facts.checkpoint is not None:
-            shards.append(facts.checkpoint)
-    return _with_missing(folder, chosen, _joined(shards))
-
-
-def _joined(shards: list[Checkpoint]) -> Checkpoint:
-    worst = min(
-        shards, key=lambda shard: _WORST.index(shard.status) if shard.status in _WORST else 9
-    )
-    verdicts = {shard.safety for shard in shards}
-    tensors = tuple(tensor for shard in shards for tensor in shard.tensors)
-    stored = [shard.tensor_bytes for shard in shards if shard.tensor_bytes is not None]
-    true_sizes = [shard.true_size for shard in shards if shard.true_size is not None]
-    safety: Literal["plain", "unknown", "dangerous"] | None = None
-    for verdict in VERDICTS:
-        if verdict in verdicts:
-            safety = verdict
-    return Checkpoint(
-        format="",
-        status=worst.status,
-        reason=worst.reason,
-        tensors=tensors,
-        parameter_count=element_count(t.shape for t in tensors) if tensors else None,
-        tensor_bytes=sum(stored) if len(stored) == len(shards) else None,
-        true_size=sum(true_sizes) if true_sizes else None,
-        true_sha256=shards[0].true_sha256 if len(shards) == 1 else None,
-        weights_fingerprint=shards[0].weights_fingerprint if len(shards) == 1 else None,
-        safety=safety,
-        globals=tuple(sorted({name for shard in shards for name in shard.globals})),
-    )
-
-
-def _with_missing(folder: _Folder, chosen: list[str], checkpoint: Checkpoint) -> Checkpoint:
-    """Return the checkpoint, marked where its index names shards that are not there."""
-    suffix = chosen[0].rpartition(".")[2]
-    index = next((name for name in folder.parts if name.endswith(f".{suffix}.index.json")), None)
-    mapping = (folder.mapping(index) or {}).get("weight_map") if index else None
-    if not isinstance(mapping, dict):
+def _weights(folder: ModelFolder) -> Checkpoint:
+    """Return what the weight files say together, those in the folders below included."""
+    checkpoint = read_weights(folder)
+    if checkpoint is not None:
         return checkpoint
-    named = {name for name in mapping.values() if isinstance(name, str)}
-    missing = len(named.difference(folder.parts))
-    if not missing:
-        return checkpoint
-    reason = f"{missing:,} of its {len(named):,} weight files are missing"
-    folder.problems.append(Problem("missing-shards", sentence(reason)))
-    return replace(checkpoint, status="truncated", reason=reason)
+    nested = nested_weights(folder.root, folder.path, tuple(folder.parts))
+    if nested is not None and nested.checkpoint is not None:
+        folder.problems += nested.problems
+        folder.mentions += nested.mentions
+        folder.bytes_read += nested.checkpoint.bytes_read
+        return nested.checkpoint
+    reason = "the folder holds no weights"
+    if "adapter_config.json" in folder.parts:
+        reason += ": neither adapter_model.safetensors nor adapter_model.bin"
+    folder.problems.append(Problem("missing-weights", sentence(reason)))
+    return Checkpoint("", "truncated", reason=reason)
 
 
-def _config(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
+def _config(folder: ModelFolder, checkpoint: Checkpoint) -> Checkpoint:
     """Take the version and the base model; the config itself is the sidecar reader's."""
     version = None
     for name in ("config.json", "adapter_config.json"):
@@ -179,7 +82,7 @@ def _config(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, framework_version=version)
 
 
-def _arguments(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
+def _arguments(folder: ModelFolder, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with what its `training_args.bin` says."""
     if "training_args.bin" not in folder.parts:
         return checkpoint
@@ -230,7 +133,7 @@ def _evaluated(metric: str) -> str:
     return metric if metric.startswith("eval_") else f"eval_{metric}"
 
 
-def _state(folder: _Folder, checkpoint: Checkpoint) -> Checkpoint:
+def _state(folder: ModelFolder, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint with what `trainer_state.json` says.
 
     Trainer counts epochs in fractions: only a whole one is an epoch here, and a fraction stands

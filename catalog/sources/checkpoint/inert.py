@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from catalog.sources.checkpoint.safety import Verdict
+    from catalog.sources.facts import DefaultLoad
 
 _DTYPES: Final = {
     "FloatStorage": "float32",
@@ -30,6 +31,8 @@ _DTYPES: Final = {
     "QInt8Storage": "qint8",
     "QUInt8Storage": "quint8",
     "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
 }
 """torch's storage classes by the dtype they hold (`torch/storage.py`)."""
 
@@ -122,7 +125,16 @@ class Found:
     Once the pickle is read it does not change, and pickles that are alike may share it.
     """
 
-    __slots__ = ("attacks", "globals", "has_loose_ends", "judged", "sizes", "storages")
+    __slots__ = (
+        "attacks",
+        "default_load",
+        "globals",
+        "has_loose_ends",
+        "judged",
+        "names",
+        "sizes",
+        "storages",
+    )
 
     def __init__(self) -> None:
         self.globals: dict[str, Global] = {}
@@ -132,6 +144,10 @@ class Found:
         """Whether it makes something that the root does not hold: what it names may be there."""
         self.judged: tuple[Verdict, tuple[str, ...]] | None = None
         """What `safety.judge` said of it."""
+        self.names: tuple[str, ...] | None = None
+        """Its globals, sorted, as facts keep them."""
+        self.default_load: DefaultLoad | None = None
+        """What `default_load` said of it, where that holds for all pickles that share this."""
         self.sizes: tuple[list[str], tuple[int | None, ...]] | None = None
         """What `tensors.sizes_of` said of its storages."""
 

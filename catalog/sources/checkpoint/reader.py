@@ -85,7 +85,10 @@ def _with_warning(facts: Facts) -> Facts:
 
 def _read(root: Path, item: Item) -> Facts:
     if item.parts:
-        return read_whole(root, item)
+        facts = read_whole(root, item)
+        if facts.checkpoint is not None:  # `torch.load` reads no folder
+            facts = facts.but(checkpoint=facts.checkpoint.but(default_load=None))
+        return facts
     try:
         source = open_inside(root, below(root, item.path))
     except LinkRefusedError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
+from catalog.sources.checkpoint.torch_rules import rules
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -46,25 +48,9 @@ _PLAIN: Final = frozenset(
         "numpy._core.multiarray": "_reconstruct scalar",
         "numpy.core.numeric": "_frombuffer",
         "numpy._core.numeric": "_frombuffer",
-        "torch": (
-            "BFloat16Storage BoolStorage ByteStorage CharStorage ComplexDoubleStorage "
-            "ComplexFloatStorage DoubleStorage FloatStorage HalfStorage IntStorage LongStorage "
-            "ShortStorage QInt32Storage QInt8Storage QUInt8Storage "
-            "Size Tensor device bfloat16 bool complex128 complex64 float16 float32 float64 "
-            "float8_e4m3fn float8_e5m2 int16 int32 int64 int8 uint16 uint32 uint64 uint8 "
-            "qint32 qint8 quint8 contiguous_format channels_last preserve_format strided "
-            "per_tensor_affine per_channel_affine"
-        ),
-        "torch._tensor": "_rebuild_from_type _rebuild_from_type_v2",
-        "torch._utils": (
-            "_rebuild_device_tensor_from_cpu_tensor _rebuild_device_tensor_from_numpy "
-            "_rebuild_meta_tensor_no_storage _rebuild_nested_tensor _rebuild_parameter "
-            "_rebuild_parameter_with_state _rebuild_qtensor _rebuild_sparse_tensor "
-            "_rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3 _rebuild_wrapper_subclass"
-        ),
-        "torch.nn.parameter": "Buffer Parameter UninitializedParameter",
-        "torch.serialization": "_get_layout",
-        "torch.storage": "TypedStorage UntypedStorage",
+        "torch": "channels_last contiguous_format preserve_format strided",
+        "torch._tensor": "_rebuild_from_type",
+        "torch.nn.parameter": "Buffer UninitializedParameter",
         "accelerate.state": "PartialState",
         "accelerate.utils.dataclasses": "DistributedType",
         "transformers.trainer_pt_utils": "AcceleratorConfig",
@@ -77,7 +63,8 @@ _PLAIN: Final = frozenset(
         "uuid": "UUID",
     }.items()
     for name in names.split()
-)
+) | frozenset(rules().since)
+"""What torch allows by default makes tensors and containers, and nothing else: it is among them."""
 
 _DANGEROUS_MODULES: Final = frozenset(
     [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.archives import read_archive
+from catalog.sources.checkpoint.default_load import by_name, by_status
 from catalog.sources.checkpoint.torch_legacy import read_pickles
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats import registry
@@ -31,7 +33,9 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
     checkpoint = facts.checkpoint
     if checkpoint is not None and checkpoint.status in _NOTHING and registry.is_tentative(name):
         return Facts()  # data under a name that data has
-    return facts
+    if checkpoint is None:
+        return facts
+    return replace(facts, checkpoint=by_name(by_status(checkpoint), name))
 
 
 def _read(source: ByteSource, own_path: str, name: str) -> Facts:

@@ -10,11 +10,13 @@ from catalog.sources.facts import Tensor
 from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from catalog.sources.checkpoint.inert import Found
 
 MAX_TENSORS: Final = 100_000
+MAX_LISTED: Final = 150_000
+"""Of a header that is read as a stream; a mixture of experts has 120,000."""
 MAX_DIMENSIONS: Final = 64
 _LARGEST: Final = (1 << 63) - 1
 
@@ -22,7 +24,15 @@ ITEM_SIZES: Final = {
     "float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2,
     "int8": 1, "uint8": 1, "bool": 1, "complex64": 8, "complex128": 16, "qint8": 1, "quint8": 1,
     "qint32": 4, "float8_e4m3fn": 1, "float8_e5m2": 1, "uint16": 2, "uint32": 4, "uint64": 8,
+    "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1, "float4_e2m1fn_x2": 1,
+    "complex32": 4, "bcomplex32": 4, "bits8": 1, "bits16": 2, "bits1x8": 1, "bits2x4": 1,
+    "bits4x2": 1, "quint4x2": 1, "quint2x4": 1,
+    **{f"{kind}{bits}": 1 for kind in ("int", "uint") for bits in range(1, 8)},
 }  # fmt: skip
+"""Bytes of one element of a storage (`torch.dtype.itemsize`)."""
+
+_PACKED: Final = {"quint4x2": 2, "quint2x4": 4}
+"""Numbers of a tensor in one element of its storage, where these are more than one."""
 
 
 class NamedStub:
@@ -71,6 +81,8 @@ def size_of(tensor: Tensor) -> int | None:
     """Return the bytes of a tensor's numbers, None where the size of its type is not known."""
     item = ITEM_SIZES.get(tensor.dtype)
     size = None if item is None else item * prod(tensor.shape)
+    if size is not None and tensor.dtype in _PACKED:
+        size = -(-size // _PACKED[tensor.dtype])
     return size if size is None or size <= _LARGEST else None
 
 
@@ -93,6 +105,24 @@ def element_count(shapes: Iterable[tuple[int, ...]]) -> int | None:
         if total > _LARGEST:
             return None
     return total
+
+
+def emptiness(tensors: Sequence[Tensor]) -> str | None:
+    """Return what says that a model's tensors are placeholders, None where they are not.
+
+    Under DeepSpeed's ZeRO-3 a process holds parameters of shape [0] in place of its weights, and
+    buffers as they are; a real model has an empty tensor here and there.
+
+    Args:
+        tensors: of the model.
+    """
+    empty = sum(0 in tensor.shape for tensor in tensors)
+    if not empty or empty * 2 < len(tensors) or 1 == empty < len(tensors):
+        return None
+    others = len(tensors) - empty
+    if not others:
+        return "its only tensor is empty" if empty == 1 else f"all {empty:,} tensors are empty"
+    return f"all {len(tensors):,} tensors but {others:,} are empty"
 
 
 def byte_count(stubs: Iterable[NamedStub]) -> int | None:

@@ -11,6 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint.contents import describe, with_doubt, with_safety
+from catalog.sources.checkpoint.default_load import (
+    IN_LEGACY,
+    refused,
+    unknown,
+    with_default_load,
+)
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import storage_bytes
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
 
 MAGIC: Final = 0x1950A86A20F9469CFC6C
+_VERSION: Final = 1001
 _LENGTH: Final = 8
 _MAX_MACHINE: Final = 1_000
 _MAX_KEYS: Final = 300_000
@@ -51,7 +58,15 @@ def _read(source: ByteSource, data: bytes, own_path: str) -> Facts:
     first = load(data)
     if type(first.root) is int and first.root == MAGIC:
         return _legacy(source, data, first.end, own_path)
-    return _described(source, Checkpoint("pickle", "readable"), first, own_path)
+    checkpoint = Checkpoint(
+        "pickle",
+        "readable",
+        default_load=refused(
+            "a plain pickle, which torch.save did not write",
+            "pickle.load(file), after reading the names",
+        ),
+    )
+    return _described(source, checkpoint, first, own_path)
 
 
 def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Facts:
@@ -61,7 +76,17 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
     keys = load(data, content.end, _MAX_KEYS)
     order = machine.root.get("little_endian") if type(machine.root) is dict else True
     places, end = _places(content, keys.root, keys.end)
-    checkpoint = Checkpoint("torch-legacy", "readable")
+    checkpoint = with_default_load(
+        Checkpoint("torch-legacy", "readable"),
+        data,
+        content.found,
+        parts=IN_LEGACY,
+        start=machine.end,
+        around=(0, position, version.end, content.end),
+    )
+    flaw = _flaw(version.root, content, keys.root)
+    if flaw:
+        checkpoint = checkpoint.but(status="unreadable", reason=flaw, default_load=None)
     if end is not None and end > source.size:
         reason = f"{end - source.size:,} of {end:,} bytes are missing"
         checkpoint = replace(checkpoint, status="truncated", reason=reason)
@@ -72,6 +97,16 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
 
     numbers = Numbers(read, big_endian=order is False)
     return _described(source, checkpoint, content, own_path, numbers)
+
+
+def _flaw(version: object, content: Skeleton, keys: object) -> str:
+    """Return what torch refuses of the pickles around the object, empty where there is nothing."""
+    if version != _VERSION:
+        return "its protocol version is not that of torch"
+    storages = content.found.storages
+    if type(keys) is not list or any(type(key) is not str or key not in storages for key in keys):
+        return "its list of storages names one that its pickle does not"
+    return ""
 
 
 def _places(
@@ -127,5 +162,7 @@ def _failed(source: ByteSource, error: SkeletonError) -> Facts:
         reason=str(error),
         bytes_read=source.bytes_read,
     )
+    if limit:
+        checkpoint = checkpoint.but(default_load=unknown("Its pickle was not read whole."))
     checkpoint = with_doubt(with_safety(checkpoint, error.found))
     return Facts(checkpoint, problems=(Problem(error.code, f"Unreadable pickle: {error}."),))

@@ -25,7 +25,8 @@ _TRAINER_PARTS: Final = re.compile(
     r"|(?:training_args|optimizer|scheduler)\.bin"
     r"|(?:optimizer|scheduler|scaler)\.pt"
     r"|rng_state(?:_\d+)?\.pth"
-    r"|(?:model|pytorch_model|diffusion_pytorch_model)\.(?:safetensors|bin)\.index\.json"
+    r"|(?:model|pytorch_model|diffusion_pytorch_model|tf_model|flax_model)"
+    r"\.(?:safetensors|bin|h5|msgpack)\.index(?:\.\w+)?\.json"
 )
 _DESCRIPTIONS: Final = ("config.json", "adapter_config.json", "trainer_state.json")
 _FSDP: Final = re.compile(r"(?:pytorch_model_fsdp|optimizer)_\d+")
@@ -38,11 +39,12 @@ def _find(listing: Listing) -> list[Whole]:
     if not any(name in parts for name in _DESCRIPTIONS):
         return []
     weights = any(WEIGHTS.fullmatch(name) for name in parts)
-    sharded = any(name.endswith(".index.json") for name in parts)
+    sharded = any(".index." in name for name in parts)
     has_state = "trainer_state.json" in parts
     trainer = has_state and _TRAINER_FOLDER.fullmatch(split(listing.path)[1])
     nested = _nested(listing, with_deepspeed=has_state)
-    if not (weights or sharded or trainer or nested):
+    adapter = "adapter_config.json" in parts
+    if not (weights or sharded or trainer or nested or adapter):
         return []
     parts |= nested
     if "latest" in files and nested:

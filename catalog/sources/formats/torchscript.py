@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from catalog.sources.checkpoint.default_load import refused
 from catalog.sources.facts import Checkpoint, Facts
 from catalog.sources.formats.format import Format
 
@@ -21,8 +22,15 @@ def _contains(names: Collection[str], top: str) -> bool:
 def _read(source: ByteSource, _directory: ZipDirectory, _own_path: str) -> Facts:
     """Describe a TorchScript archive."""
     reason = "a TorchScript archive; its content is not read"
-    checkpoint = Checkpoint("torchscript", "recognised", reason, bytes_read=source.bytes_read)
-    return Facts(checkpoint)
+    return Facts(
+        Checkpoint(
+            "torchscript",
+            "recognised",
+            reason,
+            bytes_read=source.bytes_read,
+            default_load=refused("TorchScript archives", "torch.jit.load(file)"),
+        )
+    )
 
 
 FORMAT: Final = Format(
