@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-    from catalog.sources.facts import CheckpointStatus, Plain, Tensor
+    from catalog.sources.facts import CheckpointStatus, DefaultLoad, Plain, Tensor
 
 MAX_JSON: Final = 10 * 1024 * 1024
 """A `trainer_state.json` of 1,000 logged steps has 160 kB."""
@@ -206,7 +206,15 @@ def _joined(shards: list[tuple[str, Checkpoint]]) -> Checkpoint:
         safety=safety,
         globals=tuple(sorted({name for shard in every for name in shard.globals})),
         every_global=tuple(sorted({name for shard in every for name in shard.every_global})),
+        default_load=_default_load(every),
     )
+
+
+def _default_load(shards: list[Checkpoint]) -> DefaultLoad | None:
+    """Return what torch says to the shards: one that it refuses speaks for all."""
+    every = [shard.default_load for shard in shards if shard.default_load is not None]
+    order = ("no", "unknown", "yes")
+    return min(every, key=lambda load: order.index(load.accepted), default=None)
 
 
 def _all_tensors(shards: list[Checkpoint]) -> tuple[Tensor, ...]:
