@@ -47,7 +47,7 @@ def fill_zip(zoo: Zoo) -> None:
     data = weights()["first.weight"].numpy().tobytes()
     zoo.damage_file(ZIP, "model.ckpt", "torch", content, data)
     for note, model in variants():
-        is_model = not note.startswith(("placeholders", "empty tensors"))
+        is_model = note not in ("placeholders", "empty tensors")
         zoo.write(saved(model), ZIP, "whole", "model.pt", "torch", note=note, is_model=is_model)
     for note, model in distributed_variants():
         zoo.write(saved(model), ZIP, "whole", "model.pt", "torch", note=note)
@@ -167,7 +167,7 @@ def fill_legacy(zoo: Zoo) -> None:
     for note, model in variants():
         if note.startswith(keep):
             made = saved(model, _use_new_zipfile_serialization=False)
-            is_model = not note.startswith("placeholders")
+            is_model = note != "placeholders"
             zoo.write(made, legacy, "whole", "model.pth", "torch", note=note, is_model=is_model)
     for note, other in no_models():
         made = saved(other, _use_new_zipfile_serialization=False)
