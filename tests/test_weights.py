@@ -133,6 +133,16 @@ def test_which_of_two_models_a_second_name_means_is_compared(tmp_path: Path) -> 
     assert len(found) == 2
 
 
+def test_a_fingerprint_does_not_depend_on_what_was_read_before(tmp_path: Path) -> None:
+    first, second = {"w": numbers(1)}, {"w": numbers(2)}
+    found = set()
+    for number in range(40):
+        read(tmp_path, {"state_dict": {f"v{number}": W}}, "other.pt")
+        models = {f"x{number % 2}": first, "y": second, "best": first}
+        found.add((number % 2, read(tmp_path, models).weights_fingerprint))
+    assert len(found) == 2
+
+
 def test_the_states_of_a_gradient_scaler_and_of_generators_are_no_weights(tmp_path: Path) -> None:
     def state(n: int) -> dict[str, Any]:
         return {
