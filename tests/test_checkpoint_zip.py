@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from catalog.sources.checkpoint import torch_zip
+from catalog.sources.checkpoint.archives import MAX_PICKLE
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipError, read_directory
 from tests.support.checkpoint_reading import checkpoint_of
@@ -130,3 +131,10 @@ def test_a_pickle_that_does_not_fit_its_sum_is_damaged(tmp_path: Path) -> None:
 def raw_of(path: Path, name: str) -> bytes:
     with zipfile.ZipFile(path) as archive:
         return archive.read(name)
+
+
+def test_a_pickle_beyond_the_limit_is_recognised_and_not_damaged(tmp_path: Path) -> None:
+    content = {"state_dict": {"w": FakeTensor(shape=(2,))}, "notes": "x" * (MAX_PICKLE + 9)}
+    found = checkpoint_of(write_torch_zip(tmp_path / "a.pt", content))
+    assert found.status == "recognised"
+    assert found.reason == "its data.pkl cannot be read: it is longer than 12 MB"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from catalog.sources.checkpoint import reader
+from catalog.sources.checkpoint.sums import verified_sum
 from tests.support.checkpoint_reading import checkpoint_of, facts, facts_of, items
 from tests.support.onnx_files import model, number, tensor, text, varint
 
@@ -140,3 +141,18 @@ def test_a_text_under_the_name_of_a_model_is_not_one(tmp_path: Path) -> None:
     told = facts_of(write(tmp_path / "m.onnx", b"<!DOCTYPE html>"))
     assert told.checkpoint is not None
     assert told.checkpoint.status == "foreign"
+
+
+def test_weights_in_files_beside_the_model_are_compared_too(tmp_path: Path) -> None:
+    """The models are the same to the byte; what they compute is not."""
+    sums = []
+    for name, numbers in (("a", b"\1"), ("b", b"\1"), ("c", b"\2")):
+        external = {"location": "w.bin"}
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "m.onnx", model(tensor("w", (4, 3), external=external)))
+        write(tmp_path / name / "w.bin", numbers * 48)
+        sums.append(verified_sum(tmp_path / name / "m.onnx").weights_sha256)
+    assert sums[0] == sums[1] != sums[2]
+    assert None not in sums
+    (tmp_path / "a/w.bin").unlink()
+    assert verified_sum(tmp_path / "a/m.onnx").weights_sha256 is None

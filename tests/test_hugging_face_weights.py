@@ -266,3 +266,16 @@ def test_a_whole_pipeline_is_usable_and_one_without_a_component_is_not(tmp_path:
     states = {row["path"]: row["state"] for row in catalog.query("checkpoints").dicts()}
     assert states["whole"] == "usable"
     assert states["broken"] != "usable"
+
+
+def test_what_reads_a_weight_file_is_told_by_its_name(tmp_path: Path) -> None:
+    """Transformers gives `.safetensors` to safetensors and all else to torch, and fails."""
+    for name in ("torch", "safetensors"):
+        (tmp_path / name).mkdir()
+        write_json(tmp_path / name / "config.json", {"model_type": "bert"})
+    write_torch_zip(tmp_path / "torch/model.safetensors", {"a.weight": FakeTensor(shape=(2,))})
+    write_safetensors(tmp_path / "safetensors/pytorch_model.bin", {"a.weight": [2, 2]})
+    for name, kind in (("torch", "torch-zip"), ("safetensors", "safetensors")):
+        found = checkpoint(tmp_path, name)
+        assert found.status == "unreadable"
+        assert found.reason == f"by its name it is read as another format, and it is {kind}"

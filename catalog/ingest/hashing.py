@@ -196,7 +196,8 @@ class _Known:
 
     def sums_of(self, one: _Due) -> Verified | None:
         """Return the sums of a checkpoint, None where they cannot be taken."""
-        if one.inode == 0:  # a folder, or files that share a name's beginning
+        # A folder, files that share a name's beginning, or a model with its weights beside it.
+        if one.inode == 0 or one.place.suffix.lower() == ".onnx":
             return _read(one)
         try:
             status = one.place.stat()

@@ -481,7 +481,7 @@ def _no_config(checkpoint_id: int, sources: Sources) -> tuple[str, str]:
     if sources.unsafe_hyper_parameters(checkpoint_id):
         return (
             "config-in-unsafe-pickle",
-            "Its only config lies in its own pickle, which safe loading refuses.",
+            "Its only config is in its own pickle, which safe loading refuses.",
         )
     return "no-config", "No config lies where inference looks for one."
 

@@ -98,7 +98,7 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     checkpoint = Checkpoint("torch-zip", "readable")
     problems = []
     if directory.shift:
-        reason = f"{directory.shift:,} bytes stand before the archive, torch refuses it so"
+        reason = f"{directory.shift:,} bytes are before the archive, torch refuses it so"
         checkpoint = replace(checkpoint, status="unreadable", reason=reason)
         problems.append(Problem("bytes-before-archive", f"{reason[0].upper()}{reason[1:]}."))
     others = _other_pickles(directory, entry)

@@ -16,7 +16,8 @@ from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.byte_source import ByteSource
 from catalog.sources.checkpoint.stretches import Layout, archive_layout, safetensors_layout
 from catalog.sources.checkpoint.weight_names import WEIGHTS
-from catalog.sources.formats.registry import is_named_like_a_model
+from catalog.sources.formats.onnx import data_files
+from catalog.sources.formats.registry import format_of, is_named_like_a_model
 from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:
@@ -79,15 +80,36 @@ def verified_sum(path: Path) -> Verified:
 def _of_file(path: Path) -> Verified:
     with open_regular(path) as file:
         source = ByteSource(file.fileno(), 0, os.fstat(file.fileno()).st_size, None)
+        source.path = path
         layout = _layout(source)
         sha256, md5 = _read(file, layout)
         status = os.fstat(file.fileno())
         damage = layout.damage()
         weights = None if damage else layout.weights_sha256()
+        others = data_files(source) if _may_name_files(source) else []
     basis: Literal["weights", "content"] = "content" if weights is None else "weights"
     if weights is None and damage is None and status.st_size:
-        weights = sha256
+        weights = sha256 if not others else _with_others(sha256, path, others)
+        if others is None:
+            weights = None
     return Verified(sha256, md5, weights, damage, basis, status.st_size, status.st_mtime_ns)
+
+
+def _may_name_files(source: ByteSource) -> bool:
+    """Say whether it is an ONNX model, whose weights may be in files beside it."""
+    named = source.path is not None and source.path.suffix.lower() == ".onnx"
+    found = format_of(source.read_at(0, signatures.HEAD), source.size)
+    return named or (found is not None and found.name == "onnx")
+
+
+def _with_others(sha256: str, path: Path, others: list[str]) -> str:
+    """Return a sum of a file and of those that hold its weights."""
+    total = hashlib.sha256(f"data files\n{sha256}\n".encode())
+    for name in others:
+        with open_regular(path.parent / name) as file:
+            found, _ = _read(file, Layout())
+        total.update(name.encode("utf-8", "surrogateescape") + b"\0" + found.encode())
+    return total.hexdigest()
 
 
 def _layout(source: ByteSource) -> Layout:

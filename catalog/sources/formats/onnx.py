@@ -167,6 +167,11 @@ class _Neighbours:
         self._folder = None if source.path is None else source.path.parent
         self._known: dict[str, int] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """Those that were asked for."""
+        return sorted(self._known)
+
     def size_of(self, tensor: ModelTensor, label: str) -> int | None:
         """Return the bytes that a tensor has in a file beside the model.
 
@@ -217,6 +222,24 @@ class _Neighbours:
     def _is_inside(self, path: Path) -> bool:
         assert self._folder is not None  # noqa: S101  (set by the caller)
         return path.resolve().is_relative_to(self._folder.resolve())
+
+
+def data_files(source: ByteSource) -> list[str] | None:
+    """Return the files that a model keeps tensors in, by their names below its folder.
+
+    Args:
+        source: the model, with its path.
+
+    Returns:
+        None where they cannot be told, or one is missing or not where onnx reads it.
+    """
+    model, neighbours = Model(source), _Neighbours(source)
+    try:
+        walk(source, SCHEMAS, "Model", model)
+        _check_tensors(model, neighbours)
+    except (WireError, WireLimitError, _Refusal):
+        return None
+    return neighbours.names
 
 
 def _checkpoint(
