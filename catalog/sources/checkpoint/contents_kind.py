@@ -39,7 +39,7 @@ _OF_DATA: Final = frozenset(
 
 
 def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | None]:
-    """Return `readable` for a model, else `foreign` or `recognised` and the reason.
+    """Return `readable` for a model, else another status and the reason.
 
     Args:
         root: the root of the pickle, in stand-ins.
@@ -59,6 +59,9 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
             "recognised",
             f"it holds numbers in {_shown(root)}; whether it is a model is not known",
         )
+    if model.placeholder_count + model.empty_count == len(model.stubs) and not _is_deepspeed(root):
+        reason = f"all of its {len(model.stubs):,} tensors are placeholders without numbers"
+        return "truncated", reason
     if not model.is_root:
         return "readable", None
     names = [stub.name for stub in model.stubs]
@@ -68,6 +71,11 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
     if _OF_DATA.issuperset(name.lower() for name in names):
         return "foreign", f"it holds data ({shown}) and no model"
     return "recognised", f"its tensors ({shown}) are not named like a model's; that is not known"
+
+
+def _is_deepspeed(root: object) -> bool:
+    """Say whether other files of the folder hold the numbers: `formats/deepspeed.py` looks."""
+    return type(root) is dict and "ds_version" in root
 
 
 _HOLDING_A_MODEL: Final = frozenset(
