@@ -73,6 +73,29 @@ def _read_named(source: ByteSource, own_path: str) -> Facts | None:
     return _read(source, own_path) if model.has_graph else None
 
 
+def data_files(source: ByteSource) -> list[str] | None:
+    """Return the paths of the files beside a model that hold its tensors, sorted.
+
+    Args:
+        source: the model; a file of another format has none.
+
+    Returns:
+        None where the model is too large or too damaged to say, or they are outside its folder.
+    """
+    model = Model(source)
+    if not _begins(source.read_at(0, signatures.HEAD), source.size):
+        return []
+    try:
+        walk(source, SCHEMAS, "Model", model)
+    except (WireError, WireLimitError):
+        return None
+    external = [external_of(tensor) for tensor in model.tensors if tensor.external]
+    names = {os.path.normpath(found.get("location", "")) for found in external}
+    if any(name.startswith(("/", "..")) or "\0" in name or name == "." for name in names):
+        return None
+    return sorted(names)
+
+
 class _Refusal(Exception):
     """Why the weights of a model are not all there."""
 
