@@ -85,6 +85,14 @@ def test_an_index_that_names_a_tensor_its_shard_does_not_hold(tmp_path: Path) ->
     assert found.reason == f"its index is wrong: gone is not in {SHARDS[1]}"
 
 
+def test_an_index_may_name_another_of_the_files_for_a_tensor(tmp_path: Path) -> None:
+    # transformers loads all files that the index names, whatever it says is in which.
+    sharded(tmp_path)
+    mapping = {f"layer{number}.weight": SHARDS[2 - number] for number in range(3)}
+    write_json(tmp_path / "model.safetensors.index.json", {"weight_map": mapping})
+    assert checkpoint(tmp_path).status == "readable"
+
+
 def test_an_index_that_cannot_be_read_makes_the_folder_unreadable(tmp_path: Path) -> None:
     sharded(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{")

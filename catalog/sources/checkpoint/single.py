@@ -51,9 +51,9 @@ def _read(source: ByteSource, own_path: str, name: str) -> Facts:
     if kind == "zip":
         facts = read_archive(source, own_path)
         checkpoint = facts.checkpoint
-        own = strict is not None and strict.read_archive is not None
-        if own and checkpoint is not None and checkpoint.format == strict.name:
-            strict = None
+        if strict is not None and strict.read_archive is not None:
+            is_own = checkpoint is not None and checkpoint.format == strict.name
+            strict = None if is_own else strict
         return _told(_refused(facts, strict))
     if kind == "empty":
         return _told(Facts(signatures.empty()))

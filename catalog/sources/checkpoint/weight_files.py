@@ -268,10 +268,12 @@ def _against_index(
     if not by_file:
         return _lacking(folder, checkpoint, "its index names no tensor")
     if checkpoint.status == "readable":
-        for name, shard in shards:
-            held = {tensor.name for tensor in shard.tensors}
+        # All files are loaded, so it does not matter which of them holds a tensor.
+        held = {tensor.name for _, shard in shards for tensor in shard.tensors}
+        unlisted = any(not s.tensors and s.parameter_count is None for _, s in shards)
+        for name, _ in shards:
             absent = [tensor for tensor in by_file[name] if clean(tensor) not in held]
-            if absent and (held or shard.parameter_count is not None):
+            if absent and not unlisted:
                 more = f" (nor {len(absent) - 1:,} more)" if len(absent) > 1 else ""
                 reason = clean(f"its index is wrong: {absent[0][:200]} is not in {name}{more}")
                 return _lacking(folder, checkpoint, reason)
