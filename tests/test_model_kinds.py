@@ -391,6 +391,11 @@ UNREAD: dict[str, tuple[str, bytes]] = {
     "checkpoint_100": ("flax", b"\x82\xa4step\x64\xa6params\x80"),
     "m.tflite": ("tflite", b"\x1c\0\0\0TFL3" + bytes(50)),
     "m.mlmodel": ("coreml", b"\x08\x05\x12\x02ab"),
+    "m.lite": ("tflite", b"\x1c\0\0\0TFL3" + bytes(50)),
+    "m.engine": ("tensorrt", b"ftrt" + bytes(50)),
+    "m.rknn": ("rknn", b"RKNN" + bytes(50)),
+    "m.ort": ("onnxruntime", b"\x1c\0\0\0ORTM" + bytes(50)),
+    "m.ftz": ("fasttext", b"\xba\x16\x4f\x2f" + bytes(50)),
     "m.ubj": ("xgboost-ubj", b"{L\0\0\0\0\0\0\0\7learner"),
     "yolov4.weights": ("darknet", struct.pack("<3i", 0, 2, 5) + bytes(30)),
     "model.ckpt-1000": ("tf-checkpoint-v1", bytes(60) + bytes.fromhex("57fb808b247547db")),
@@ -425,6 +430,16 @@ def test_every_other_kind_has_a_row_and_is_counted(tmp_path: Path) -> None:
     assert all("not read" in row["reason"] for row in rows)
 
 
+@pytest.mark.parametrize("name", ["weights.bin", "model.t7", "best_model.jit", "net.torch"])
+def test_what_torch_wrote_is_found_under_the_name_of_a_model(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    write_torch_zip(folder / name, STATE)
+    (folder / f"other_{name}").write_bytes(b"\x1c\0\0\0 of another kind")
+    _, rows = ingested(folder)
+    assert [(row["path"], row["status"]) for row in rows] == [(name, "readable")]
+
+
 def test_the_summary_counts_what_is_not_read(tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     folder.mkdir()
@@ -433,7 +448,7 @@ def test_the_summary_counts_what_is_not_read(tmp_path: Path) -> None:
         (folder / name).write_bytes(gzip.compress(b"x"))
     write_torch_zip(folder / "a.pt", STATE)
     summary, _ = ingested(folder)
-    assert "3 files look like models of kinds that are not read" in summary
+    assert "3 files look like models, and what they hold is not read or not known" in summary
     assert "\n  2 compressed, 1 joblib.\n" in summary
     rows = Catalog(tmp_path / "kinds.db").query("unchecked").dicts()
     assert [row["path"] for row in rows] == ["a.gguf.gz", "b.gguf.gz", "model.joblib"]

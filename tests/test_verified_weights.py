@@ -504,7 +504,9 @@ def test_what_is_listed_is_opened_once_and_not_on_another_host(
     assert opened == ["a.ckpt"]
     assert {row["equality"] for row in found} == {"not verified"}
     details = {row["path"]: row["detail"] for row in found}
-    assert details.pop("b.ckpt") == "It is on the host there; run this there."
+    assert details.pop("b.ckpt") == (
+        "It is on the host there; run this there. If that is this one, set CATALOG_HOST=there."
+    )
     assert set(details.values()) == {None}
 
 

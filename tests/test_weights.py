@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +46,14 @@ def array(raw: bytes) -> FakeObject:
     return FakeObject(make, (ndarray, (0,), b"b"), (1, (len(raw) // 4,), kind, False, raw))
 
 
+def text_array(raw: bytes) -> FakeObject:
+    """Return a NumPy array as protocol 2, which is torch's default, writes it: bytes as a text."""
+    found = array(raw)
+    version, shape, kind, is_fortran, _ = found.state
+    encoded = FakeObject(FakeGlobal("_codecs", "encode"), (raw.decode("latin1"), "latin1"))
+    return replace(found, state=(version, shape, kind, is_fortran, encoded))
+
+
 def subclass(inner: FakeTensor, scale: FakeTensor) -> FakeObject:
     rebuild = FakeGlobal("torch._utils", "_rebuild_wrapper_subclass")
     return FakeObject(rebuild, (DTENSOR, (4,)), {"_data": inner, "_scale": scale})
@@ -75,6 +84,33 @@ PAIRS: dict[str, Callable[[float], Any]] = {
         "model": {"w": W},
         "optimizer": {"w": numbers(n, 1)},
     },
+    "an array of text in a scaler": lambda n: {
+        "model": {"w": W},
+        "scaler": {"mean_": text_array(struct.pack("<4f", n, 1, 1, 1))},
+    },
+    "an array of text in what is named random": lambda n: {
+        "model": {"w": W},
+        "random_projection": text_array(struct.pack("<f", n) * 900),
+    },
+    "an array of text in a listed callback": lambda n: lightning_checkpoint(
+        state_dict={"w": W},
+        callbacks={"ModelCheckpoint": {"w": text_array(struct.pack("<9f", *[n] * 9))}},
+    ),
+    "an array of text beside the groups": lambda n: {
+        "model": {"w": W},
+        "optimizer": {"state": {}, "param_groups": [], "w": text_array(struct.pack("<f", n) * 50)},
+    },
+    "lists of a scaler that is a normalizer": lambda n: {
+        "model": {"w": W},
+        "scaler": {"mean": [n, 1.0], "std": [1.0, 1.0]},
+    },
+    "a list of random numbers": lambda n: {"model": {"w": W}, "random_basis": [n] * 99},
+    "a name that holds amp": lambda n: {"model": {"w": W}, "clamp": {"alpha": numbers(n)}},
+    "a network that schedules": lambda n: {"model": {"w": W}, "scheduler_net": {"g": numbers(n)}},
+    "a very long integer": lambda n: {
+        "model": {"w": W},
+        "big": FakeObject(FakeGlobal("project", "Big"), (1 << int(n * 40_000),)),
+    },
     "weights in a random state": lambda n: {"model": {"w": W}, "rng_state": numbers(n, 1)},
     "master weights beside the groups": lambda n: {
         "model": {"w": W},
@@ -86,6 +122,42 @@ PAIRS: dict[str, Callable[[float], Any]] = {
         {"_parameters": {"w": W}, "_buffers": {}, "_modules": {}, "cache": numbers(n)},
     ),
 }
+
+
+def test_which_of_two_models_a_second_name_means_is_compared(tmp_path: Path) -> None:
+    first, second = {"w": numbers(1)}, {"w": numbers(2)}
+    found = {
+        read(tmp_path, {"model": {"w": W}, "nets": [first, second, best]}).weights_fingerprint
+        for best in (first, second)
+    }
+    assert len(found) == 2
+
+
+def test_a_fingerprint_does_not_depend_on_what_was_read_before(tmp_path: Path) -> None:
+    first, second = {"w": numbers(1)}, {"w": numbers(2)}
+    found = set()
+    for number in range(40):
+        read(tmp_path, {"state_dict": {f"v{number}": W}}, "other.pt")
+        models = {f"x{number % 2}": first, "y": second, "best": first}
+        found.add((number % 2, read(tmp_path, models).weights_fingerprint))
+    assert len(found) == 2
+
+
+def test_the_states_of_a_gradient_scaler_and_of_generators_are_no_weights(tmp_path: Path) -> None:
+    def state(n: int) -> dict[str, Any]:
+        return {
+            "model": {"w": W},
+            "scaler": {"scale": 2.0**n, "growth_factor": 2.0, "_growth_tracker": n},
+            "scheduler": {"last_epoch": n, "best": numbers(n)},
+            "random_rng_state": (3, tuple(range(n, 625)), None),
+            "rng_states": {"numpy": ("MT19937", text_array(bytes([n]) * 2496), n, 0, 0.5)},
+        }
+
+    assert (
+        read(tmp_path, state(1)).weights_fingerprint
+        == read(tmp_path, state(2)).weights_fingerprint
+        is not None
+    )
 
 
 @pytest.mark.parametrize("kind", PAIRS)

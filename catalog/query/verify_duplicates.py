@@ -74,10 +74,16 @@ def verify_duplicates(
     return Rows(COLUMNS, rows, truncated=wanted < len(groups))
 
 
+def _elsewhere(host: str) -> str:
+    return (
+        f"It is on the host {host}; run this there. If that is this one, set CATALOG_HOST={host}."
+    )
+
+
 def _read(row: dict[str, Any], host: str, known: dict[tuple[int, int], _Found]) -> _Found:
     """Read one file; one that has several names is read once."""
     if row["host"] != host:
-        return _Found(None, f"It is on the host {row['host']}; run this there.")
+        return _Found(None, _elsewhere(row["host"]))
     place = Path(row["root"], row["path"])
     try:
         status = place.stat()

@@ -540,10 +540,10 @@ _EVENT = (
 
 def _not_read(reason: str | None) -> str:
     """Return the sentence for what is only recognised; readers may end theirs with it."""
-    told = (reason or _NOT_READ).rstrip(".")
-    detail = told.removesuffix(_NOT_READ)
-    if detail == told:
-        return _sentence(told)
+    stated = (reason or _NOT_READ).rstrip(".")
+    detail = stated.removesuffix(_NOT_READ)
+    if detail == stated:
+        return _sentence(stated)
     detail = detail.rstrip("; ")
     return f"Its content is not read: {detail}." if detail else "Its content is not read."
 

@@ -57,5 +57,5 @@ def move(
         sys.stdout.write(f"{visible(root)} is a tree of {visible(new)} now.\n")
     if moved.merged:
         sys.stdout.write(
-            f"{counted(moved.merged, 'tree')} that {visible(new)} knew already: each is one now.\n"
+            f"Joined with what {visible(new)} knew already: {counted(moved.merged, 'tree')}.\n"
         )

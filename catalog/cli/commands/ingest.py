@@ -159,9 +159,9 @@ _SHOWN = 6
 def _unread(kinds: "dict[str, int]", db: str | None) -> str:
     count = sum(kinds.values())
     if count == 1:
-        what = "1 file looks like a model of a kind that is not read"
+        what = "1 file looks like a model, and what it holds is not read or not known"
     else:
-        what = f"{count} files look like models of kinds that are not read"
+        what = f"{count} files look like models, and what they hold is not read or not known"
     shown = list(kinds.items())[:_SHOWN]
     named = [f"{number} {kind}" for kind, number in shown]
     others = count - sum(number for _, number in shown)

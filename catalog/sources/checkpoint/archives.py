@@ -109,6 +109,9 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     try:
         skeleton = load(data)
     except SkeletonError as error:
+        if error.code == "pickle-cut" and MAX_PICKLE <= len(data) < entry.size:
+            longer = f"it is longer than {MAX_PICKLE >> 20} MB"
+            error = SkeletonError("pickle-limit", longer, error.found)
         checkpoint = with_doubt(with_safety(_with_error(checkpoint, error), error.found))
         if error.code == "pickle-limit" or len(data) < entry.size:
             checkpoint = checkpoint.but(default_load=unknown("Its data.pkl was not read whole."))

@@ -70,7 +70,10 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
     shown = ", ".join(clean(name)[:40] for name in names[:3])
     if _OF_DATA.issuperset(name.lower() for name in names):
         return "foreign", f"it holds data ({shown}) and no model"
-    return "recognised", f"its tensors ({shown}) are not named like a model's; that is not known"
+    return (
+        "recognised",
+        f"its tensors ({shown}) are not named like a model's; whether it is one is not known",
+    )
 
 
 def _is_deepspeed(root: object) -> bool:

@@ -204,22 +204,22 @@ _kept: dict[tuple[Any, ...], Model] = {}
 """By the names and stand-ins of a state dict: it holds them, so none comes to mean another."""
 
 
-_last: dict[int, tuple[Mapping[Any, Any], Model]] = {}
-"""The same by the identity of the state dict, which is held with it: `templates` gives the very
-same one for checkpoints of one training."""
+_last: dict[tuple[int, str], tuple[Mapping[Any, Any], Model]] = {}
+"""The same by the identity of the state dict, which is held with it, and its path: `templates`
+gives the very same one for checkpoints of one training."""
 _MOST_LAST: Final = 16
 
 
 def _flat(path: str, mapping: Mapping[Any, Any]) -> Model:
     """Return the tensors of a state dict; the path of the checkpoint's root is empty."""
-    last = _last.get(id(mapping))
+    last = _last.get((id(mapping), path))
     if last is not None:
         return last[1]
     made = _of_content(path, mapping)
     if made.stubs and len(mapping) <= _MOST_KEPT // _MOST_LAST:
         if len(_last) >= _MOST_LAST:
             _last.clear()
-        _last[id(mapping)] = (mapping, made)
+        _last[id(mapping), path] = (mapping, made)
     return made
 
 

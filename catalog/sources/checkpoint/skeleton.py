@@ -193,7 +193,7 @@ def _sized(
 
 def _long(raw: bytes) -> object:
     if len(raw) > _MAX_LONG:
-        raise ValueError("a number is too long")
+        return raw  # no setting is that long: it is kept as the bytes that it is made of
     return int.from_bytes(raw, "little", signed=True)
 
 

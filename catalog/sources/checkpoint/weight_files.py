@@ -168,9 +168,16 @@ def _shard(folder: ModelFolder, name: str) -> Checkpoint:
     folder.problems += [
         Problem(problem.code, f"{name}: {problem.message}") for problem in facts.problems
     ]
-    if facts.checkpoint is None:
-        return Checkpoint("unknown", "unreadable", "it cannot be read")
-    return _by_default(folder, name, facts.checkpoint)
+    checkpoint = facts.checkpoint or Checkpoint("unknown", "unreadable", "it cannot be read")
+    is_readable = checkpoint.status in ("readable", "recognised")
+    if is_readable and name.endswith((".safetensors", ".bin")):
+        # Libraries take what reads a file from its name (`load_state_dict` of transformers).
+        is_safetensors = checkpoint.format == "safetensors"
+        if is_safetensors is not name.endswith(".safetensors"):
+            reason = f"by its name it is read as another format, and it is {checkpoint.format}"
+            folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
+            return checkpoint.but(status="unreadable", reason=reason)
+    return _by_default(folder, name, checkpoint)
 
 
 def _by_default(folder: ModelFolder, name: str, checkpoint: Checkpoint) -> Checkpoint:

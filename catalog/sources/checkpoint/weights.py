@@ -16,6 +16,7 @@ rule: parameters are counted only where the model's tensors are all the weights 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -239,8 +240,12 @@ def _parts(root: object, located: Located) -> Iterator[_Part]:
 def _kind(name: str) -> tuple[bool, bool, bool]:
     """Return of a key whether it names scores or training state, and whether lists go in."""
     is_score, is_training = names_a_score(name), NAME.search(name) is not None
-    return is_score, is_training, not (is_score or is_training or name in CONFIG_KEYS)
+    is_history = is_training and _NORMALIZER.search(name) is None
+    return is_score, is_training, not (is_score or is_history or name in CONFIG_KEYS)
 
+
+_NORMALIZER: Final = re.compile(r"scaler|random", re.IGNORECASE)
+"""Names of training state that people give to means, deviations and bases, in lists too."""
 
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _ARRAYS: Final = (
@@ -268,7 +273,8 @@ def _numbers(
         are_scores: whether tensors of one number are scores.
     """
     pending: list[tuple[str, int, Any]] = [(path, 0, value)]
-    met: set[int] = set()
+    met: dict[int, str] = {}
+    arrays: dict[int, bool] = {}
     left = _MAX_PARTS
     while pending:
         place, depth, part = pending.pop()
@@ -279,9 +285,14 @@ def _numbers(
         if kind in _PLAIN or id(part) in own:
             continue
         if kind in _CONTAINERS:
-            if id(part) in met:
+            first = met.get(id(part))
+            if first is not None:  # the same again: where that is tells which of several is used
+                if id(part) not in arrays:
+                    arrays[id(part)] = _holds_arrays(part)
+                if arrays[id(part)]:
+                    yield _Part(place, first, is_weight=False)
                 continue
-            met.add(id(part))
+            met[id(part)] = place
         if kind is TensorStub:
             yield _Part(place, part, not (are_scores and _is_single(part)))
         elif kind is Storage or kind is bytes:
