@@ -336,3 +336,36 @@ def test_inspect_trace_and_unusable_tell_it(ingested: tuple[Path, Path]) -> None
     assert "refuses pathlib.PurePosixPath" in traced
     rows = json.loads(run("query", "unusable", "--db", db, "-f", "json"))
     assert {row["path"]: row["loads_by_default"] for row in rows}["good.ckpt"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a/version", b"three\n", "version names none"),
+        ("a/version", b"99\n", "version names none"),
+        ("a/byteorder", b"middle", "neither little nor big"),
+        ("b/data/0", b"", "not in the folder of the others"),
+    ],
+)
+def test_an_archive_that_torch_cannot_open_is_unreadable(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    entries: dict[str, bytes | FakeTensor] = {
+        "a/data.pkl": HEAD + b"}.",
+        "a/version": b"3\n",
+        name: content,
+    }
+    one = checkpoint_of(write_zip(tmp_path / "a.pt", entries.items()))
+    assert one.status == "unreadable"
+    assert reason in (one.reason or "")
+    assert one.default_load is not None
+    assert one.default_load.accepted == "no"
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"text"])
+def test_what_is_no_torch_file_is_refused_under_the_name_of_one(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(content)
+    assert judged(path).accepted == "no"

@@ -90,10 +90,9 @@ def _add_loads(tree: Branch, row: Record) -> None:
     accepted = row["loads_by_default"]
     if accepted is None:
         return
-    verdict = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}
+    said = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}.get(accepted, "unknown")
     style = "green" if accepted == "yes" else "yellow"
-    told = verdict.get(accepted, "unknown")
-    branch = _line(tree, "torch.load", told, style=style, dim=row["loads_reason"])
+    branch = _line(tree, "torch.load", said, style=style, dim=row["loads_reason"])
     if row["loads_remedy"]:
         _line(branch, "try", row["loads_remedy"])
 

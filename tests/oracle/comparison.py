@@ -50,7 +50,9 @@ class Case:
 
     def __str__(self) -> str:
         one = self.specimen
-        library = "accepts" if self.library["accepted"] else f"refuses: {self.library['reason'][:160]}"
+        library = (
+            "accepts" if self.library["accepted"] else f"refuses: {self.library['reason'][:160]}"
+        )
         if self.library["accepted"] and not one.is_model:
             library = "accepts, no model is in it"
         reason = self.ours.get("reason") or self.ours.get("weights_doubt") or ""
@@ -75,7 +77,8 @@ def cases(
 ) -> list[Case]:
     """Put together what belongs to each specimen."""
     return [
-        Case(one, library[one.path], ours[one.path], _fits_sums(zoo / one.path)) for one in specimens
+        Case(one, library[one.path], ours[one.path], _fits_sums(zoo / one.path))
+        for one in specimens
     ]
 
 
@@ -128,7 +131,12 @@ def _compare_wholeness(case: Case, outcome: Outcome) -> None:
     elif not case.is_usable:
         outcome.false_alarms.append(str(case))
     is_torch = case.specimen.judge == "torch"
-    if is_torch and not case.fits_sums and not case.ours["damage"] and case.ours.get("hashed_state") in _USABLE:
+    if (
+        is_torch
+        and not case.fits_sums
+        and not case.ours["damage"]
+        and case.ours.get("hashed_state") in _USABLE
+    ):
         outcome.wrong["whole with --hash, and a sum does not fit"].append(str(case))
 
 
@@ -144,7 +152,9 @@ def _compare_default_load(case: Case, outcome: Outcome) -> None:
         return
     if (said == "yes") != default["accepted"]:
         reason = default.get("reason", "accepts")
-        outcome.wrong["loads by default"].append(f"{case}; loads_by_default {said}, torch {reason[:160]}")
+        outcome.wrong["loads by default"].append(
+            f"{case}; loads_by_default {said}, torch {reason[:160]}"
+        )
 
 
 def _compare_equality(found: Sequence[Case], outcome: Outcome) -> None:
@@ -184,13 +194,26 @@ def table(found: Sequence[Case], empty: Sequence[EmptyCell]) -> Iterator[str]:
     """Yield the lines of the table: specimens, those the library loads, those called usable."""
     yield "| format | " + " | ".join(DAMAGES) + " |"
     yield "|---" * (len(DAMAGES) + 1) + "|"
-    reasons = {(cell.format, damage) for cell in empty for damage in DAMAGES if cell.damage in (damage, "all")}
-    for format in dict.fromkeys([case.specimen.format for case in found] + [cell.format for cell in empty]):
+    reasons = {
+        (cell.format, damage)
+        for cell in empty
+        for damage in DAMAGES
+        if cell.damage in (damage, "all")
+    }
+    for format in dict.fromkeys(
+        [case.specimen.format for case in found] + [cell.format for cell in empty]
+    ):
         cells = []
         for damage in DAMAGES:
             here = [c for c in found if c.specimen.format == format and c.specimen.damage == damage]
             good, usable = sum(c.is_good for c in here), sum(c.is_usable for c in here)
-            told = f"{len(here)}: {good} / {usable}" if here else "empty" if (format, damage) in reasons else "?"
+            told = (
+                f"{len(here)}: {good} / {usable}"
+                if here
+                else "empty"
+                if (format, damage) in reasons
+                else "?"
+            )
             cells.append(told)
         yield f"| {format} | " + " | ".join(cells) + " |"
 
@@ -200,7 +223,11 @@ def report(outcome: Outcome, empty: Sequence[EmptyCell], versions: dict[str, str
     found = outcome.cases
     lines = ["# Verdicts of the real libraries and of catalog", ""]
     lines.append(", ".join(f"{name} {version}" for name, version in versions.items()) + ".")
-    lines += ["", f"{len(found)} specimens. In a cell: how many, of these how many the library loads a model from / how many catalog calls usable.", ""]
+    lines += [
+        "",
+        f"{len(found)} specimens. In a cell: how many, of these how many the library loads a model from / how many catalog calls usable.",
+        "",
+    ]
     lines += [*table(found, empty), ""]
     wrong = sum(map(len, outcome.wrong.values()))
     lines += [f"## Called usable, whole, equal or loading, and not so: {wrong}", ""]
@@ -208,7 +235,10 @@ def report(outcome: Outcome, empty: Sequence[EmptyCell], versions: dict[str, str
         if told:
             lines += [f"### {kind}: {len(told)}", "", *(f"- {one}" for one in told), ""]
     for title, told in (
-        ("False alarms: the library loads it, catalog does not call it usable", outcome.false_alarms),
+        (
+            "False alarms: the library loads it, catalog does not call it usable",
+            outcome.false_alarms,
+        ),
         ("Recognised, and not read", outcome.unread),
         ("Usable, and the model's code misses a tensor, which no file says", outcome.told_by_code),
         ("Equal by the library, and not stated as equal", outcome.missed_equal),

@@ -15,7 +15,15 @@ import numpy as np
 import torch
 
 _STATE_KEYS: Final = frozenset(
-    {"optimizer_states", "lr_schedulers", "loops", "scheduler", "lr_scheduler", "scaler", "rng_state"}
+    {
+        "optimizer_states",
+        "lr_schedulers",
+        "loops",
+        "scheduler",
+        "lr_scheduler",
+        "scaler",
+        "rng_state",
+    }
 )
 _CALLBACKS: Final = ("ModelCheckpoint", "EarlyStopping")
 _DEPTH: Final = 12
@@ -83,7 +91,9 @@ def _walk(value: Any, place: str, found: dict[str, str], counts_plain: bool, dep
         if counts_plain or isinstance(value, bytes | bytearray):
             found[place] = _sum(type(value).__name__, repr(value).encode())
     elif hasattr(value, "__dict__") and not isinstance(value, type):
-        found[place] = _sum("object", f"{type(value).__module__}.{type(value).__qualname__}".encode())
+        found[place] = _sum(
+            "object", f"{type(value).__module__}.{type(value).__qualname__}".encode()
+        )
         _walk(vars(value), place, found, counts_plain, depth + 1)
 
 
@@ -107,7 +117,9 @@ def _of_tensor(tensor: Any) -> str:
             described += f" {tensor.q_per_channel_scales().tolist()} {tensor.q_per_channel_zero_points().tolist()}"
         return _sum(described, _raw(tensor.int_repr()))
     if tensor.is_nested:
-        return _sum(described, b"".join(_raw(one) + repr(one.shape).encode() for one in tensor.unbind()))
+        return _sum(
+            described, b"".join(_raw(one) + repr(one.shape).encode() for one in tensor.unbind())
+        )
     return _sum(described, b"".join(_raw(part) for part in _parts(tensor)))
 
 
@@ -127,7 +139,14 @@ def _parts(tensor: Any) -> list[Any]:
 def _raw(tensor: Any) -> bytes:
     if tensor.device.type == "meta":
         return b"no numbers"
-    plain = tensor.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg().contiguous().flatten()
+    plain = (
+        tensor.detach()
+        .as_subclass(torch.Tensor)
+        .resolve_conj()
+        .resolve_neg()
+        .contiguous()
+        .flatten()
+    )
     return plain.clone().view(torch.uint8).numpy().tobytes() if plain.numel() else b""
 
 

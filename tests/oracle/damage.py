@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x10\x00\x00\x00\x10\x08\x02" + bytes(300)
+PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x10\x00\x00\x00\x10\x08\x02" + bytes(
+    300
+)
 TEXT: Final = b'{"not": "a checkpoint", "labels": ["cat", "dog"]}\n' * 8
 POINTER: Final = (
     b"version https://git-lfs.github.com/spec/v1\n"
     b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345678\n"
 )
-OTHERS: Final = (("a picture", PNG), ("a text", TEXT), ("no bytes", b""), ("a Git LFS pointer", POINTER))
+OTHERS: Final = (
+    ("a picture", PNG),
+    ("a text", TEXT),
+    ("no bytes", b""),
+    ("a Git LFS pointer", POINTER),
+)
 """Content of no model at all, by what it is."""
 
 

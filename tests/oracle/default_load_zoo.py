@@ -75,7 +75,7 @@ class Outer:
             self.value = 1
 
 
-class Masked(torch.Tensor):
+class Masked(torch.Tensor):  # type: ignore[misc]
     pass
 
 
@@ -110,7 +110,7 @@ class Evaluates:
 Point = collections.namedtuple("Point", "x y")
 
 
-class Net(nn.Module):
+class Net(nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))

@@ -17,7 +17,9 @@ from tests.oracle.torch_zoo import saved
 if TYPE_CHECKING:
     from tests.oracle.damage import Zoo
 
-TRAINER_STATE = json.dumps({"epoch": 1.0, "global_step": 100, "max_steps": 300, "log_history": []}).encode()
+TRAINER_STATE = json.dumps(
+    {"epoch": 1.0, "global_step": 100, "max_steps": 300, "log_history": []}
+).encode()
 
 
 def bert(seed: int = 0) -> Any:
@@ -55,7 +57,9 @@ def fill_huggingface(zoo: Zoo, made: Path) -> None:
     data = _bytes(bert(0).state_dict()["bert.encoder.layer.0.intermediate.dense.weight"])
     source = _huggingface(made / "hf", 0)
     weights = "model.safetensors"
-    zoo.damage_folder("hf-folder", "tiny-bert", judge, source, weights, [weights, "config.json"], data)
+    zoo.damage_folder(
+        "hf-folder", "tiny-bert", judge, source, weights, [weights, "config.json"], data
+    )
     state = load_file(source / weights)
     empty = {name: torch.zeros(0) for name in state}
     some = {name: value for name, value in state.items() if "attention" not in name}
@@ -67,15 +71,33 @@ def fill_huggingface(zoo: Zoo, made: Path) -> None:
 
     format = {"format": "pt"}
     change("part missing", {weights: save(empty, format)}, "all tensors are empty", is_model=False)
-    change("part missing", {weights: save(some, format)}, "without the attention's tensors", is_told_by_code=True)
+    change(
+        "part missing",
+        {weights: save(some, format)},
+        "without the attention's tensors",
+        is_told_by_code=True,
+    )
     change("part missing", {weights: save({}, format)}, "a file without a tensor", is_model=False)
-    change("wrong type", {weights: save(strange, format)}, "names of another model", is_told_by_code=True)
-    change("wrong type", {weights: save(cut, format)}, "a shape against the config", is_told_by_code=True)
+    change(
+        "wrong type",
+        {weights: save(strange, format)},
+        "names of another model",
+        is_told_by_code=True,
+    )
+    change(
+        "wrong type",
+        {weights: save(cut, format)},
+        "a shape against the config",
+        is_told_by_code=True,
+    )
     change("wrong type", {"config.json": b"[]"}, "the config is a list")
     change("wrong type", {"config.json": b"{"}, "the config is no JSON")
     change("other writer", {weights: save(state)}, "no metadata in the weights")
     change("other writer", {"generation_config.json": b"{}", "README.md": b"# tiny"}, "more beside")
-    shutil.copytree(_huggingface(made / "hf1", 1), zoo.place("hf-folder", "whole", "tiny-bert", judge, "another seed"))
+    shutil.copytree(
+        _huggingface(made / "hf1", 1),
+        zoo.place("hf-folder", "whole", "tiny-bert", judge, "another seed"),
+    )
     _fill_bin(zoo, made, source, state)
     _fill_shards(zoo, made, data)
 
@@ -88,14 +110,21 @@ def _fill_bin(zoo: Zoo, made: Path, source: Path, state: dict[str, Any]) -> None
     data = _bytes(state["bert.encoder.layer.0.intermediate.dense.weight"])
     zoo.damage_folder(format, "tiny-bert", judge, folder, weights, [weights, "config.json"], data)
     empty = saved({name: torch.zeros(0) for name in state})
-    optimizer = saved({"state": {0: {"step": 1, "exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 0.1, "params": [0]}]})
+    optimizer = saved(
+        {
+            "state": {0: {"step": 1, "exp_avg": torch.zeros(3)}},
+            "param_groups": [{"lr": 0.1, "params": [0]}],
+        }
+    )
     for damage, content, note, is_model in (
         ("part missing", empty, "all tensors are empty", False),
         ("wrong type", optimizer, "an optimizer's state for weights", False),
         ("other writer", saved(state, _use_new_zipfile_serialization=False), "legacy", True),
         ("other writer", saved(state, pickle_protocol=4), "protocol 4", True),
     ):
-        zoo.change_folder(format, damage, "tiny-bert", judge, folder, {weights: content}, note, is_model=is_model)
+        zoo.change_folder(
+            format, damage, "tiny-bert", judge, folder, {weights: content}, note, is_model=is_model
+        )
 
 
 def _fill_shards(zoo: Zoo, made: Path, data: bytes) -> None:
@@ -103,15 +132,24 @@ def _fill_shards(zoo: Zoo, made: Path, data: bytes) -> None:
     source = _huggingface(made / "shards", 0, max_shard_size="5KB")
     shards = sorted(path.name for path in source.glob("*.safetensors"))
     holder = next(name for name in shards if data in (source / name).read_bytes())
-    zoo.damage_folder(format, "tiny-bert", judge, source, holder, [*shards, index, "config.json"], data)
+    zoo.damage_folder(
+        format, "tiny-bert", judge, source, holder, [*shards, index, "config.json"], data
+    )
     listed = json.loads((source / index).read_text())
     names = listed["weight_map"]
     extra = {**listed, "weight_map": {**names, "bert.more.weight": shards[0]}}
-    moved = {**listed, "weight_map": {**names, sorted(names)[0]: shards[-1], sorted(names)[1]: shards[-1]}}
+    moved = {
+        **listed,
+        "weight_map": {**names, sorted(names)[0]: shards[-1], sorted(names)[1]: shards[-1]},
+    }
     lost = {**listed, "weight_map": {**names, sorted(names)[0]: "model-00009-of-00009.safetensors"}}
     fewer = {**listed, "weight_map": {name: names[name] for name in sorted(names)[3:]}}
     for damage, content, note in (
-        ("part missing", json.dumps(extra).encode(), "the index names a tensor that no shard holds"),
+        (
+            "part missing",
+            json.dumps(extra).encode(),
+            "the index names a tensor that no shard holds",
+        ),
         ("part missing", json.dumps(lost).encode(), "the index names a shard that is not there"),
         ("part missing", json.dumps(moved).encode(), "the index names another shard than holds it"),
         ("part missing", json.dumps(fewer).encode(), "the index leaves out tensors"),
@@ -125,22 +163,57 @@ def _fill_shards(zoo: Zoo, made: Path, data: bytes) -> None:
     shutil.copytree(source, other, ignore=shutil.ignore_patterns("*.index.json"))
     alone = "hf-shards-alone"
     for part in ([], [shards[0]], [shards[-1]], shards[1:]):
-        note = "no index, all shards" if not part else f"no index, without {len(part)} of {len(shards)}: {part[0]}"
-        zoo.change_folder(alone, "part missing", "tiny-bert", judge, other, dict.fromkeys(part), note)
-    for damage in ("whole", "cut near the start", "cut in the middle", "cut by a byte", "bit flipped in data", "bit flipped in structure", "wrong type", "other writer"):
-        zoo.empty(alone, damage, "a folder of shards without an index is a folder with a part missing")
+        note = (
+            "no index, all shards"
+            if not part
+            else f"no index, without {len(part)} of {len(shards)}: {part[0]}"
+        )
+        zoo.change_folder(
+            alone, "part missing", "tiny-bert", judge, other, dict.fromkeys(part), note
+        )
+    for damage in (
+        "whole",
+        "cut near the start",
+        "cut in the middle",
+        "cut by a byte",
+        "bit flipped in data",
+        "bit flipped in structure",
+        "wrong type",
+        "other writer",
+    ):
+        zoo.empty(
+            alone, damage, "a folder of shards without an index is a folder with a part missing"
+        )
 
 
-def _fill_bin_shards(zoo: Zoo, made: Path, source: Path, shards: list[str], names: dict[str, str]) -> None:
+def _fill_bin_shards(
+    zoo: Zoo, made: Path, source: Path, shards: list[str], names: dict[str, str]
+) -> None:
     folder = made / "bin-shards"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("*.safetensors*"))
-    renamed = {name: name.replace("model-", "pytorch_model-").replace(".safetensors", ".bin") for name in shards}
+    renamed = {
+        name: name.replace("model-", "pytorch_model-").replace(".safetensors", ".bin")
+        for name in shards
+    }
     for name in shards:
         torch.save(load_file(source / name), folder / renamed[name])
-    content = {"metadata": {"total_size": 1}, "weight_map": {key: renamed[name] for key, name in names.items()}}
+    content = {
+        "metadata": {"total_size": 1},
+        "weight_map": {key: renamed[name] for key, name in names.items()},
+    }
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(content))
-    zoo.change_folder("hf-shards", "other writer", "tiny-bert", "transformers", folder, {}, "shards are pickles")
-    zoo.change_folder("hf-shards", "part missing", "tiny-bert", "transformers", folder, {renamed[shards[0]]: None}, "shards are pickles, one is missing")
+    zoo.change_folder(
+        "hf-shards", "other writer", "tiny-bert", "transformers", folder, {}, "shards are pickles"
+    )
+    zoo.change_folder(
+        "hf-shards",
+        "part missing",
+        "tiny-bert",
+        "transformers",
+        folder,
+        {renamed[shards[0]]: None},
+        "shards are pickles, one is missing",
+    )
 
 
 def fill_trainer(zoo: Zoo, made: Path) -> None:
@@ -148,16 +221,28 @@ def fill_trainer(zoo: Zoo, made: Path) -> None:
     format, judge, weights = "hf-trainer", "transformers", "model.safetensors"
     source = _huggingface(made / "trainer", 0)
     (source / "trainer_state.json").write_bytes(TRAINER_STATE)
-    torch.save({"state": {}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}, source / "optimizer.pt")
+    torch.save(
+        {"state": {}, "param_groups": [{"lr": 0.1, "params": [0, 1]}]}, source / "optimizer.pt"
+    )
     torch.save({"last_epoch": 1, "_last_lr": [0.1]}, source / "scheduler.pt")
     torch.save({"seed": 1, "per_device_train_batch_size": 8}, source / "training_args.bin")
     data = _bytes(bert(0).state_dict()["bert.encoder.layer.0.intermediate.dense.weight"])
     parts = [weights, "config.json", "optimizer.pt", "trainer_state.json"]
     zoo.damage_folder(format, "checkpoint-100", judge, source, weights, parts, data)
-    zoo.change_folder(format, "wrong type", "checkpoint-100", judge, source, {"trainer_state.json": b"[]"}, "the state is a list")
+    zoo.change_folder(
+        format,
+        "wrong type",
+        "checkpoint-100",
+        judge,
+        source,
+        {"trainer_state.json": b"[]"},
+        "the state is a list",
+    )
     state = load_file(source / weights)
     changes: dict[str, bytes | None] = {weights: None, "pytorch_model.bin": saved(state)}
-    zoo.change_folder(format, "other writer", "checkpoint-100", judge, source, changes, "weights are a pickle")
+    zoo.change_folder(
+        format, "other writer", "checkpoint-100", judge, source, changes, "weights are a pickle"
+    )
 
 
 def fill_peft(zoo: Zoo, made: Path) -> None:
@@ -177,13 +262,27 @@ def fill_peft(zoo: Zoo, made: Path) -> None:
     source = sources[0]
     state = load_file(source / weights)
     data = _bytes(next(iter(state.values())))
-    zoo.damage_folder(format, "adapter", judge, source, weights, [weights, "adapter_config.json"], data)
+    zoo.damage_folder(
+        format, "adapter", judge, source, weights, [weights, "adapter_config.json"], data
+    )
     shutil.copytree(sources[1], zoo.place(format, "whole", "adapter", judge, "another seed"))
     fewer = dict(list(state.items())[1:])
-    zoo.change_folder(format, "part missing", "adapter", judge, source, {weights: save(fewer)}, "without a tensor")
-    zoo.change_folder(format, "wrong type", "adapter", judge, source, {"adapter_config.json": b"{"}, "the config is no JSON")
+    zoo.change_folder(
+        format, "part missing", "adapter", judge, source, {weights: save(fewer)}, "without a tensor"
+    )
+    zoo.change_folder(
+        format,
+        "wrong type",
+        "adapter",
+        judge,
+        source,
+        {"adapter_config.json": b"{"},
+        "the config is no JSON",
+    )
     changes: dict[str, bytes | None] = {weights: None, "adapter_model.bin": saved(state)}
-    zoo.change_folder(format, "other writer", "adapter", judge, source, changes, "weights are a pickle")
+    zoo.change_folder(
+        format, "other writer", "adapter", judge, source, changes, "weights are a pickle"
+    )
 
 
 def fill_pipeline(zoo: Zoo, made: Path) -> None:
@@ -193,14 +292,34 @@ def fill_pipeline(zoo: Zoo, made: Path) -> None:
     torch.manual_seed(0)
     common = {"block_out_channels": (8,), "norm_num_groups": 4, "layers_per_block": 1}
     unet = diffusers.UNet2DModel(
-        sample_size=8, in_channels=3, out_channels=3, down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), **common
+        sample_size=8,
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        **common,
     )
     vqvae = diffusers.VQModel(num_vq_embeddings=8, latent_channels=3, sample_size=8, **common)
     source = made / "pipeline"
-    diffusers.LDMPipeline(vqvae=vqvae, unet=unet, scheduler=diffusers.DDIMScheduler()).save_pretrained(source)
-    format, name, judge, file = "pipeline", "ldm", "diffusers", "diffusion_pytorch_model.safetensors"
+    diffusers.LDMPipeline(
+        vqvae=vqvae, unet=unet, scheduler=diffusers.DDIMScheduler()
+    ).save_pretrained(source)
+    format, name, judge, file = (
+        "pipeline",
+        "ldm",
+        "diffusers",
+        "diffusion_pytorch_model.safetensors",
+    )
     data = _bytes(unet.conv_in.weight)
-    parts = [f"unet/{file}", f"vqvae/{file}", "unet/config.json", "scheduler", "unet", "vqvae", "model_index.json"]
+    parts = [
+        f"unet/{file}",
+        f"vqvae/{file}",
+        "unet/config.json",
+        "scheduler",
+        "unet",
+        "vqvae",
+        "model_index.json",
+    ]
     zoo.damage_folder(format, name, judge, source, f"unet/{file}", parts, data)
     index = json.loads((source / "model_index.json").read_text())
     more = json.dumps({**index, "safety_checker": ["diffusers", "UNet2DModel"]}).encode()
@@ -212,17 +331,42 @@ def fill_pipeline(zoo: Zoo, made: Path) -> None:
         zoo.change_folder(format, damage, name, judge, source, {"model_index.json": content}, note)
     state = load_file(source / "unet" / file)
     fewer = dict(list(state.items())[3:])
-    zoo.change_folder(format, "part missing", name, judge, source, {f"unet/{file}": save(fewer)}, "a component without some tensors", is_told_by_code=True)
-    changes: dict[str, bytes | None] = {f"unet/{file}": None, "unet/diffusion_pytorch_model.bin": saved(state)}
-    zoo.change_folder(format, "other writer", name, judge, source, changes, "weights of a component are a pickle")
+    zoo.change_folder(
+        format,
+        "part missing",
+        name,
+        judge,
+        source,
+        {f"unet/{file}": save(fewer)},
+        "a component without some tensors",
+        is_told_by_code=True,
+    )
+    changes: dict[str, bytes | None] = {
+        f"unet/{file}": None,
+        "unet/diffusion_pytorch_model.bin": saved(state),
+    }
+    zoo.change_folder(
+        format, "other writer", name, judge, source, changes, "weights of a component are a pickle"
+    )
     optional = json.dumps({**index, "feature_extractor": [None, None]}).encode()
-    zoo.change_folder(format, "other writer", name, judge, source, {"model_index.json": optional}, "a component that is none")
+    zoo.change_folder(
+        format,
+        "other writer",
+        name,
+        judge,
+        source,
+        {"model_index.json": optional},
+        "a component that is none",
+    )
 
 
 def _flat_groups(state: dict[str, Any], ranks: int, stage: int) -> list[list[Any]]:
     """Return each rank's part of the flat parameters, as ZeRO partitions them."""
     if stage == 3:  # each parameter is cut into equal, padded parts
-        parts = [torch.nn.functional.pad(v.flatten(), (0, -v.numel() % ranks)).chunk(ranks) for v in state.values()]
+        parts = [
+            torch.nn.functional.pad(v.flatten(), (0, -v.numel() % ranks)).chunk(ranks)
+            for v in state.values()
+        ]
         return [[torch.cat([part[rank] for part in parts])] for rank in range(ranks)]
     flat = torch.cat([value.flatten() for value in state.values()])
     flat = torch.nn.functional.pad(flat, (0, -flat.numel() % (2 * ranks)))
@@ -236,7 +380,11 @@ def _deepspeed(folder: Path, tag: str, stage: int, seed: int = 0, ranks: int = 2
     buffers = {"rotary.inv_freq": numbers(seed + 3, 4)}
     (folder / tag).mkdir(parents=True)
     (folder / "latest").write_text(tag)
-    held = {name: torch.zeros(0) for name in state} if stage == 3 else {name: value.bfloat16() for name, value in state.items()}
+    held = (
+        {name: torch.zeros(0) for name in state}
+        if stage == 3
+        else {name: value.bfloat16() for name, value in state.items()}
+    )
     common = {
         "buffer_names": list(buffers),
         "param_shapes": shapes,
@@ -248,7 +396,11 @@ def _deepspeed(folder: Path, tag: str, stage: int, seed: int = 0, ranks: int = 2
         "dp_world_size": ranks,
         "mp_world_size": 1,
     }
-    names = ["mp_rank_00_model_states.pt"] if stage < 3 else [f"zero_pp_rank_{rank}_mp_rank_00_model_states.pt" for rank in range(ranks)]
+    names = (
+        ["mp_rank_00_model_states.pt"]
+        if stage < 3
+        else [f"zero_pp_rank_{rank}_mp_rank_00_model_states.pt" for rank in range(ranks)]
+    )
     for name in names:
         torch.save({"module": {**held, **buffers}, **common}, folder / tag / name)
     key = "fp32_flat_groups" if stage == 3 else "single_partition_of_fp32_groups"
@@ -268,14 +420,20 @@ def fill_deepspeed(zoo: Zoo, made: Path) -> None:
     ):
         _fill_deepspeed(zoo, made, format, name, tag, stage)
     one = _deepspeed(made / "zero1", "global_step100", 1) / "global_step100"
-    shutil.copytree(one, zoo.place("deepspeed-tag", "other writer", "global_step100", "deepspeed", "stage 1"))
-    lost: dict[str, bytes | None] = {"global_step100/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt": None}
+    shutil.copytree(
+        one, zoo.place("deepspeed-tag", "other writer", "global_step100", "deepspeed", "stage 1")
+    )
+    lost: dict[str, bytes | None] = {
+        "global_step100/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt": None
+    }
     for seed, damage, parts in ((0, "other writer", {}), (1, "part missing", lost)):
         source = _deepspeed(made / f"zero3-trainer{seed}", "global_step100", 3)
         (source / "trainer_state.json").write_bytes(TRAINER_STATE)
         bert(0).config.save_pretrained(source)
         note = "in a Trainer's folder" + (", a rank is missing" if parts else "")
-        zoo.change_folder("deepspeed-zero3", damage, "checkpoint-100", "deepspeed", source, parts, note)
+        zoo.change_folder(
+            "deepspeed-zero3", damage, "checkpoint-100", "deepspeed", source, parts, note
+        )
 
 
 def _fill_deepspeed(zoo: Zoo, made: Path, format: str, name: str, tag: str, stage: int) -> None:
@@ -302,12 +460,22 @@ def _fill_deepspeed(zoo: Zoo, made: Path, format: str, name: str, tag: str, stag
         zoo.change_folder(format, damage, name, judge, source, {model: changed}, note)
     if tag:
         lost = {"latest": b"global_step999"}
-        zoo.change_folder(format, "wrong type", name, judge, source, lost, "latest names a folder that is not there")
+        zoo.change_folder(
+            format,
+            "wrong type",
+            name,
+            judge,
+            source,
+            lost,
+            "latest names a folder that is not there",
+        )
     shutil.copytree(make("-other", seed=5), zoo.place(format, "whole", name, judge, "another seed"))
     four = make("-four", ranks=4)
     shutil.copytree(four, zoo.place(format, "other writer", name, judge, "four ranks"))
     last = f"{inside}bf16_zero_pp_rank_3_mp_rank_00_optim_states.pt"
-    zoo.change_folder(format, "part missing", name, judge, four, {last: None}, "four ranks, the last is missing")
+    zoo.change_folder(
+        format, "part missing", name, judge, four, {last: None}, "four ranks, the last is missing"
+    )
 
 
 def _distributed(folder: Path, seed: int) -> Path:
@@ -324,7 +492,9 @@ def fill_distributed(zoo: Zoo, made: Path) -> None:
     data = _bytes(numbers(1, 16, 8))
     format, name, judge = "torch-distributed", "step-100", "distributed"
     zoo.damage_folder(format, name, judge, source, shard, [shard, ".metadata"], data)
-    shutil.copytree(_distributed(made / "dcp2", 2), zoo.place(format, "whole", name, judge, "another seed"))
+    shutil.copytree(
+        _distributed(made / "dcp2", 2), zoo.place(format, "whole", name, judge, "another seed")
+    )
     metadata = (source / ".metadata").read_bytes()
     for damage, content, note in (
         ("part missing", metadata[: len(metadata) // 2], ".metadata is cut"),
@@ -333,7 +503,15 @@ def fill_distributed(zoo: Zoo, made: Path) -> None:
     ):
         zoo.change_folder(format, damage, name, judge, source, {".metadata": content}, note)
     content = (source / shard).read_bytes()
-    zoo.change_folder(format, "other writer", name, judge, source, {shard: content + bytes(50)}, "50 bytes behind a shard's end")
+    zoo.change_folder(
+        format,
+        "other writer",
+        name,
+        judge,
+        source,
+        {shard: content + bytes(50)},
+        "50 bytes behind a shard's end",
+    )
     _fill_fsdp(zoo, made, source, data)
 
 
@@ -346,12 +524,28 @@ def _fill_fsdp(zoo: Zoo, made: Path, weights: Path, data: bytes) -> None:
     bert(0).config.save_pretrained(folder)
     torch.save({"last_epoch": 1}, folder / "scheduler.pt")
     shard = "pytorch_model_fsdp_0/__0_0.distcp"
-    parts = [shard, "pytorch_model_fsdp_0/.metadata", "pytorch_model_fsdp_0", "optimizer_0", "trainer_state.json"]
+    parts = [
+        shard,
+        "pytorch_model_fsdp_0/.metadata",
+        "pytorch_model_fsdp_0",
+        "optimizer_0",
+        "trainer_state.json",
+    ]
     zoo.damage_folder(format, name, judge, folder, shard, parts, data)
-    zoo.empty(format, "other writer", "the torch.distributed folder in it is written by one library")
+    zoo.empty(
+        format, "other writer", "the torch.distributed folder in it is written by one library"
+    )
     other = made / "fsdp-state"
     shutil.copytree(folder, other)
-    zoo.change_folder(format, "wrong type", name, judge, other, {"trainer_state.json": b"{"}, "the state is no JSON")
+    zoo.change_folder(
+        format,
+        "wrong type",
+        name,
+        judge,
+        other,
+        {"trainer_state.json": b"{"},
+        "the state is no JSON",
+    )
 
 
 def fill_orbax(zoo: Zoo, made: Path) -> None:
@@ -361,29 +555,51 @@ def fill_orbax(zoo: Zoo, made: Path) -> None:
 
     format, name, judge = "orbax", "100", "orbax"
     for seed in (1, 2):
-        tree = {"params": {"w": numbers(seed, 16, 8).numpy(), "b": numbers(seed, 8).numpy()}, "step": np.int32(3)}
+        tree = {
+            "params": {"w": numbers(seed, 16, 8).numpy(), "b": numbers(seed, 8).numpy()},
+            "step": np.int32(3),
+        }
         with ocp.StandardCheckpointer() as saver:
             saver.save(made / f"orbax{seed}", tree)
     source = made / "orbax1"
-    files = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
-    content = max((path for path in files if "/d/" in f"/{path}"), key=lambda path: (source / path).stat().st_size)
+    files = sorted(
+        path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()
+    )
+    content = max(
+        (path for path in files if "/d/" in f"/{path}"),
+        key=lambda path: (source / path).stat().st_size,
+    )
     zoo.damage_folder(format, name, judge, source, content, [*files, "d", "ocdbt.process_0"])
     shutil.copytree(made / "orbax2", zoo.place(format, "whole", name, judge, "another seed"))
     for note, change in (("cut", b'{"tree_meta'), ("empty", b""), ("a list", b"[]")):
-        zoo.change_folder(format, "wrong type", name, judge, source, {"_METADATA": change}, f"_METADATA is {note}")
-    unfinished = zoo.place(format, "part missing", "100.orbax-checkpoint-tmp-17", judge, "an unfinished save")
+        zoo.change_folder(
+            format, "wrong type", name, judge, source, {"_METADATA": change}, f"_METADATA is {note}"
+        )
+    unfinished = zoo.place(
+        format, "part missing", "100.orbax-checkpoint-tmp-17", judge, "an unfinished save"
+    )
     shutil.copytree(source, unfinished)
     for lost in ("_METADATA", "manifest.ocdbt", "_CHECKPOINT_METADATA"):
         (unfinished / lost).unlink()
     with ocp.CheckpointManager(made / "managed") as manager:
         manager.save(7, args=ocp.args.StandardSave({"params": {"w": numbers(1, 16, 8).numpy()}}))
         manager.wait_until_finished()
-    shutil.copytree(made / "managed" / "7", zoo.place(format, "other writer", "7", judge, "a manager's step"))
+    shutil.copytree(
+        made / "managed" / "7", zoo.place(format, "other writer", "7", judge, "a manager's step")
+    )
 
 
 def fill(zoo: Zoo) -> None:
     """Add all of them."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
-        for one in (fill_huggingface, fill_trainer, fill_peft, fill_pipeline, fill_deepspeed, fill_distributed, fill_orbax):
+        for one in (
+            fill_huggingface,
+            fill_trainer,
+            fill_peft,
+            fill_pipeline,
+            fill_deepspeed,
+            fill_distributed,
+            fill_orbax,
+        ):
             one(zoo, made)

@@ -1,8 +1,8 @@
 """Writes the part of the zoo that is kept in `tests/files/zoo`, which needs no library to check.
 
-    python -m tests.oracle.zoo /tmp/zoo
-    python -m tests.oracle.verdicts /tmp/zoo /tmp/verdicts.json
-    python -m tests.oracle.kept /tmp/zoo /tmp/verdicts.json
+python -m tests.oracle.zoo /tmp/zoo
+python -m tests.oracle.verdicts /tmp/zoo /tmp/verdicts.json
+python -m tests.oracle.kept /tmp/zoo /tmp/verdicts.json
 """
 
 from __future__ import annotations
@@ -78,7 +78,11 @@ _CHOSEN: Final = (
     ("stable-baselines3", "whole", ""),
     ("stable-baselines3", "part missing", "without policy.pth"),
     ("deepspeed-zero3", "whole", ""),
-    ("deepspeed-zero3", "part missing", "without checkpoint/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt"),
+    (
+        "deepspeed-zero3",
+        "part missing",
+        "without checkpoint/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt",
+    ),
     ("torch-distributed", "whole", ""),
     ("torch-distributed", "part missing", "without .metadata"),
     ("orbax", "part missing", "an unfinished save"),

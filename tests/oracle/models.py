@@ -79,7 +79,9 @@ class Packed(torch.Tensor):  # type: ignore[misc]
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute with the unpacked numbers."""
-        unpacked = [one.payload.float() * one.scale if isinstance(one, Packed) else one for one in args]
+        unpacked = [
+            one.payload.float() * one.scale if isinstance(one, Packed) else one for one in args
+        ]
         return func(*unpacked, **(kwargs or {}))
 
 

@@ -33,7 +33,9 @@ def main(zoo: Path, result: Path) -> None:
     for specimen in read_manifest(zoo):
         row: dict[str, Any] = read.get(specimen.path, {"status": "no row", "state": None})
         row["below"] = {
-            path: other["state"] for path, other in read.items() if path.startswith(f"{specimen.path}/")
+            path: other["state"]
+            for path, other in read.items()
+            if path.startswith(f"{specimen.path}/")
         }
         verified = hashed.get(specimen.path, {})
         row["hashed_state"] = verified.get("state")

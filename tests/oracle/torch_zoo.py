@@ -37,7 +37,9 @@ def saved(content: Any, **options: Any) -> bytes:
     return target.getvalue()
 
 
-def lightning(state: Any, score: float = 0.5, callbacks: Any = None, epoch: int = 3) -> dict[str, Any]:
+def lightning(
+    state: Any, score: float = 0.5, callbacks: Any = None, epoch: int = 3
+) -> dict[str, Any]:
     """Return a checkpoint as Lightning 2 lays it out, with an optimizer that has run."""
     model = Tiny(epoch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.001)
@@ -93,7 +95,9 @@ def channelwise(scale: float) -> Any:
     raw = torch.arange(-60, 60, dtype=torch.int8).reshape(12, 10)
     scales = torch.full((12,), 0.5, dtype=torch.float64)
     scales[-1] = scale
-    return torch._make_per_channel_quantized_tensor(raw, scales, torch.zeros(12, dtype=torch.int64), 0)
+    return torch._make_per_channel_quantized_tensor(
+        raw, scales, torch.zeros(12, dtype=torch.int64), 0
+    )
 
 
 def distributed(seed: int, *, shards: bool = True) -> Any:
@@ -127,8 +131,9 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "state dict, another seed", b
     yield "state dict, a number differs", near
     yield "state dict, names in another order", OrderedDict(reversed(list(a.items())))
-    yield "state dict, two biases change places", OrderedDict(
-        {**a, "norm.weight": a["norm.bias"], "norm.bias": a["norm.weight"]}
+    yield (
+        "state dict, two biases change places",
+        OrderedDict({**a, "norm.weight": a["norm.bias"], "norm.bias": a["norm.weight"]}),
     )
     yield "state dict under a key", {"state_dict": a, "epoch": 3, "arch": "tiny"}
     yield "state dict under model", {"model": a, "optimizer": lightning(a)["optimizer_states"][0]}
@@ -137,24 +142,48 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "lightning, best", lightning(a)
     yield "lightning, last: scores and optimizer differ", lightning(a, 0.25, epoch=9)
     yield "lightning, a number differs", lightning(near)
-    yield "lightning, early stopping", lightning(
-        a, callbacks={"EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}": {"wait_count": 1, "best_score": torch.tensor(0.3)}}
+    yield (
+        "lightning, early stopping",
+        lightning(
+            a,
+            callbacks={
+                "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}": {
+                    "wait_count": 1,
+                    "best_score": torch.tensor(0.3),
+                }
+            },
+        ),
     )
-    yield "lightning, early stopping with another score", lightning(
-        a, callbacks={"EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}": {"wait_count": 4, "best_score": torch.tensor(0.1)}}
+    yield (
+        "lightning, early stopping with another score",
+        lightning(
+            a,
+            callbacks={
+                "EarlyStopping{'monitor': 'val/loss', 'mode': 'min'}": {
+                    "wait_count": 4,
+                    "best_score": torch.tensor(0.1),
+                }
+            },
+        ),
     )
-    yield "lightning, average in a callback", lightning(a, callbacks={"EMACallback": {"ema_state_dict": b}})
-    yield "lightning, another average in a callback", lightning(
-        a, callbacks={"EMACallback": {"ema_state_dict": changed(b)}}
+    yield (
+        "lightning, average in a callback",
+        lightning(a, callbacks={"EMACallback": {"ema_state_dict": b}}),
+    )
+    yield (
+        "lightning, another average in a callback",
+        lightning(a, callbacks={"EMACallback": {"ema_state_dict": changed(b)}}),
     )
     yield "lightning, average in an object", lightning(a, callbacks={"Mean": Average(b)})
     yield "lightning, another average in an object", lightning(a, callbacks={"Mean": Average(near)})
-    yield "lightning, tensor in the hyper-parameters", {
-        **lightning(a), "hyper_parameters": {"class_weights": numbers(5, 8)}
-    }
-    yield "lightning, another tensor in the hyper-parameters", {
-        **lightning(a), "hyper_parameters": {"class_weights": numbers(6, 8)}
-    }
+    yield (
+        "lightning, tensor in the hyper-parameters",
+        {**lightning(a), "hyper_parameters": {"class_weights": numbers(5, 8)}},
+    )
+    yield (
+        "lightning, another tensor in the hyper-parameters",
+        {**lightning(a), "hyper_parameters": {"class_weights": numbers(6, 8)}},
+    )
     yield "quantized", {"w": quantized(0.1), "b": numbers(1, 12)}
     yield "quantized, another scale", {"w": quantized(0.2), "b": numbers(1, 12)}
     yield "quantized, another zero", {"w": quantized(0.1, 4), "b": numbers(1, 12)}
@@ -164,11 +193,26 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "another subclass", {"w": numbers(1, 8, 8).as_subclass(Shifted)}
     yield "subclass, numbers differ", {"w": numbers(2, 8, 8).as_subclass(Scaled)}
     yield "subclass with a scale", {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=0.5)}
-    yield "subclass with another scale", {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=0.7)}
-    yield "subclass with a tensor as scale", {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=numbers(3, 1))}
-    yield "subclass with another tensor as scale", {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=numbers(4, 1))}
-    yield "parameter with an attribute", {"w": _with(torch.nn.Parameter(numbers(1, 8, 8)), scale=0.5)}
-    yield "parameter with another attribute", {"w": _with(torch.nn.Parameter(numbers(1, 8, 8)), scale=0.7)}
+    yield (
+        "subclass with another scale",
+        {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=0.7)},
+    )
+    yield (
+        "subclass with a tensor as scale",
+        {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=numbers(3, 1))},
+    )
+    yield (
+        "subclass with another tensor as scale",
+        {"w": _with(numbers(1, 8, 8).as_subclass(Scaled), scale=numbers(4, 1))},
+    )
+    yield (
+        "parameter with an attribute",
+        {"w": _with(torch.nn.Parameter(numbers(1, 8, 8)), scale=0.5)},
+    )
+    yield (
+        "parameter with another attribute",
+        {"w": _with(torch.nn.Parameter(numbers(1, 8, 8)), scale=0.7)},
+    )
     yield "packed", {"w": Packed(numbers(1, 8, 8).char(), numbers(1, 1))}
     yield "packed, another scale", {"w": Packed(numbers(1, 8, 8).char(), numbers(2, 1))}
     yield "packed, another payload", {"w": Packed((numbers(1, 8, 8) * 9).char(), numbers(1, 1))}
@@ -181,7 +225,10 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "numpy beside tensors", {**a, "extra": array(1, 8)}
     yield "numpy beside tensors, numbers differ", {**a, "extra": array(2, 8)}
     yield "lists of tensors", {"weights": [numbers(1, 8, 8), numbers(2, 8)], "epoch": 1}
-    yield "lists of tensors, one differs", {"weights": [numbers(1, 8, 8), numbers(3, 8)], "epoch": 1}
+    yield (
+        "lists of tensors, one differs",
+        {"weights": [numbers(1, 8, 8), numbers(3, 8)], "epoch": 1},
+    )
     yield "a list of tensors", [numbers(1, 8, 8), numbers(2, 8)]
     yield "a list of tensors, one differs", [numbers(1, 8, 8), numbers(3, 8)]
     yield "a tensor", numbers(1, 8, 8)
@@ -189,12 +236,24 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "numbers in lists beside tensors", {"state_dict": {**a, "table": [0.25, 0.5, 0.75]}}
     yield "other numbers in lists beside tensors", {"state_dict": {**a, "table": [0.25, 0.5, 0.9]}}
     yield "bytes beside tensors", {**a, "first._extra_state": io.BytesIO(b"scale 1").getvalue()}
-    yield "other bytes beside tensors", {**a, "first._extra_state": io.BytesIO(b"scale 2").getvalue()}
+    yield (
+        "other bytes beside tensors",
+        {**a, "first._extra_state": io.BytesIO(b"scale 2").getvalue()},
+    )
     yield "a file in memory beside tensors", {**a, "first._extra_state": io.BytesIO(saved(b))}
-    yield "another file in memory beside tensors", {**a, "first._extra_state": io.BytesIO(saved(near))}
+    yield (
+        "another file in memory beside tensors",
+        {**a, "first._extra_state": io.BytesIO(saved(near))},
+    )
     yield "placeholders", {name: value.to("meta") for name, value in a.items()}
-    yield "placeholders beside a tensor", {"w": torch.empty(8, 8, device="meta"), "b": numbers(1, 8)}
-    yield "placeholders beside another tensor", {"w": torch.empty(8, 8, device="meta"), "b": numbers(2, 8)}
+    yield (
+        "placeholders beside a tensor",
+        {"w": torch.empty(8, 8, device="meta"), "b": numbers(1, 8)},
+    )
+    yield (
+        "placeholders beside another tensor",
+        {"w": torch.empty(8, 8, device="meta"), "b": numbers(2, 8)},
+    )
     yield "empty tensors", {name: torch.empty(0) for name in a}
     yield "sparse", {"w": torch.sparse_coo_tensor([[0, 3]], [1.0, 2.0], (8,))}
     yield "sparse, places differ", {"w": torch.sparse_coo_tensor([[0, 4]], [1.0, 2.0], (8,))}
@@ -213,23 +272,43 @@ def variants() -> Iterator[tuple[str, Any]]:
     yield "negative view", {"w": wave.conj().imag}
     yield "no negative view", {"w": wave.imag}
     yield "nested tensor", {"w": torch.nested.nested_tensor([numbers(1, 4), numbers(2, 6)])}
-    yield "nested tensor, split elsewhere", {
-        "w": torch.nested.nested_tensor(list(torch.cat([numbers(1, 4), numbers(2, 6)]).split([5, 5])))
-    }
+    yield (
+        "nested tensor, split elsewhere",
+        {
+            "w": torch.nested.nested_tensor(
+                list(torch.cat([numbers(1, 4), numbers(2, 6)]).split([5, 5]))
+            )
+        },
+    )
     yield "a storage", {"w": numbers(1, 8).untyped_storage(), "b": numbers(1, 2)}
     yield "another storage", {"w": numbers(2, 8).untyped_storage(), "b": numbers(1, 2)}
-    yield "8-bit floats", {"w": numbers(1, 8, 8).to(torch.float8_e4m3fn), "b": numbers(1, 8).bfloat16()}
+    yield (
+        "8-bit floats",
+        {"w": numbers(1, 8, 8).to(torch.float8_e4m3fn), "b": numbers(1, 8).bfloat16()},
+    )
     yield "a number of no dimension", {"w": numbers(1, 8, 8), "step": torch.tensor(3)}
     yield "a whole module", Tiny(0)
     yield "a whole module, another seed", Tiny(1)
     yield "a whole module, another number", Tiny(0, slope=0.7)
     yield "a whole module of another class", OtherTiny(0)
     yield "a whole module under a key", {"model": Tiny(0).half(), "epoch": 4, "ema": Tiny(1)}
-    yield "a whole module under a key, another average", {"model": Tiny(0).half(), "epoch": 4, "ema": Tiny(2)}
-    yield "parameters in a module's list", {"net": torch.nn.ParameterList([numbers(1, 8), numbers(2, 8)])}
-    yield "other parameters in a module's list", {"net": torch.nn.ParameterList([numbers(1, 8), numbers(3, 8)])}
+    yield (
+        "a whole module under a key, another average",
+        {"model": Tiny(0).half(), "epoch": 4, "ema": Tiny(2)},
+    )
+    yield (
+        "parameters in a module's list",
+        {"net": torch.nn.ParameterList([numbers(1, 8), numbers(2, 8)])},
+    )
+    yield (
+        "other parameters in a module's list",
+        {"net": torch.nn.ParameterList([numbers(1, 8), numbers(3, 8)])},
+    )
     yield "a type and a device beside", {**a, "dtype": torch.float16, "device": torch.device("cpu")}
-    yield "a path in the hyper-parameters", {**lightning(a), "hyper_parameters": {"root": Path("/data")}}
+    yield (
+        "a path in the hyper-parameters",
+        {**lightning(a), "hyper_parameters": {"root": Path("/data")}},
+    )
     yield "numpy numbers beside", {"state_dict": a, "loss": np.float64(0.5)}
 
 
@@ -255,10 +334,16 @@ def no_models() -> Iterator[tuple[str, Any]]:
     yield "optimizer alone", trained["optimizer_states"][0]
     yield "optimizer under a key", {"optimizer": trained["optimizer_states"][0], "epoch": 3}
     yield "random state", {"torch": torch.get_rng_state(), "numpy": [1, 2], "step": 4}
-    yield "scheduler alone", {"last_epoch": 3, "_step_count": 4, "base_lrs": [0.1], "_last_lr": [0.1]}
+    yield (
+        "scheduler alone",
+        {"last_epoch": 3, "_step_count": 4, "base_lrs": [0.1], "_last_lr": [0.1]},
+    )
     yield "a vocabulary", {"itos": ["the", "of"], "stoi": {"the": 0, "of": 1}}
     yield "numbers where the state dict is", {"state_dict": 7, "epoch": 1}
-    yield "texts where the tensors are", {"state_dict": {"first.weight": "none", "first.bias": "none"}}
+    yield (
+        "texts where the tensors are",
+        {"state_dict": {"first.weight": "none", "first.bias": "none"}},
+    )
     yield "nothing", {}
     yield "no value", None
     yield "a text", "best.ckpt"
@@ -279,7 +364,12 @@ def fill_zip(zoo: Zoo) -> None:
         zoo.write(saved(other), ZIP, "wrong type", "model.pt", "torch", note=note, is_model=False)
     for part in ("/data/0", "/data.pkl", "/version", "/byteorder", "/.format_version"):
         zoo.write(
-            zipped(content, {part: None}), ZIP, "part missing", "model.ckpt", "torch", note=f"without {part}"
+            zipped(content, {part: None}),
+            ZIP,
+            "part missing",
+            "model.ckpt",
+            "torch",
+            note=f"without {part}",
         )
     _parts_of_another_size(zoo, content)
     _other_writers(zoo)
@@ -300,8 +390,19 @@ def _parts_of_another_size(zoo: Zoo, content: bytes) -> None:
         ("the byte order is unknown", {"/byteorder": b"middle"}),
     ):
         zoo.write(zipped(content, changes), ZIP, "part missing", "model.ckpt", "torch", note=note)
-    for note, other in (("a picture in a zip", {"/data.pkl": None, "/version": PNG}), ("a picture for the pickle", {"/data.pkl": PNG})):
-        zoo.write(zipped(content, other), ZIP, "wrong type", "model.ckpt", "torch", note=note, is_model=False)
+    for note, other in (
+        ("a picture in a zip", {"/data.pkl": None, "/version": PNG}),
+        ("a picture for the pickle", {"/data.pkl": PNG}),
+    ):
+        zoo.write(
+            zipped(content, other),
+            ZIP,
+            "wrong type",
+            "model.ckpt",
+            "torch",
+            note=note,
+            is_model=False,
+        )
 
 
 def _other_writers(zoo: Zoo) -> None:
@@ -318,10 +419,19 @@ def _other_writers(zoo: Zoo) -> None:
     write(zipped(content, zip64=True), "fields of large files")
     write(zipped(content, method=zipfile.ZIP_DEFLATED), "compressed")
     write(zipped(content, method=zipfile.ZIP_BZIP2), "compressed by a method that torch has not")
-    write(zipped(content, rename=lambda name: name.replace("archive/", "epoch=3/", 1)), "another folder")
+    write(
+        zipped(content, rename=lambda name: name.replace("archive/", "epoch=3/", 1)),
+        "another folder",
+    )
     write(zipped(content, rename=lambda name: name.replace("archive/", "", 1)), "no folder")
-    write(zipped(content, rename=lambda name: name.replace("archive/", "a/b/", 1)), "a folder in a folder")
-    write(zipped(content, rename=lambda name: name.replace("/data/1", "/data/one")), "a storage under another name")
+    write(
+        zipped(content, rename=lambda name: name.replace("archive/", "a/b/", 1)),
+        "a folder in a folder",
+    )
+    write(
+        zipped(content, rename=lambda name: name.replace("/data/1", "/data/one")),
+        "a storage under another name",
+    )
     write(zipped(content, {"/byteorder": b"big"}), "big end first")
     write(content + b"\0" * 100, "100 bytes behind the end")
     write(content + b"\0" * 70_000, "70,000 bytes behind the end")
@@ -348,8 +458,21 @@ def fill_legacy(zoo: Zoo) -> None:
     """Add files of torch before 1.6, and bare pickles."""
     legacy = "torch-legacy"
     content = saved(lightning(weights()), _use_new_zipfile_serialization=False)
-    zoo.damage_file(legacy, "model.pth", "torch", content, weights()["first.weight"].numpy().tobytes())
-    keep = ("state dict", "lightning, a", "quantized", "sparse", "subclass", "numpy", "a whole module", "view", "place", "two")
+    zoo.damage_file(
+        legacy, "model.pth", "torch", content, weights()["first.weight"].numpy().tobytes()
+    )
+    keep = (
+        "state dict",
+        "lightning, a",
+        "quantized",
+        "sparse",
+        "subclass",
+        "numpy",
+        "a whole module",
+        "view",
+        "place",
+        "two",
+    )
     for note, model in variants():
         if note.startswith(keep):
             made = saved(model, _use_new_zipfile_serialization=False)
@@ -365,7 +488,14 @@ def fill_legacy(zoo: Zoo) -> None:
     for protocol in (1, 3, 4, 5):
         made = saved(weights(), _use_new_zipfile_serialization=False, pickle_protocol=protocol)
         zoo.write(made, legacy, "other writer", "model.pth", "torch", note=f"protocol {protocol}")
-    zoo.write(content + bytes(40), legacy, "other writer", "model.pth", "torch", note="40 bytes behind the end")
+    zoo.write(
+        content + bytes(40),
+        legacy,
+        "other writer",
+        "model.pth",
+        "torch",
+        note="40 bytes behind the end",
+    )
     _fill_pickle(zoo)
 
 
@@ -374,11 +504,40 @@ def _fill_pickle(zoo: Zoo) -> None:
     model = {"params": {"w": array(1, 16, 8), "b": array(2, 8)}, "step": 3}
     content = pickle.dumps(model, 4)
     zoo.damage_file(format, "params.pkl", "pickled", content, array(1, 16, 8).tobytes())
-    zoo.write(content, format, "wrong type", "params.pt", "torch", note="a bare pickle that torch.load is asked for")
-    zoo.write(pickle.dumps(["cat", "dog"]), format, "wrong type", "names.pkl", "pickled", note="labels", is_model=False)
+    zoo.write(
+        content,
+        format,
+        "wrong type",
+        "params.pt",
+        "torch",
+        note="a bare pickle that torch.load is asked for",
+    )
+    zoo.write(
+        pickle.dumps(["cat", "dog"]),
+        format,
+        "wrong type",
+        "names.pkl",
+        "pickled",
+        note="labels",
+        is_model=False,
+    )
     for protocol in (2, 3, 5):
-        zoo.write(pickle.dumps(model, protocol), format, "other writer", "params.pkl", "pickled", note=f"protocol {protocol}")
-    zoo.write(saved(weights()), format, "other writer", "weights.pkl", "torch", note="a torch archive under this name")
+        zoo.write(
+            pickle.dumps(model, protocol),
+            format,
+            "other writer",
+            "params.pkl",
+            "pickled",
+            note=f"protocol {protocol}",
+        )
+    zoo.write(
+        saved(weights()),
+        format,
+        "other writer",
+        "weights.pkl",
+        "torch",
+        note="a torch archive under this name",
+    )
     zoo.empty(format, "part missing", "a bare pickle is one part")
 
 
@@ -386,21 +545,69 @@ def fill_programs(zoo: Zoo) -> None:
     """Add TorchScript and exported programs."""
     data = numbers(0, 8, 16).numpy().tobytes()
     for format, name, judge, make, parts in (
-        ("torchscript", "model.pt", "torchscript", script, ("/constants.pkl", "/data.pkl", "/data/0", "/version", "/models.py")),
+        (
+            "torchscript",
+            "model.pt",
+            "torchscript",
+            script,
+            ("/constants.pkl", "/data.pkl", "/data/0", "/version", "/models.py"),
+        ),
         ("torch-export", "model.pt2", "exported", exported, ()),
     ):
         content = make(0)
         zoo.damage_file(format, name, judge, content, data)
         zoo.write(make(1), format, "whole", name, judge, note="another seed")
         zoo.write(zipped(content), format, "other writer", name, judge, note="stored by Python")
-        zoo.write(content + bytes(100), format, "other writer", name, judge, note="100 bytes behind the end")
+        zoo.write(
+            content + bytes(100),
+            format,
+            "other writer",
+            name,
+            judge,
+            note="100 bytes behind the end",
+        )
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
         for part in parts or ["/" + one.split("/", 1)[1] for one in names if not one.endswith("/")]:
             if not any(one.endswith(part) for one in names):
                 continue
-            zoo.write(zipped(content, {part: None}), format, "part missing", name, judge, note=f"without {part}")
-        zoo.write(zipped(content, method=zipfile.ZIP_DEFLATED), format, "other writer", name, judge, note="compressed")
-    zoo.write(script(), "torchscript", "other writer", "model.ckpt", "torchscript", note="named as a checkpoint")
-    zoo.write(exported(), "torch-export", "other writer", "model.pt", "exported", note="named as a checkpoint")
-    zoo.write(saved(weights()), "torch-export", "wrong type", "model.pt2", "exported", note="a state dict under this name")
+            zoo.write(
+                zipped(content, {part: None}),
+                format,
+                "part missing",
+                name,
+                judge,
+                note=f"without {part}",
+            )
+        zoo.write(
+            zipped(content, method=zipfile.ZIP_DEFLATED),
+            format,
+            "other writer",
+            name,
+            judge,
+            note="compressed",
+        )
+    zoo.write(
+        script(),
+        "torchscript",
+        "other writer",
+        "model.ckpt",
+        "torchscript",
+        note="named as a checkpoint",
+    )
+    zoo.write(
+        exported(),
+        "torch-export",
+        "other writer",
+        "model.pt",
+        "exported",
+        note="named as a checkpoint",
+    )
+    zoo.write(
+        saved(weights()),
+        "torch-export",
+        "wrong type",
+        "model.pt2",
+        "exported",
+        note="a state dict under this name",
+    )

@@ -126,7 +126,12 @@ def keras_weights(path: Path) -> dict[str, str]:
 def _of_keras(model: Any) -> dict[str, str]:
     from tests.oracle.contents import digests
 
-    return digests({f"{n} {w.path}": value for n, (w, value) in enumerate(zip(model.weights, model.get_weights(), strict=True))})
+    return digests(
+        {
+            f"{n} {w.path}": value
+            for n, (w, value) in enumerate(zip(model.weights, model.get_weights(), strict=True))
+        }
+    )
 
 
 def onnx(path: Path) -> dict[str, str]:
@@ -194,7 +199,13 @@ def diffusers(path: Path) -> dict[str, str]:
     from tests.oracle.contents import digests
 
     pipeline = DiffusionPipeline.from_pretrained(path, local_files_only=True)
-    return digests({name: dict(one.state_dict()) for name, one in pipeline.components.items() if hasattr(one, "state_dict")})
+    return digests(
+        {
+            name: dict(one.state_dict())
+            for name, one in pipeline.components.items()
+            if hasattr(one, "state_dict")
+        }
+    )
 
 
 def deepspeed(path: Path) -> dict[str, str]:
@@ -302,7 +313,12 @@ def main(zoo: Path, result: Path, *, only_default: bool) -> None:
     """
     warnings.simplefilter("ignore")
     os.environ.update(
-        {"KERAS_BACKEND": "torch", "JAX_PLATFORMS": "cpu", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+        {
+            "KERAS_BACKEND": "torch",
+            "JAX_PLATFORMS": "cpu",
+            "HF_HUB_OFFLINE": "1",
+            "TQDM_DISABLE": "1",
+        }
     )
     for name in ("torch",) if only_default else _MODULES:
         importlib.import_module(name)

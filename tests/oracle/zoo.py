@@ -30,8 +30,12 @@ def make(folder: Path, flips: int = FLIPS) -> None:
     file_zoo.fill(zoo)
     folder_zoo.fill(zoo)
     for format in ("tensorflow-savedmodel", "tensorflow-checkpoint"):
-        zoo.empty(format, "all", "tensorflow takes 600 MB and does not install beside these libraries")
-    zoo.empty("flax-msgpack", "all", "flax takes its weights from a tree that the program has to give")
+        zoo.empty(
+            format, "all", "tensorflow takes 600 MB and does not install beside these libraries"
+        )
+    zoo.empty(
+        "flax-msgpack", "all", "flax takes its weights from a tree that the program has to give"
+    )
     zoo.finish()
 
 

@@ -184,10 +184,9 @@ def _flaw(
 
 _VERSIONS: Final = range(1, 11)
 """Of the archive's layout, which torch reads (`caffe2/serialize/versions.h`)."""
-_USUAL: Final = {
-    (zlib.crc32(content), len(content))
-    for content in (b"3\n", b"little", b"big")
-}  # fmt: skip
+_USUAL_VERSION: Final = (zlib.crc32(b"3\n"), 2)
+_USUAL_ORDER: Final = (zlib.crc32(b"little"), 6)
+"""CRC-32 and size: what is as usual is not read."""
 
 
 def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
@@ -202,13 +201,13 @@ def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
     for name in ("version", ".data/version"):
         entry = names.get(top + name)
         if entry is not None:
-            if (entry.crc, entry.size) not in _USUAL:
+            if (entry.crc, entry.size) != _USUAL_VERSION:
                 text = small_entry(source, directory, top + name).strip()[:20]
                 if not text.isdigit() or int(text) not in _VERSIONS:
                     return "its entry version names none that torch reads"
             break
     entry = names.get(top + "byteorder")
-    usual = entry is None or (entry.crc, entry.size) in _USUAL
+    usual = entry is None or (entry.crc, entry.size) == _USUAL_ORDER
     if not usual and small_entry(source, directory, top + "byteorder") not in (b"little", b"big"):
         return "its entry byteorder is neither little nor big"
     return ""

@@ -39,7 +39,7 @@ _OF_DATA: Final = frozenset(
 
 
 def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | None]:
-    """Return `readable` for a model, else `foreign` or `recognised` and the reason.
+    """Return `readable` for a model, else another status and the reason.
 
     Args:
         root: the root of the pickle, in stand-ins.
@@ -59,6 +59,11 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
             "recognised",
             f"it holds numbers in {_shown(root)}; whether it is a model is not known",
         )
+    absent = model.placeholder_count + model.empty_count
+    if model.placeholder_count or 2 * absent >= len(model.stubs):
+        count = "all" if absent == len(model.stubs) else f"{absent:,}"
+        reason = f"{count} of its {len(model.stubs):,} tensors are placeholders without numbers"
+        return "truncated", reason
     if not model.is_root:
         return "readable", None
     names = [stub.name for stub in model.stubs]

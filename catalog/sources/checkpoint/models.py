@@ -90,6 +90,11 @@ class Model:
         return byte_count(self.stubs) if self.stubs else None
 
     @cached_property
+    def placeholder_count(self) -> int:
+        """How many of them have no storage: their numbers are in no file."""
+        return sum(stub.stub.storage is None for stub in self.stubs)
+
+    @cached_property
     def empty_count(self) -> int:
         """How many of them are of the shape [0], as ZeRO-3 leaves parameters that are elsewhere."""
         return sum(stub.shape == (0,) for stub in self.stubs)

@@ -21,6 +21,7 @@ from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import storage_bytes
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.plain import clean
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
@@ -31,6 +32,8 @@ _LENGTH: Final = 8
 _MAX_MACHINE: Final = 1_000
 _MAX_KEYS: Final = 300_000
 """Three instructions a storage."""
+_MAX_LENGTHS: Final = 20_000
+"""Storages whose lengths are compared, a read of eight bytes each."""
 _CHUNK: Final = 256 * 1024
 MAX_PICKLES: Final = 12 * 1024 * 1024
 """What is read at most: first one chunk, and all of this only where that was too short."""
@@ -85,6 +88,7 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
         around=(0, position, version.end, content.end),
     )
     flaw = _flaw(version.root, content, keys.root)
+    flaw = flaw or _wrong_length(source, content, places, order)
     if flaw:
         checkpoint = checkpoint.but(status="unreadable", reason=flaw, default_load=None)
     if end is not None and end > source.size:
@@ -106,6 +110,25 @@ def _flaw(version: object, content: Skeleton, keys: object) -> str:
     storages = content.found.storages
     if type(keys) is not list or any(type(key) is not str or key not in storages for key in keys):
         return "its list of storages names one that its pickle does not"
+    if len(set(keys)) < len(storages):
+        return "its list of storages lacks one that its pickle names"
+    return ""
+
+
+def _wrong_length(
+    source: ByteSource, content: Skeleton, places: dict[str, tuple[int, int]], order: object
+) -> str:
+    """Return which storage is not as long as the pickle says, empty if all are.
+
+    Before each storage its length is written, in numbers, and torch compares it
+    (`torch/csrc/StorageMethods.cpp`, `THPStorage_setFromFile`).
+    """
+    for key, (start, _size) in list(places.items())[:_MAX_LENGTHS]:
+        raw = source.read_at(start - _LENGTH, _LENGTH)
+        length = int.from_bytes(raw, "big" if order is False else "little")
+        if len(raw) == _LENGTH and length != content.found.storages[key].length:
+            shown = clean(key)[:40]
+            return f"the length of its storage {shown} is not the one that its pickle states"
     return ""
 
 
