@@ -198,6 +198,8 @@ def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
     top, names = directory.top, directory.entries
     if not top or not all(name.startswith(top) for name in names):
         return "an entry is not in the folder of the others, torch refuses it so"
+    if directory.misstates_sizes:
+        return "its directory gives an entry two sizes, torch refuses it so"
     for name in ("version", ".data/version"):
         entry = names.get(top + name)
         if entry is not None:

@@ -89,6 +89,20 @@ class ZipDirectory:
             return self.entries.offsets()
         return [entry.offset for entry in (*self.entries.values(), *self.repeated)]
 
+    @property
+    def misstates_sizes(self) -> bool:
+        """Whether an entry that is not packed has two sizes, or a packed one takes no bytes.
+
+        torch opens no such archive (`mz_zip_reader_read_central_dir` in `miniz.c`).
+        """
+        entries = self.entries
+        if isinstance(entries, _Lines):
+            return entries.misstates_sizes
+        return any(
+            each.packed != each.size if each.method == 0 else each.size and not each.packed
+            for each in (*entries.values(), *self.repeated)
+        )
+
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of some entries of a folder, None where one is not there.
 
@@ -229,6 +243,17 @@ class _Lines(Mapping[str, ZipEntry]):
         """Return where the local header of each entry is."""
         offsets = self._numbers[3::4]
         return [offset + self._shift for offset in offsets] if self._shift else offsets
+
+    @property
+    def misstates_sizes(self) -> bool:
+        """Whether an entry that is not packed has two sizes, or a packed one takes no bytes."""
+        packed, sizes = self._numbers[1::4], self._numbers[2::4]
+        if packed == sizes:
+            return False
+        stated = zip(self._layout.methods, packed, sizes, strict=True)
+        return any(
+            one != size if method == 0 else size and not one for method, one, size in stated
+        )
 
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of two entries and more, None where one is not there."""
