@@ -47,6 +47,7 @@ def make(target: Path) -> None:
             connection.execute("UPDATE root SET path = ?", (ROOT,))
             connection.execute("UPDATE ingest SET paths = json_array(?)", (ROOT,))
             connection.execute("UPDATE file SET inode = 0")
+            connection.execute("UPDATE root_host SET inode = 0")
             # Digests of what each link rests on, absolute paths among it: the next ingest
             # weighs everything anew without them.
             connection.execute("DELETE FROM link_basis")

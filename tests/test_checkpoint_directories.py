@@ -305,7 +305,7 @@ def test_a_forbidden_file_is_unreadable(tmp_path: Path) -> None:
         (b"\x1f\x8b\x08\0" + b"x" * 100, "gzip", "foreign"),
         (b"Salted__" + b"\x91" * 100, "encrypted", "foreign"),
         (b"<!DOCTYPE html><html>", "text", "foreign"),
-        (bytes(5000), "zeros", "foreign"),
+        (bytes(5000), "zeros", "unreadable"),
         (b"\x08\x07\x12\x07pytorch", "onnx", "truncated"),
         (b"\x08\x01\x12\xd6\x97\t\n\xfc\x12\x12\xcd\x12", "unknown", "foreign"),
         (b"\x89HDF\r\n\x1a\n" + b"\0" * 900, "hdf5", "unreadable"),

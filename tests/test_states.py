@@ -82,6 +82,7 @@ def odd(tmp_path: Path) -> Path:
     saved_model.mkdir(parents=True)
     (saved_model.parent / "saved_model.pb").write_bytes(b"\x08\x01")
     (saved_model / "variables.index").write_bytes(b"\0" * 50)
+    (saved_model / "variables.data-00000-of-00001").write_bytes(b"\0" * 50)
     return root
 
 

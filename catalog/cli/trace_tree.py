@@ -90,9 +90,10 @@ def _add_loads(tree: Branch, row: Record) -> None:
     accepted = row["loads_by_default"]
     if accepted is None:
         return
-    said = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}.get(accepted, "unknown")
+    verdicts = {"yes": f"torch {row['loads_torch']} loads it", "no": "refused"}
     style = "green" if accepted == "yes" else "yellow"
-    branch = _line(tree, "torch.load", said, style=style, dim=row["loads_reason"])
+    verdict = verdicts.get(accepted, "unknown")
+    branch = _line(tree, "torch.load", verdict, style=style, dim=row["loads_reason"])
     if row["loads_remedy"]:
         _line(branch, "try", row["loads_remedy"])
 

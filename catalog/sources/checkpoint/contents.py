@@ -66,7 +66,9 @@ def describe(
     model = weights.model
     count_doubt = weights.count_doubt()
     fingerprint, doubt = (
-        (None, sums_of) if isinstance(sums_of, str) else weights.fingerprint(sums_of)
+        (None, sums_of)
+        if isinstance(sums_of, str)
+        else weights.fingerprint(sums_of, big_endian=number.big_endian)
     )
     others = weights.others() if count_doubt else []
     hyper_parameters, problems = hyper_parameters_of(training.hyper_parameters, number)

@@ -59,10 +59,8 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
             "recognised",
             f"it holds numbers in {_shown(root)}; whether it is a model is not known",
         )
-    absent = model.placeholder_count + model.empty_count
-    if model.placeholder_count or 2 * absent >= len(model.stubs):
-        count = "all" if absent == len(model.stubs) else f"{absent:,}"
-        reason = f"{count} of its {len(model.stubs):,} tensors are placeholders without numbers"
+    if model.placeholder_count + model.empty_count == len(model.stubs) and not _is_deepspeed(root):
+        reason = f"all of its {len(model.stubs):,} tensors are placeholders without numbers"
         return "truncated", reason
     if not model.is_root:
         return "readable", None
@@ -73,6 +71,11 @@ def kind_of(root: object, weights: Weights) -> tuple[CheckpointStatus, str | Non
     if _OF_DATA.issuperset(name.lower() for name in names):
         return "foreign", f"it holds data ({shown}) and no model"
     return "recognised", f"its tensors ({shown}) are not named like a model's; that is not known"
+
+
+def _is_deepspeed(root: object) -> bool:
+    """Say whether other files of the folder hold the numbers: `formats/deepspeed.py` looks."""
+    return type(root) is dict and "ds_version" in root
 
 
 _HOLDING_A_MODEL: Final = frozenset(

@@ -34,6 +34,7 @@ class Numbers:
         self, read: Callable[[str, int, int], bytes] | None = None, *, big_endian: bool = False
     ) -> None:
         self._read = read
+        self.big_endian = big_endian
         self._order = ">" if big_endian else "<"
         self._known: dict[tuple[str, int], float | None] = {}
 

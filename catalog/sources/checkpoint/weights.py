@@ -131,12 +131,15 @@ class Weights:
             return f"Beside its model it holds {more}: {_shown(weights[0].path)}."
         return ""
 
-    def fingerprint(self, sums_of: Callable[[list[str]], Sums | None]) -> tuple[str | None, str]:
+    def fingerprint(
+        self, sums_of: Callable[[list[str]], Sums | None], *, big_endian: bool = False
+    ) -> tuple[str | None, str]:
         """Return a digest that is equal for equal weights, made of CRC-32s alone.
 
         Args:
             sums_of: CRC-32s and sizes of storages by their keys, as the archive's directory states
                 them; None where one is missing.
+            big_endian: the order of bytes in the file.
 
         Returns:
             Half of a SHA-256 in hex, and an empty text; or None, and the reason as a sentence.
@@ -151,7 +154,7 @@ class Weights:
         if 0 in sums[0] and any(size and not crc for crc, size in zip(*sums, strict=True)):
             return None, "The archive states no checksums; `catalog ingest --hash` reads them."
         stated = [b"%b%d:%d;" % triple for triple in zip(texts, *sums, strict=False)]
-        total = hashlib.sha256(b"".join((*stated, texts[-1])))
+        total = hashlib.sha256(b"".join((b"big;" * big_endian, *stated, texts[-1])))
         return total.hexdigest()[:_DIGITS], ""
 
     def verified(self, digest_of: Callable[[str], bytes | None]) -> str | None:
