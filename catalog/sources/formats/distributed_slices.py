@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from catalog.sources.checkpoint.archives import read_archive
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.single import read_file
+from catalog.sources.facts import Checkpoint, Facts
 from catalog.sources.formats.parts import Fault, is_unread, judged_with, of_torch
 from catalog.sources.plain import clean
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from catalog.sources.checkpoint.byte_source import ByteSource
-    from catalog.sources.facts import Checkpoint, Facts
 
 MAX_SLICES: Final = 16_384
 """That are read, each by two small reads: some seconds of work."""
 MAX_BYTES: Final = 512 * 1024 * 1024
 """Of slices that are read: each is read up to its pickle, which has a kilobyte."""
 _ZIP: Final = b"PK\3\4"
+_ZIP_END: Final = b"PK\5\6"
+_END_RECORD: Final = 22
 _LONGEST_NAME: Final = 80
 
 
@@ -111,12 +113,20 @@ def _read(source: ByteSource, places: list[Place]) -> Iterator[tuple[Place, Fact
         if place.is_packed:
             continue
         window = source.window(place.offset, place.end - place.offset)
-        is_zip = window.read_at(0, len(_ZIP)) == _ZIP
+        end = window.read_at(max(window.size - _END_RECORD, 0), len(_ZIP_END))
+        begins = window.read_at(0, len(_ZIP)) == _ZIP
+        is_zip = begins or end == _ZIP_END
         if is_zip:
-            yield place, read_archive(window, "slice")
+            # torch tells an archive by its first bytes (`_is_zipfile` in `torch/serialization.py`).
+            yield place, read_archive(window, "slice") if begins else _not_begun()
         elif place.is_tensor:
             yield place, read_file(window, "slice")
         # What is neither is the planner's own, whatever it wrote.
+
+
+def _not_begun() -> Facts:
+    reason = "an archive ends there, and none begins"
+    return Facts(Checkpoint("zip", "unreadable", reason))
 
 
 def _flaw(place: Place, part: Checkpoint) -> str | None:

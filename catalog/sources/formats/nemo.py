@@ -112,7 +112,9 @@ def _config(
     except DocumentError as error:
         return None, (Problem(error.code, f"Its {_CONFIG}: {error}"),)
     if not value:
-        return None, (Problem("empty-config", f"Its {_CONFIG} is empty; NeMo makes no model of it."),)
+        return None, (
+            Problem("empty-config", f"Its {_CONFIG} is empty, and NeMo needs it."),
+        )
     if not isinstance(value, dict):
         return None, (Problem("not-a-mapping", f"Its {_CONFIG} holds no mapping."),)
     document, redacted = redact(value)
