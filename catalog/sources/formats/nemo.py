@@ -49,7 +49,7 @@ def _read(source: ByteSource, own_path: str) -> Facts | None:
 def _nemo(source: ByteSource, own_path: str) -> Facts:
     # Imported here: what reads single files asks the formats, of which this is one.
     from catalog.sources.checkpoint.single import read_file
-    from catalog.sources.formats.parts import of_torch
+    from catalog.sources.formats.parts import of_torch, without_equals
 
     found: dict[str, Member] = {}
     split_weights = None
@@ -86,6 +86,7 @@ def _nemo(source: ByteSource, own_path: str) -> Facts:
         default_load=None,  # `restore_from` unpacks the archive first
         bytes_read=source.bytes_read,
     )
+    checkpoint = without_equals(checkpoint)
     return replace(facts, checkpoint=checkpoint, problems=(*facts.problems, *problems))
 
 
@@ -112,9 +113,7 @@ def _config(
     except DocumentError as error:
         return None, (Problem(error.code, f"Its {_CONFIG}: {error}"),)
     if not value:
-        return None, (
-            Problem("empty-config", f"Its {_CONFIG} is empty, and NeMo needs it."),
-        )
+        return None, (Problem("empty-config", f"Its {_CONFIG} is empty, and NeMo needs it."),)
     if not isinstance(value, dict):
         return None, (Problem("not-a-mapping", f"Its {_CONFIG} holds no mapping."),)
     document, redacted = redact(value)

@@ -149,6 +149,15 @@ def of_torch(facts: Facts) -> Checkpoint:
     return one.but(status="unreadable", reason=f"{one.reason or one.format}, and no file of torch")
 
 
+def without_equals(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint that is equal to none where it is damaged, whatever of it is whole."""
+    if checkpoint.status not in _FAULTS or checkpoint.weights_fingerprint is None:
+        return checkpoint
+    return checkpoint.but(
+        weights_fingerprint=None, weights_doubt=sentence(checkpoint.reason or checkpoint.status)
+    )
+
+
 def is_unread(facts: Facts) -> bool:
     """Say whether a file may well be torch's own, and was not read to the end of its pickle."""
     return any(problem.code in _UNREAD for problem in facts.problems)
