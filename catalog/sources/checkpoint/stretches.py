@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_TENSORS: Final = 200_000
 """Of a safetensors file; one with more is summed as a whole."""
+MAX_ARCHIVES: Final = 20_000
+"""In one file, of which more is summed as a whole."""
 _UNPACKED_BLOCK: Final = 1 << 20
 _SHOWN: Final = 80
 _STORED: Final = 0
@@ -252,12 +254,51 @@ class ArchiveLayout(Layout):
         return None if entry is None else entry.digest
 
 
+class ShardLayout(Layout):
+    """Archives one behind the other, as in a shard of torch.distributed: the sums in each count.
+
+    What of it is weights its `.metadata` tells, another file: it is summed as a whole.
+
+    Args:
+        archives: with the place where each begins.
+    """
+
+    def __init__(self, archives: list[tuple[int, ArchiveLayout]]) -> None:
+        self._archives = [one for _, one in archives]
+        moved: list[Stretch] = []
+        for start, one in archives:
+            for stretch in one.stretches:
+                stretch.begin += start
+                stretch.end += start
+                moved.append(stretch)
+        self.stretches = in_order(moved) or ()
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the first archive that is damaged."""
+        if not self.stretches:
+            return None
+        return next((told for one in self._archives if (told := one.damage()) is not None), None)
+
+
 def archive_layout(source: ByteSource) -> Layout:
-    """Return what is summed of a zip archive; nothing where its directory cannot be read."""
-    try:
-        return ArchiveLayout(source, torch_zip.read_directory(source))
-    except torch_zip.ZipError:
-        return Layout()
+    """Return what is summed of a zip archive, or of several one behind the other.
+
+    Nothing where its directory cannot be read; other data may be before the archives.
+    """
+    found: list[tuple[int, ArchiveLayout]] = []
+    end = source.size
+    while end and len(found) < MAX_ARCHIVES:
+        try:
+            start = torch_zip.read_directory(source.window(0, end)).shift
+            window = source.window(start, end - start)
+            one = ArchiveLayout(window, torch_zip.read_directory(window))
+        except torch_zip.ZipError:
+            break
+        if start == 0 and not found:
+            return one
+        found.append((start, one))
+        end = start
+    return ShardLayout(found) if found else Layout()
 
 
 def _keys(weights: Weights) -> list[str]:

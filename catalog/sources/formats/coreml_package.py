@@ -24,6 +24,7 @@ _ENDING: Final = ".mlpackage"
 _MANIFEST: Final = "Manifest.json"
 _DATA: Final = "Data"
 _DEPTH: Final = 4
+_MOST_VALUES: Final = 10_000
 
 
 def _find(listing: Listing) -> list[Whole]:
@@ -38,10 +39,17 @@ def _read(root: Path, item: Item) -> Facts:
     if _MANIFEST not in item.parts:
         reason = f"its {_MANIFEST} is missing"
         return failed(NAME, "truncated", reason, "missing-parts", "coreml")
-    manifest = read_json(root / item.path / _MANIFEST).mapping or {}
+    manifest = read_json(root / item.path / _MANIFEST, most_values=_MOST_VALUES).mapping or {}
     entries = manifest.get("itemInfoEntries")
-    for entry in entries.values() if isinstance(entries, dict) else ():
-        path = entry.get("path") if isinstance(entry, dict) else None
+    paths = [
+        entry.get("path")
+        for entry in (entries.values() if isinstance(entries, dict) else ())
+        if isinstance(entry, dict)
+    ]
+    if not any(isinstance(path, str) for path in paths):
+        reason = f"its {_MANIFEST} names no model"
+        return failed(NAME, "unreadable", reason, "unreadable-manifest", "coreml")
+    for path in paths:
         wanted = f"{_DATA}/{path}"
         there = any(part == wanted or part.startswith(f"{wanted}/") for part in item.parts)
         if isinstance(path, str) and not there:
