@@ -49,7 +49,7 @@ lowest: ## Run the tests with the oldest versions that pyproject.toml allows
 .venv-oracle/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-oracle
 	.venv-oracle/bin/python -m pip install --quiet --upgrade pip
-	.venv-oracle/bin/python -m pip install --quiet --editable . --group oracle
+	.venv-oracle/bin/python -m pip install --quiet $(PIP_OPTIONS) --editable . --group oracle
 	@touch $@
 
 oracle: .venv-oracle/.installed ## Compare verdicts with those of the real libraries, on a zoo of files

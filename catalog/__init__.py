@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from catalog.errors import CatalogError
     from catalog.query.inspect import inspect
 
-__version__ = "0.5.0.dev0"
+__version__ = "0.5.0"
 __all__ = ["Catalog", "CatalogError", "__version__", "inspect"]
 
 

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, select, update
 
+from catalog.ingest.checkpoint_rows import (
+    Hashed,
+    checkpoint_row,
+    named_places,
+    score_rows,
+    tensor_rows,
+)
 from catalog.ingest.metrics import MetricWriter
 from catalog.ingest.times import utc_of_ns
-from catalog.schema.canonical import canonical, clean, flat, special
-from catalog.schema.remembered import shortened
+from catalog.schema.canonical import clean, flat
 from catalog.schema.store import Store, chunks, table_of
 from catalog.schema.tables import (
     Architecture,
@@ -31,8 +37,6 @@ from catalog.schema.tables import (
     RunField,
     Sidecar,
 )
-from catalog.sources.checkpoint.tensors import size_of
-from catalog.sources.facts import Tensor
 from catalog.sources.paths import is_in
 
 if TYPE_CHECKING:
@@ -78,16 +82,6 @@ class Memory:
     """The same of sets of globals."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hashed:
-    """What a hash found of a checkpoint's bytes."""
-
-    weights_fingerprint: str | None = None
-    """What the file stated then."""
-    weights_sha256: str | None = None
-    damage: str | None = None
-
-
 class BatchWriter:
     """Writes readings of one root in one transaction.
 
@@ -118,7 +112,7 @@ class BatchWriter:
         """Number and row (of a known one: what may still be filled in) by path."""
         self._changed: dict[int, dict[str, Any]] = {}
         """Rows of known checkpoints by number."""
-        self._hashed: dict[int, _Hashed] = {}
+        self._hashed: dict[int, Hashed] = {}
         """Of known checkpoints, by number."""
         self._problems: dict[int, dict[tuple[str, str], int]] = {}
         """Numbers of open problems by file, then by code and message."""
@@ -288,11 +282,11 @@ class BatchWriter:
 
     def _known_checkpoints(
         self, numbers: Sequence[int], readings: Sequence[tuple[Item, Reading]]
-    ) -> dict[int, _Hashed]:
+    ) -> dict[int, Hashed]:
         """Return what a hash found of known checkpoints, as far as it still holds."""
         table, files = table_of(Checkpoint), table_of(File)
         items = {item.path: (item, reading) for item, reading in readings}
-        found: dict[int, _Hashed] = {}
+        found: dict[int, Hashed] = {}
         query = select(
             table.c.id,
             files.c.path,
@@ -317,7 +311,7 @@ class BatchWriter:
                 item, reading = items[path]
                 same = (item.size, item.mtime_ns, item.inode) == (size, mtime_ns, inode)
                 found[int(number)] = (
-                    _Hashed(stated, weights, damage) if same or reading.failed else _Hashed()
+                    Hashed(stated, weights, damage) if same or reading.failed else Hashed()
                 )
         return found
 
@@ -361,7 +355,7 @@ class BatchWriter:
             self._run_fields(number, directory, said.fields, fields)
         for config, document in zip(said.configs, documents, strict=True):
             self._config_of_file(number, directory, path, config, document)
-        told = _told(said.checkpoint)
+        told = named_places(said.checkpoint)
         for mention in said.mentions:
             if mention.text in told and mention.role in _TOLD:
                 continue  # it stands in the checkpoint's own row
@@ -381,80 +375,28 @@ class BatchWriter:
     def _checkpoint(
         self, number: int, said: facts.Checkpoint, reading: Reading, *, is_known: bool
     ) -> None:
-        hashed = self._hashed.get(number, _Hashed())
+        hashed = self._hashed.get(number, Hashed())
         config_id = None
         if said.hyper_parameters and reading.hyper_parameters is not None:
             config_id = self._config(said.hyper_parameters, reading.hyper_parameters)
         statements_id = None
         if said.statements and reading.statements is not None:
             statements_id = self._config(said.statements, reading.statements)
-        load = said.default_load
-        row: dict[str, Any] = {
-            "format": said.format,
-            "status": said.status,
-            "reason": said.reason and clean(said.reason),
-            "framework": said.framework,
-            "framework_version": said.framework_version and clean(said.framework_version),
-            "epoch": _whole(said.epoch),
-            "global_step": _whole(said.global_step),
-            "config_id": config_id,
-            "monitor": said.monitor and clean(said.monitor),
-            "monitor_mode": said.monitor_mode,
-            "best_score": _finite(said.best_score),
-            "own_score": _finite(said.own_score),
-            "best_path": said.best_path and _shortened(said.best_path, said),
-            "last_path": said.last_path and _shortened(said.last_path, said),
-            "directory": said.directory and clean(said.directory),
-            "best_k": canonical([[_shortened(path, said), score] for path, score in said.best_k])
-            if said.best_k
-            else None,
-            "architecture_id": self._architecture(reading.architecture),
-            "parameter_count": _whole(said.parameter_count),
-            "tensor_bytes": _whole(said.tensor_bytes),
-            "weights_fingerprint": said.weights_fingerprint,
-            "true_size": _whole(said.true_size),
-            "true_sha256": said.true_sha256,
-            "optimizers": json.dumps(said.optimizers) if said.optimizers else None,
-            "schedulers": json.dumps(said.schedulers) if said.schedulers else None,
-            "learning_rates": canonical(list(said.learning_rates)) if said.learning_rates else None,
-            "safety": said.safety,
-            "globals": json.dumps(said.globals) if said.globals else None,
-            "weights_doubt": said.weights_doubt and clean(said.weights_doubt),
-            # What a hash found of its bytes holds for those bytes alone, and what it summed is in
-            # the form that this reading gives it.
-            "weights_sha256": hashed.weights_sha256
-            if hashed.weights_fingerprint == said.weights_fingerprint
-            else None,
-            "damage": hashed.damage,
-            "loads_by_default": load and load.accepted,
-            "loads_torch": load and load.torch,
-            "loads_reason": load and load.reason and clean(load.reason),
-            "loads_remedy": load and load.remedy and clean(load.remedy),
-            "global_set_id": self._global_set(said.every_global, reading.globals),
-            "statements_id": statements_id,
-        }
+        row = checkpoint_row(
+            said,
+            hashed,
+            config_id=config_id,
+            statements_id=statements_id,
+            architecture_id=self._architecture(reading.architecture),
+            global_set_id=self._global_set(said.every_global, reading.globals),
+        )
         if is_known:
             self._changed[number] = row
         else:
             self._store.add(Checkpoint, {"id": number, **row})
-        seen: set[tuple[str, str]] = set()
-        for score in said.scores:
-            origin, name = clean(score.origin), clean(score.name)
-            if (origin, name) in seen:
-                continue
-            seen.add((origin, name))
-            value, odd = special(score.value)
-            self._store.add(
-                CheckpointScore,
-                {
-                    "id": self._store.number(CheckpointScore),
-                    "checkpoint_id": number,
-                    "origin": origin,
-                    "name": name,
-                    "value": value,
-                    "special": odd,
-                },
-            )
+        for score in score_rows(said):
+            own = {"id": self._store.number(CheckpointScore), "checkpoint_id": number}
+            self._store.add(CheckpointScore, own | score)
 
     def _architecture(self, document: Document | None) -> int | None:
         if document is None:
@@ -463,27 +405,13 @@ class BatchWriter:
         if number is not None:
             return number
         number = self._store.number(Architecture)
-        tensors = [
-            Tensor(name, dtype, tuple(shape), shares)
-            for name, dtype, shape, shares in json.loads(document.text)
-        ]
+        tensors = tensor_rows(document.text)
         self._store.add(
             Architecture,
             {"id": number, "sha256": document.sha256, "tensor_count": len(tensors)},
         )
-        for position, one in enumerate(tensors):
-            self._store.add(
-                ArchitectureTensor,
-                {
-                    "architecture_id": number,
-                    "position": position,
-                    "name": clean(one.name),
-                    "dtype": one.dtype,
-                    "shape": json.dumps(list(one.shape)),
-                    "bytes": size_of(one),
-                    "shares": one.shares,
-                },
-            )
+        for tensor in tensors:
+            self._store.add(ArchitectureTensor, {"architecture_id": number, **tensor})
         self._architectures[document.sha256] = number
         return number
 
@@ -639,24 +567,3 @@ class BatchWriter:
             self._connection.execute(
                 update(table).where(table.c.id.in_(part)).values(resolved_ingest_id=self._ingest_id)
             )
-
-
-def _shortened(path: str, said: facts.Checkpoint) -> str:
-    return shortened(clean(path), said.directory and clean(said.directory))
-
-
-def _told(said: facts.Checkpoint | None) -> frozenset[str | None]:
-    """Return the places that a checkpoint's row names anyway."""
-    if said is None:
-        return frozenset()
-    kept = (path for path, _score in said.best_k)
-    return frozenset((said.directory, said.best_path, said.last_path, *kept))
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None else special(value)[0]
-
-
-def _whole(value: int | None) -> int | None:
-    # A hostile file may state any number; a column holds 64 bits.
-    return value if value is not None and -(2**63) <= value < 2**63 else None

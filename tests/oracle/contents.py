@@ -99,7 +99,8 @@ def _walk(value: Any, place: str, found: dict[str, str], counts_plain: bool, dep
 
 def _of_tensor(tensor: Any) -> str:
     kind = type(tensor)
-    described = f"{kind.__module__}.{kind.__qualname__} {tensor.dtype} {tuple(_shape(tensor))} {tensor.layout}"
+    described = f"{kind.__module__}.{kind.__qualname__} {tensor.dtype} {tensor.layout}"
+    described += f" {tuple(_shape(tensor))}"
     beside = {key: value for key, value in vars(tensor).items() if not key.startswith("_")}
     parts: dict[str, str] = {}
     _walk(beside, "", parts, counts_plain=True, depth=1)
@@ -114,7 +115,8 @@ def _of_tensor(tensor: Any) -> str:
         if tensor.qscheme() == torch.per_tensor_affine:
             described += f" {tensor.q_scale()} {tensor.q_zero_point()}"
         else:
-            described += f" {tensor.q_per_channel_scales().tolist()} {tensor.q_per_channel_zero_points().tolist()}"
+            described += f" {tensor.q_per_channel_scales().tolist()}"
+            described += f" {tensor.q_per_channel_zero_points().tolist()}"
         return _sum(described, _raw(tensor.int_repr()))
     if tensor.is_nested:
         return _sum(

@@ -44,25 +44,25 @@ class Zoo:
         self._empty: list[EmptyCell] = []
 
     def place(
-        self, format: str, damage: str, name: str, judge: str, note: str = "", **flags: bool
+        self, kind: str, damage: str, name: str, judge: str, note: str = "", **flags: bool
     ) -> Path:
         """Return where to write a specimen; a config is beside it, so that it can be usable."""
-        folder = self.folder / format / f"{len(self.specimens):03}"
+        folder = self.folder / kind / f"{len(self.specimens):03}"
         (folder / name).parent.mkdir(parents=True)
         (folder / "config.yaml").write_text(yaml.safe_dump({"model": {"name": "tiny"}, "seed": 1}))
         path = folder / name
         relative = path.relative_to(self.folder).as_posix()
-        self.specimens.append(Specimen(relative, format, damage, judge, note, **flags))
+        self.specimens.append(Specimen(relative, kind, damage, judge, note, **flags))
         return path
 
     def write(self, content: bytes, *cell: str, note: str = "", **flags: bool) -> None:
-        """Write a specimen of one file: `cell` is format, damage, name, judge."""
-        format, damage, name, judge = cell
-        self.place(format, damage, name, judge, note, **flags).write_bytes(content)
+        """Write a specimen of one file: `cell` is kind, damage, name, judge."""
+        kind, damage, name, judge = cell
+        self.place(kind, damage, name, judge, note, **flags).write_bytes(content)
 
-    def empty(self, format: str, damage: str, reason: str) -> None:
+    def empty(self, kind: str, damage: str, reason: str) -> None:
         """Say why there is no specimen of a format with a damage."""
-        self._empty.append(EmptyCell(format, damage, reason))
+        self._empty.append(EmptyCell(kind, damage, reason))
 
     def all_data(self, first: int) -> None:
         """Say of all specimens from a place of the list on that they are no models."""
@@ -72,25 +72,25 @@ class Zoo:
         """Write the manifest."""
         write_manifest(self.folder, self.specimens, self._empty)
 
-    def damage_file(self, format: str, name: str, judge: str, content: bytes, data: bytes) -> None:
+    def damage_file(self, kind: str, name: str, judge: str, content: bytes, data: bytes) -> None:
         """Write a file whole, cut at three places, with bits flipped, and with other content.
 
         Args:
-            format: row of the table.
+            kind: row of the table.
             name: of the file.
             judge: whose verdict counts.
             content: of the file.
             data: numbers of one tensor as the file holds them: what is outside is structure.
         """
-        self.write(content, format, "whole", name, judge)
+        self.write(content, kind, "whole", name, judge)
         for damage, changed, note in damages(content, data, self.flips):
-            self.write(changed, format, damage, name, judge, note=note)
+            self.write(changed, kind, damage, name, judge, note=note)
         for note, other in OTHERS:
-            self.write(other, format, "wrong type", name, judge, note=note, is_model=False)
+            self.write(other, kind, "wrong type", name, judge, note=note, is_model=False)
 
     def damage_folder(
         self,
-        format: str,
+        kind: str,
         name: str,
         judge: str,
         source: Path,
@@ -101,7 +101,7 @@ class Zoo:
         """Write a folder whole, and with its weights file damaged or parts missing.
 
         Args:
-            format: row of the table.
+            kind: row of the table.
             name: of the folder.
             judge: whose verdict counts.
             source: the whole folder, to copy.
@@ -109,21 +109,21 @@ class Zoo:
             missing: paths in it, each of which is left out of one specimen.
             data: numbers of one tensor as that file holds them.
         """
-        shutil.copytree(source, self.place(format, "whole", name, judge))
+        shutil.copytree(source, self.place(kind, "whole", name, judge))
         content = (source / weights).read_bytes()
         for damage, changed, note in damages(content, data or content[-64:], self.flips // 2):
-            self.change_folder(format, damage, name, judge, source, {weights: changed}, note)
+            self.change_folder(kind, damage, name, judge, source, {weights: changed}, note)
         for note, other in OTHERS:
             told = f"{weights} is {note}"
-            self.change_folder(format, "wrong type", name, judge, source, {weights: other}, told)
+            self.change_folder(kind, "wrong type", name, judge, source, {weights: other}, told)
         for part in missing:
             self.change_folder(
-                format, "part missing", name, judge, source, {part: None}, f"without {part}"
+                kind, "part missing", name, judge, source, {part: None}, f"without {part}"
             )
 
     def change_folder(
         self,
-        format: str,
+        kind: str,
         damage: str,
         name: str,
         judge: str,
@@ -133,7 +133,7 @@ class Zoo:
         **flags: bool,
     ) -> None:
         """Write a copy of a folder with some parts replaced, or left out where they are None."""
-        path = self.place(format, damage, name, judge, note, **flags)
+        path = self.place(kind, damage, name, judge, note, **flags)
         shutil.copytree(source, path)
         for part, content in parts.items():
             target = path / part

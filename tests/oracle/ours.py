@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from catalog import Catalog
-
 from tests.oracle.specimen import read_manifest
 
 _ROWS: Final = """
-SELECT f.path, c.format, c.status, c.reason, c.loads_by_default, c.loads_torch, c.weights_fingerprint,
-       c.weights_doubt, c.weights_sha256, c.damage, c.parameter_count, m.state
+SELECT f.path, c.format, c.status, c.reason, c.loads_by_default, c.loads_torch,
+       c.weights_fingerprint, c.weights_doubt, c.weights_sha256, c.damage, m.state
 FROM checkpoint c JOIN file f ON f.id = c.id LEFT JOIN migration m ON m.checkpoint_id = c.id
 """
 

@@ -116,7 +116,7 @@ def keras_model(path: Path) -> dict[str, str]:
 
 def keras_weights(path: Path) -> dict[str, str]:
     """Judge by `load_weights` into the model that they are of."""
-    from tests.oracle.file_zoo import keras_model as model
+    from tests.oracle.keras_zoo import keras_model as model
 
     made = model(9)
     made.load_weights(path)

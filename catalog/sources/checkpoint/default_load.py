@@ -99,8 +99,8 @@ def by_status(checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint, told refused where the file is not whole: then no way loads it."""
     if checkpoint.format not in _FORMATS or checkpoint.status not in ("truncated", "unreadable"):
         return checkpoint
-    if checkpoint.default_load is not None and checkpoint.status != "truncated":
-        return checkpoint
+    if checkpoint.default_load is not None:
+        return checkpoint  # torch was judged by the rules, whatever else is wrong
     reason = f"a damaged file: {checkpoint.reason}" if checkpoint.reason else "a damaged file"
     return checkpoint.but(default_load=refused(reason, "Take another copy of the file."))
 

@@ -93,7 +93,7 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
         checkpoint = checkpoint.but(status="unreadable", reason=flaw, default_load=None)
     if end is not None and end > source.size:
         reason = f"{end - source.size:,} of {end:,} bytes are missing"
-        checkpoint = replace(checkpoint, status="truncated", reason=reason)
+        checkpoint = checkpoint.but(status="truncated", reason=reason, default_load=None)
 
     def read(key: str, offset: int, length: int) -> bytes:
         start, size = places.get(key, (0, 0))
