@@ -230,6 +230,22 @@ def test_a_slice_whose_archive_torch_refuses_damages_the_folder(
     assert "the slice of 'model.a' in __0_0.distcp is damaged" in row["reason"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"TensorStorageMetadata", b"ChunkStorageMetadata", b"MetadataIndex", b"_StorageInfo",
+     b"TensorProperties", b"bfloat16", b"properties", b"chunks", b"offsets", b"sizes", b"fqn"],
+)  # fmt: skip
+def test_a_bit_in_the_names_of_metadata_is_damage(
+    catalog: Catalog, tree: Path, text: bytes
+) -> None:
+    path = write_distributed(tree / "step-100", SHAPES) / ".metadata"
+    flip(path, path.read_bytes().index(text) + 2)
+    row = only(catalog, tree, "step-100")
+    assert row["status"] in {"unreadable", "truncated"}
+    assert row["reason"].startswith("its .metadata ")
+    assert len(row["problems"]) == 1
+
+
 def test_a_slice_of_another_shape_than_stated_is_damage(catalog: Catalog, tree: Path) -> None:
     folder = write_distributed(tree / "step-100", SHAPES)
     smaller = write_distributed(tree / "other", {**SHAPES, "a": (4, 8)})

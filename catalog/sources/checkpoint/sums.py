@@ -73,9 +73,9 @@ def verified_sum(path: Path, names: Sequence[str] | None = None) -> Verified:
             parts = [(one.relative_to(path).as_posix(), one) for one in sorted(files)]
             return _of_parts(_of_weights(parts))
         if path.suffix == ".index" and path.is_file():
-            parts = _tensorflow_parts(path)
-            if len(parts) > 1:
-                return _of_parts([(one.name.removeprefix(path.stem), one) for one in parts])
+            shards = _tensorflow_parts(path)
+            if len(shards) > 1:
+                return _of_parts([(one.name.removeprefix(path.stem), one) for one in shards])
         return _of_file(path)
     except OSError as error:
         raise SourceError(f"{error.filename or path}: {error.strerror or error}.") from error

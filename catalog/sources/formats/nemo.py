@@ -52,7 +52,7 @@ def _nemo(source: ByteSource, own_path: str) -> Facts:
     from catalog.sources.formats.parts import of_torch, without_equals
 
     found: dict[str, Member] = {}
-    split_weights = None
+    split_weights: str | None = None
     for member in members(source):
         if _SPLIT.match(member.name):
             split_weights = split_weights or member.name

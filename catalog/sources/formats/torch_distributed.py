@@ -20,6 +20,7 @@ from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.formats.distributed_metadata import flaw_of, frame_flaw
 from catalog.sources.formats.distributed_slices import Place, look_at_slices
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
 from catalog.sources.formats.parts import (
@@ -121,7 +122,13 @@ def read_distributed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
     if type(skeleton.root) is not Call or skeleton.root.class_name != _CLASS:
         reason = f"its {_METADATA} is not that of torch.distributed"
         return _failed(facts, "unreadable", reason, "unreadable-metadata")
-    return _judged(root, folder, parts, facts, attributes(skeleton.root))
+    metadata = attributes(skeleton.root)
+    flaw = frame_flaw(data) or flaw_of(metadata)
+    judged = _judged(root, folder, parts, facts, metadata)
+    if flaw is None or _checkpoint(judged).status not in ("readable", "recognised", "foreign"):
+        return judged
+    reason = f"its {_METADATA} is damaged: {flaw}"
+    return _failed(judged, "unreadable", reason, "unreadable-metadata")
 
 
 def _lightning(root: Path, folder: str, parts: Sequence[str]) -> Facts:

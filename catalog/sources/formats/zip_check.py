@@ -97,7 +97,7 @@ class _File(io.RawIOBase):
         return self._at
 
     def read(self, size: int = -1, /) -> bytes:
-        length = self._source.size - self._at if size is None or size < 0 else size
+        length = self._source.size - self._at if size < 0 else size
         data = self._source.read_at(self._at, length)
         self._at += len(data)
         return data
