@@ -139,8 +139,10 @@ def read_directory(source: ByteSource) -> ZipDirectory:
     shift = end - size - offset
     if shift < 0 or size > MAX_DIRECTORY_BYTES:
         raise ZipError("zip-damaged", "the end record of the archive points outside the file")
-    before = min(end - size, _BEFORE)
-    data = source.fetch(end - size - before, size + before)[before:]
+    # Of a large directory no second copy is made.
+    before = min(end - size, _BEFORE) if size <= WHOLE else 0
+    data = source.fetch(end - size - before, size + before)
+    data = data[before:] if before else data
     known = _LAYOUTS.get((count, size))
     if known is not None:
         found = known.entries(data, shift)
@@ -189,10 +191,12 @@ def _line_by_line(data: bytes, count: int, shift: int) -> ZipDirectory:
 
 def _misnamed(entries: Iterable[str]) -> str:
     """Say of names that are no text: torch asks for all of them, and Python refuses those."""
-    try:
-        "/".join(entries).encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return "its directory has a name that is no text"
+    for name in entries:
+        if not name.isascii():
+            try:
+                name.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                return "its directory has a name that is no text"
     return ""
 
 

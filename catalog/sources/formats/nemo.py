@@ -61,8 +61,8 @@ def _nemo(source: ByteSource, own_path: str) -> Facts:
     facts = Facts(Checkpoint("nemo", "recognised", "its weights are not read"))
     weights = found.get(_WEIGHTS)
     if split_weights is not None:
-        reason = f"its weights are split over {clean(split_weights[:80])} and others, and not read"
-        facts = Facts(Checkpoint("nemo", "recognised", reason))
+        unread = f"its weights are split over {clean(split_weights[:80])} and others, and not read"
+        facts = Facts(Checkpoint("nemo", "recognised", unread))
     elif weights is not None:
         inner = source.window(weights.offset, weights.size)
         facts = read_file(inner, f"{own_path}/{_WEIGHTS}")
