@@ -27,7 +27,10 @@ from tests.support.kind_files import (
     stable_baselines,
     torch_bytes,
 )
+from tests.support.onnx_files import model as onnx_model
+from tests.support.onnx_files import tensor as onnx_tensor
 from tests.support.torch_files import FakeTensor, write_torch_legacy, write_torch_zip
+from tests.support.trainer_files import write_safetensors
 from tests.test_checkpoint_memory import LIMIT, look
 
 if TYPE_CHECKING:
@@ -399,6 +402,31 @@ def test_torch_files_are_read_under_names_of_others(tmp_path: Path) -> None:
         "old.pickle": ("torch-legacy", "readable"),
         "weights.th": ("torch-zip", "readable"),
         "x.pkl": ("torch-zip", "readable"),
+    }
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx", "keras", "gguf", "nemo", "pt2", "h5"])
+def test_a_name_whose_loader_takes_nothing_else_is_not_opened_by_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    write_torch_zip(folder / f"zip.{suffix}", {"state_dict": STATE})
+    write_torch_legacy(folder / f"pickle.{suffix}", {"state_dict": STATE})
+    other = "onnx" if suffix == "safetensors" else "safetensors"
+    content = onnx_model(onnx_tensor("w", (2,), bytes(8)))
+    if suffix != "safetensors":
+        write_safetensors(folder / "x", {"w": [2, 2]})
+        content = (folder / "x").read_bytes()
+        (folder / "x").unlink()
+    (folder / f"{other}.{suffix}").write_bytes(content)
+    (folder / "config.yaml").write_text("model: {width: 8}\n")
+    _, rows = ingested(folder)
+    found = {row["path"].partition(".")[0]: (row["status"], row["format"]) for row in rows}
+    assert found == {
+        "zip": ("unreadable", "torch-zip"),
+        "pickle": ("unreadable", "torch-legacy"),
+        other: ("unreadable", other),
     }
 
 

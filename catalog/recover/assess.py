@@ -540,8 +540,15 @@ _EVENT = (
 
 def _not_read(reason: str | None) -> str:
     """Return the sentence for what is only recognised; readers may end theirs with it."""
-    detail = (reason or "").rstrip(".").removesuffix("its content is not read").rstrip("; ")
+    told = (reason or _NOT_READ).rstrip(".")
+    detail = told.removesuffix(_NOT_READ)
+    if detail == told:
+        return _sentence(told)
+    detail = detail.rstrip("; ")
     return f"Its content is not read: {detail}." if detail else "Its content is not read."
+
+
+_NOT_READ = "its content is not read"
 
 
 def _sentence(text: str) -> str:

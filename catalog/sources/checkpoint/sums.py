@@ -16,6 +16,7 @@ from catalog.sources.checkpoint import signatures
 from catalog.sources.checkpoint.byte_source import ByteSource
 from catalog.sources.checkpoint.stretches import Layout, archive_layout, safetensors_layout
 from catalog.sources.checkpoint.weight_names import WEIGHTS
+from catalog.sources.formats.onnx import data_files
 from catalog.sources.formats.registry import is_named_like_a_model
 from catalog.sources.paths import open_regular
 
@@ -76,9 +77,23 @@ def verified_sum(path: Path, names: Sequence[str] | None = None) -> Verified:
             shards = _tensorflow_parts(path)
             if len(shards) > 1:
                 return _of_parts([(one.name.removeprefix(path.stem), one) for one in shards])
-        return _of_file(path)
+        return _of_model(path) if path.suffix.lower() == ".onnx" else _of_file(path)
     except OSError as error:
         raise SourceError(f"{error.filename or path}: {error.strerror or error}.") from error
+
+
+def _of_model(path: Path) -> Verified:
+    """Return what an ONNX model tells; its tensors may be in files beside it."""
+    with open_regular(path) as file:
+        names = data_files(ByteSource(file.fileno(), 0, os.fstat(file.fileno()).st_size, None))
+    found = _of_file(path)
+    if names == []:
+        return found
+    weights = None
+    if names is not None:
+        weights = _of_parts([(name, path.parent / name) for name in names]).weights_sha256
+        weights = hashlib.sha256(f"onnx\n{found.sha256}\n{weights}\n".encode()).hexdigest()
+    return found._replace(weights_sha256=weights, basis="content")
 
 
 def _of_file(path: Path) -> Verified:

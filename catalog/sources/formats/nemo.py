@@ -144,6 +144,7 @@ FORMAT: Final = Format(
     is_named=lambda name: name.endswith(".tar"),
     signs=(".tar",),
     read_named=_read,
+    is_strict=True,
     is_tentative=True,
     carries_config=True,
     precedence=60,
