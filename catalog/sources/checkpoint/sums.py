@@ -21,7 +21,7 @@ from catalog.sources.formats.registry import is_named_like_a_model
 from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -32,6 +32,7 @@ _TRAINING_STATE: Final = re.compile(
     r"|rng_state(?:_\d+)?\.pth"
 )
 """What a Trainer keeps beside the weights, to go on (`transformers/trainer.py`)."""
+_SHARDED: Final = re.compile(r"pytorch_model_fsdp_\d+/")
 _OTHER_CHECKPOINT: Final = re.compile(r"checkpoint-\d+|\..*")
 _TENSORFLOW_PART: Final = re.compile(r"\.(?:index|data-\d{5}-of-\d{5})")
 
@@ -55,23 +56,27 @@ class Verified(NamedTuple):
     """Of the file, when all was read."""
 
 
-def verified_sum(path: Path) -> Verified:
+def verified_sum(path: Path, names: Sequence[str] | None = None) -> Verified:
     """Read a checkpoint whole and return what its bytes tell.
 
     Args:
         path: a file; a folder that is one checkpoint; or the `X.index` of TensorFlow, whose
             `X.data-*` belong to it.
+        names: of the files that a folder consists of, by their paths below it; all files in it
+            where they are not given.
 
     Raises:
         SourceError: a file cannot be read.
     """
     try:
         if path.is_dir():
-            return _of_parts([(one.relative_to(path).as_posix(), one) for one in _parts(path)])
+            files = _files(path) if names is None else (path / name for name in names)
+            parts = [(one.relative_to(path).as_posix(), one) for one in sorted(files)]
+            return _of_parts(_of_weights(parts))
         if path.suffix == ".index" and path.is_file():
-            parts = _tensorflow_parts(path)
-            if len(parts) > 1:
-                return _of_parts([(one.name.removeprefix(path.stem), one) for one in parts])
+            shards = _tensorflow_parts(path)
+            if len(shards) > 1:
+                return _of_parts([(one.name.removeprefix(path.stem), one) for one in shards])
         return _of_model(path) if path.suffix.lower() == ".onnx" else _of_file(path)
     except OSError as error:
         raise SourceError(f"{error.filename or path}: {error.strerror or error}.") from error
@@ -155,21 +160,22 @@ def _of_parts(parts: list[tuple[str, Path]]) -> Verified:
     return Verified(None, None, weights, None, basis)
 
 
-def _parts(folder: Path) -> list[Path]:
-    """Return the files of a folder that hold its weights.
+def _of_weights(parts: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Return the parts of a folder that hold its weights.
 
-    Those that are named like a model's and are not a Trainer's own state; without any, all files.
+    Those that are named like a model's and are not a Trainer's own state; or those in the folders
+    that accelerate shards a model into; without any, all files.
     """
-    files = sorted(_files(folder))
     named = [
-        one
-        for one in files
+        (name, one)
+        for name, one in parts
         if not _TRAINING_STATE.fullmatch(one.name)
         and (WEIGHTS.fullmatch(one.name) or is_named_like_a_model(one.name.lower()))
     ]
-    if any(WEIGHTS.fullmatch(one.name) for one in named):
+    if any(WEIGHTS.fullmatch(one.name) for _, one in named):
         return named
-    return files
+    sharded = [(name, one) for name, one in parts if _SHARDED.match(name)]
+    return sharded or parts
 
 
 def _files(folder: Path) -> Iterator[Path]:
