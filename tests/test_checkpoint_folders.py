@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -302,6 +303,35 @@ def test_a_damaged_file_of_another_process_is_noticed(
     row = only(catalog, tree, "global_step7")
     assert row["status"] in {"truncated", "unreadable"}
     assert "bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt" in row["reason"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n" + bytes(99), b"text\n" * 99, pickle.dumps({"a": [1, 2]}, 4)]
+)
+@pytest.mark.parametrize("kind", ["optim", "model"])
+def test_a_file_of_a_process_that_is_none_of_torch_damages_the_folder(
+    catalog: Catalog, tree: Path, rank: int, content: bytes, kind: str
+) -> None:
+    folder = write_deepspeed(tree / "global_step7", zero=3)
+    prefix = "bf16_" if kind == "optim" else ""
+    name = f"{prefix}zero_pp_rank_{rank}_mp_rank_00_{kind}_states.pt"
+    (folder / name).write_bytes(content)
+    row = only(catalog, tree, "global_step7")
+    assert row["status"] == "unreadable"
+    assert row["reason"].startswith(f"{name}: ")
+    assert "no file of torch" in row["reason"]
+    assert len(row["problems"]) == 1
+
+
+def test_more_files_than_are_read_are_only_recognised(
+    catalog: Catalog, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.sources.formats.parts.MAX_READ", 2)
+    write_deepspeed(tree / "global_step7", ranks=4)
+    row = only(catalog, tree, "global_step7")
+    assert (row["status"], row["problems"]) == ("recognised", [])
+    assert row["reason"] == "2 of its 4 further files are read at most"
 
 
 def test_a_dangerous_file_of_another_process_is_noticed(catalog: Catalog, tree: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from catalog import Catalog
 from tests.support.checkpoint_reading import codes, facts, items
-from tests.support.torch_files import FakeTensor, write_torch_zip
+from tests.support.torch_files import FakeGlobal, FakeObject, FakeTensor, write_torch_zip
 from tests.support.trainer_files import write_safetensors
 
 if TYPE_CHECKING:
@@ -85,6 +85,14 @@ def test_an_index_that_names_a_tensor_its_shard_does_not_hold(tmp_path: Path) ->
     assert found.reason == f"its index is wrong: gone is not in {SHARDS[1]}"
 
 
+def test_an_index_may_name_another_of_the_files_for_a_tensor(tmp_path: Path) -> None:
+    # transformers loads all files that the index names, whatever it says is in which.
+    sharded(tmp_path)
+    mapping = {f"layer{number}.weight": SHARDS[2 - number] for number in range(3)}
+    write_json(tmp_path / "model.safetensors.index.json", {"weight_map": mapping})
+    assert checkpoint(tmp_path).status == "readable"
+
+
 def test_an_index_that_cannot_be_read_makes_the_folder_unreadable(tmp_path: Path) -> None:
     sharded(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{")
@@ -133,7 +141,7 @@ def placeholders(path: Path, empty: int, others: int) -> None:
 def test_placeholders_of_zero_3_are_no_weights(
     tmp_path: Path, empty: int, others: int, reason: str | None
 ) -> None:
-    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
     placeholders(tmp_path / "model.safetensors", empty, others)
     found = checkpoint(tmp_path)
     assert found.status == ("readable" if reason is None else "truncated")
@@ -141,14 +149,14 @@ def test_placeholders_of_zero_3_are_no_weights(
 
 
 def test_placeholders_in_torch_files_are_no_weights(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
     state = {"a": FakeTensor(shape=(0,)), "b": FakeTensor(shape=(0,)), "c": FakeTensor(shape=(2,))}
     write_torch_zip(tmp_path / "pytorch_model.bin", state)
     assert checkpoint(tmp_path).reason == "all 3 tensors but 1 are empty"
 
 
 def test_safetensors_come_before_what_is_left_of_an_older_save(tmp_path: Path) -> None:
-    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
     write_safetensors(tmp_path / "model.safetensors", {"w": [2, 2]})
     write_safetensors(tmp_path / SHARDS[0], {"w": [9, 9]})
     (tmp_path / "pytorch_model.bin").write_bytes(b"junk")
@@ -166,7 +174,7 @@ def test_torch_files_are_taken_where_shards_of_safetensors_have_no_index(tmp_pat
 @pytest.mark.parametrize("name", ["model.fp16.safetensors", "pytorch_model.bf16.bin"])
 def test_a_variant_alone_is_read(tmp_path: Path, name: str) -> None:
     # transformers takes it with `variant="fp16"`.
-    write_json(tmp_path / "config.json", {})
+    write_json(tmp_path / "config.json", {"model_type": "bert"})
     if name.endswith(".bin"):
         write_torch_zip(tmp_path / name, {"w": FakeTensor(shape=(2, 2))})
     else:
@@ -279,3 +287,119 @@ def test_what_reads_a_weight_file_is_told_by_its_name(tmp_path: Path) -> None:
         found = checkpoint(tmp_path, name)
         assert found.status == "unreadable"
         assert found.reason == f"by its name it is read as another format, and it is {kind}"
+
+
+ADAPTER = {"peft_type": "LORA", "base_model_name_or_path": "org/base"}
+
+
+@pytest.mark.parametrize(
+    ("config", "status", "reason"),
+    [
+        ({"model_type": "bert"}, "readable", None),
+        ({"_class_name": "UNet2DModel"}, "readable", None),
+        ({"architecture": "resnet18"}, "readable", None),
+        ({"auto_map": {"AutoConfig": "configuration_x.XConfig"}}, "readable", None),
+        ({"hidden_size": 4}, "recognised", "has no model_type"),
+        ({"model_type": None}, "recognised", "has no model_type"),
+        ([], "unreadable", "no JSON object"),
+        (None, "unreadable", "no JSON object"),
+    ],
+)
+def test_a_model_is_whole_with_the_config_that_its_loader_takes(
+    tmp_path: Path, config: Any, status: str, reason: str | None
+) -> None:
+    write_json(tmp_path / "config.json", config)
+    write_safetensors(tmp_path / "model.safetensors", {"w": [2, 2]})
+    found = checkpoint(tmp_path)
+    assert found.status == status
+    assert (found.reason is None) == (reason is None)
+    assert str(reason or "") in str(found.reason)
+
+
+def test_a_config_that_is_no_json_does_not_make_a_folder_usable(tmp_path: Path) -> None:
+    for name, file in (("config.json", "model"), ("adapter_config.json", "adapter_model")):
+        folder = tmp_path / "tree" / file
+        folder.mkdir(parents=True)
+        (folder / name).write_text("{")
+        write_safetensors(folder / f"{file}.safetensors", {"w": [2, 2]})
+    (tmp_path / "tree" / "config.yaml").write_text("model: {width: 8}\n")
+    catalog = Catalog(tmp_path / "x.db")
+    catalog.ingest(tmp_path / "tree")
+    states = {row["path"]: row["state"] for row in catalog.query("checkpoints").dicts()}
+    assert states == {"model": "damaged", "adapter_model": "damaged"}
+
+
+def test_weights_that_lost_their_config_are_neither_usable_nor_damaged(tmp_path: Path) -> None:
+    # Trainer saves a plain module without one.
+    trained = tmp_path / "tree/checkpoint-5"
+    sharded(tmp_path / "tree/shards")
+    (tmp_path / "tree/shards/config.json").unlink()
+    trained.mkdir()
+    write_json(trained / "trainer_state.json", {"global_step": 5})
+    write_safetensors(trained / "model.safetensors", {"w": [2, 2]})
+    (tmp_path / "tree" / "config.yaml").write_text("model: {width: 8}\n")
+    catalog = Catalog(tmp_path / "x.db")
+    catalog.ingest(tmp_path / "tree")
+    states = {row["path"]: row["state"] for row in catalog.query("checkpoints").dicts()}
+    assert states == {"checkpoint-5": "unchecked", "shards": "unchecked"}
+    assert "it has no config.json" in str(checkpoint(tmp_path / "tree", "shards").reason)
+
+
+def test_an_adapter_needs_the_config_that_peft_takes(tmp_path: Path) -> None:
+    write_json(tmp_path / "adapter_config.json", {"base_model_name_or_path": "org/base"})
+    write_safetensors(tmp_path / "adapter_model.safetensors", {"w": [2, 2]})
+    found = checkpoint(tmp_path)
+    assert (found.status, "peft_type" in str(found.reason)) == ("unreadable", True)
+
+
+HALVES = [
+    "a.q.lora_A.weight", "a.q.lora_B.weight", "a.q.lora_B.bias", "a.v.lora_A.x.weight",
+    "a.v.lora_B.x.weight", "a.e.lora_embedding_A", "a.e.lora_embedding_B", "head.weight",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", [None, *(name for name in HALVES if "lora" in name)])
+def test_each_half_of_an_adapter_has_its_other(tmp_path: Path, lost: str | None) -> None:
+    write_json(tmp_path / "adapter_config.json", ADAPTER)
+    tensors = {name: [2, 2] for name in HALVES if name != lost}
+    write_safetensors(tmp_path / "adapter_model.safetensors", tensors)
+    found = checkpoint(tmp_path)
+    if lost is None or lost.endswith(".bias"):
+        assert (found.status, found.reason) == ("readable", None)
+    else:
+        assert (found.status, found.reason) == ("truncated", f"its tensor {lost} is missing")
+
+
+def test_weights_in_a_pickle_are_those_that_torch_takes_by_default(tmp_path: Path) -> None:
+    weights = {"w": FakeTensor(shape=(2, 2))}
+    where = FakeObject(FakeGlobal("pathlib", "PosixPath"), ("a",), None)
+    for name, content in (("good", weights), ("bad", {**weights, "path": where})):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_json(folder / "config.json", {"model_type": "bert"})
+        write_torch_zip(folder / "pytorch_model.bin", content)
+    assert checkpoint(tmp_path, "good").status == "readable"
+    found = checkpoint(tmp_path, "bad")
+    assert (found.status, found.weights_fingerprint) == ("unreadable", None)
+    assert "torch.load" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "reason"),
+    [
+        ("unet/config.json", None, "truncated", "its unet: config.json is missing"),
+        ("unet/config.json", "[]", "unreadable", "its unet: its config.json is no JSON object"),
+        ("scheduler/scheduler_config.json", "{", "unreadable", "its scheduler: its scheduler_"),
+    ],
+)
+def test_a_component_needs_its_config(
+    tmp_path: Path, name: str, content: str | None, status: str, reason: str
+) -> None:
+    path = pipeline(tmp_path / "sd") / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    found = checkpoint(tmp_path)
+    assert found.status == status
+    assert str(found.reason).startswith(reason)

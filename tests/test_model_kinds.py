@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import pickle
 import struct
@@ -26,7 +27,10 @@ from tests.support.kind_files import (
     stable_baselines,
     torch_bytes,
 )
+from tests.support.onnx_files import model as onnx_model
+from tests.support.onnx_files import tensor as onnx_tensor
 from tests.support.torch_files import FakeTensor, write_torch_legacy, write_torch_zip
+from tests.support.trainer_files import write_safetensors
 from tests.test_checkpoint_memory import LIMIT, look
 
 if TYPE_CHECKING:
@@ -222,8 +226,41 @@ def test_a_config_that_unfolds_is_refused(tmp_path: Path) -> None:
     for before, after in zip("abcdefgh", "bcdefghi", strict=True):
         bomb += f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n"
     one = inspected(nemo(tmp_path / "asr.nemo", bomb))
-    assert (one["status"], one["hyper_parameters"]) == ("readable", None)
+    assert (one["status"], one["hyper_parameters"]) == ("recognised", None)
     assert [problem["code"] for problem in one["problems"]] == ["too-large"]
+
+
+@pytest.mark.parametrize("config", ["", "# nothing\n", "{}", "- a\n- b\n", "a: [1\n", "text"])
+def test_a_nemo_model_whose_config_says_nothing_is_damaged(tmp_path: Path, config: str) -> None:
+    one = inspected(nemo(tmp_path / "asr.nemo", config))
+    assert one["status"] == "unreadable"
+    assert "model_config.yaml" in one["reason"]
+    assert one["weights_fingerprint"] is None
+
+
+def test_a_nemo_model_whose_weights_are_no_torch_file_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "asr.nemo"
+    with tarfile.open(path, "w") as archive:
+        for name, data in (("model_config.yaml", b"a: 1\n"), ("model_weights.ckpt", b"text " * 99)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    one = inspected(path)
+    assert (one["status"], one["reason"]) == ("unreadable", "it is text, and no file of torch")
+
+
+def test_a_nemo_model_split_over_ranks_is_not_told_from_its_first_rank(tmp_path: Path) -> None:
+    path = tmp_path / "gpt.nemo"
+    weights = torch_bytes(tmp_path, {"w": FakeTensor(shape=(3, 5))})
+    with tarfile.open(path, "w") as archive:
+        for name in ("model_config.yaml", *(f"mp_rank_0{n}/model_weights.ckpt" for n in (0, 1))):
+            data = b"a: 1\n" if name.endswith("yaml") else weights
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    one = inspected(path)
+    assert (one["status"], one["parameter_count"]) == ("recognised", None)
+    assert "mp_rank_00" in one["reason"]
 
 
 # Stable-Baselines
@@ -305,6 +342,38 @@ def test_hostile_data_of_stable_baselines_costs_little(tmp_path: Path, data: byt
     assert inspected(path)["problems"]
 
 
+@pytest.mark.parametrize("name", ["data", "policy.pth", "policy.optimizer.pth"])
+def test_a_stable_baselines_entry_that_misses_its_sum_is_damage(tmp_path: Path, name: str) -> None:
+    path = stable_baselines(tmp_path / "dqn.zip")
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(name)
+        at = info.header_offset + 30 + len(name) + info.file_size - (1 if name == "data" else 30)
+    content[at] ^= 4
+    path.write_bytes(content)
+    one = inspected(path)
+    assert one["status"] == "unreadable"
+    assert one["weights_fingerprint"] is None
+
+
+def test_a_stable_baselines_entry_of_another_name_than_listed_is_damage(tmp_path: Path) -> None:
+    path = stable_baselines(tmp_path / "dqn.zip")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"policy.pth", b"policy.ptx", 1))
+    one = inspected(path)
+    assert one["status"] == "unreadable"
+    assert "zipfile refuses it" in one["reason"]
+
+
+def test_a_stable_baselines_model_too_large_to_be_compared_is_recognised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catalog.sources.formats.zip_check.MAX_BYTES", 1_000)
+    one = inspected(stable_baselines(tmp_path / "dqn.zip"))
+    assert one["status"] == "recognised"
+    assert "`catalog ingest --hash` reads them" in one["reason"]
+
+
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "dqn.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -333,6 +402,31 @@ def test_torch_files_are_read_under_names_of_others(tmp_path: Path) -> None:
         "old.pickle": ("torch-legacy", "readable"),
         "weights.th": ("torch-zip", "readable"),
         "x.pkl": ("torch-zip", "readable"),
+    }
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx", "keras", "gguf", "nemo", "pt2", "h5"])
+def test_a_name_whose_loader_takes_nothing_else_is_not_opened_by_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    write_torch_zip(folder / f"zip.{suffix}", {"state_dict": STATE})
+    write_torch_legacy(folder / f"pickle.{suffix}", {"state_dict": STATE})
+    other = "onnx" if suffix == "safetensors" else "safetensors"
+    content = onnx_model(onnx_tensor("w", (2,), bytes(8)))
+    if suffix != "safetensors":
+        write_safetensors(folder / "x", {"w": [2, 2]})
+        content = (folder / "x").read_bytes()
+        (folder / "x").unlink()
+    (folder / f"{other}.{suffix}").write_bytes(content)
+    (folder / "config.yaml").write_text("model: {width: 8}\n")
+    _, rows = ingested(folder)
+    found = {row["path"].partition(".")[0]: (row["status"], row["format"]) for row in rows}
+    assert found == {
+        "zip": ("unreadable", "torch-zip"),
+        "pickle": ("unreadable", "torch-legacy"),
+        other: ("unreadable", other),
     }
 
 

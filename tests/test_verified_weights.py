@@ -227,6 +227,18 @@ def test_a_damaged_part_damages_the_folder(tmp_path: Path, empty_db: Path) -> No
     assert "weights/data/0" in damage
 
 
+def test_a_large_header_of_safetensors_is_summed_by_tensor(tmp_path: Path) -> None:
+    entry = {"dtype": "U8", "shape": [64], "data_offsets": [0, 64]}
+    found = []
+    for note in ("", "x" * (9 << 20)):
+        header = json.dumps({"__metadata__": {"note": note}, "w": entry}).encode()
+        path = tmp_path / "model.safetensors"
+        path.write_bytes(struct.pack("<Q", len(header)) + header + NUMBERS)
+        found.append(verified_sum(path))
+    assert found[0].weights_sha256 == found[1].weights_sha256
+    assert {one.basis for one in found} == {"weights"}
+
+
 def test_an_entry_that_states_little_and_holds_much_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "bomb.ckpt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import and_, or_, select, update
 
 from catalog.errors import SourceError
+from catalog.ingest.wholes import verified_sum
 from catalog.ingest.write import DAMAGED
 from catalog.schema.canonical import clean
 from catalog.schema.engine import writing
 from catalog.schema.store import CHUNK, Store, fetched, table_of
 from catalog.schema.tables import Checkpoint, File, Problem, Root
-from catalog.sources.checkpoint.sums import Verified, verified_sum
+from catalog.sources.checkpoint.sums import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

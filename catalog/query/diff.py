@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from catalog.errors import DatabaseMissing, NotFound, SourceError, UsageError
+from catalog.ingest.wholes import verified_sum
 from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
 from catalog.query.rows import Rows
-from catalog.sources.checkpoint.sums import verified_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

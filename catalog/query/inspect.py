@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import SourceError
-from catalog.ingest.scan import Scan
+from catalog.ingest.wholes import whole_at
 from catalog.query.rows import Rows
 from catalog.sources.checkpoint import reader
 from catalog.sources.checkpoint.tensors import bytes_by_dtype, size_of
@@ -140,7 +140,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         reason = "does not exist" if gone else f"{what} ({error.strerror})"
         raise SourceError(f"{given} {reason}; name a checkpoint on this disk.") from error
     root = Path(real.anchor)
-    item = _whole(root, real)
+    item = whole_at(root, real)
     if item is None:
         if real.is_dir():
             raise SourceError(
@@ -158,13 +158,3 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
     why = facts.problems[0].message if facts.problems else _NO_MODEL
     checkpoint = facts.checkpoint or Checkpoint("unknown", "foreign", why)
     return Inspection(str(real), item.size, checkpoint, facts.problems)
-
-
-def _whole(root: Path, path: Path) -> Item | None:
-    """Return the checkpoint of several files that a path names: a folder, or an `X.index`."""
-    folder = path if path.is_dir() else path.parent
-    place = path.relative_to(root).as_posix()
-    for listing in Scan(root, folder.relative_to(root).as_posix()).listings():
-        found = [one for one in reader.recognise(listing) if one.path == place and one.parts]
-        return found[0] if found else None
-    return None

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from catalog.errors import SourceError
+from catalog.ingest.wholes import verified_sum
 from catalog.query.rows import Rows
-from catalog.sources.checkpoint.sums import Verified, verified_sum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from catalog.query.connection import Reader
+    from catalog.sources.checkpoint.sums import Verified
 
 COLUMNS: Final = (
     "weights_fingerprint", "equality", "copies", "name_kind", "path", "size", "spare_bytes",

@@ -540,11 +540,15 @@ _EVENT = (
 
 def _not_read(reason: str | None) -> str:
     """Return the sentence for what is only recognised; readers may end theirs with it."""
-    stated = (reason or "").rstrip(".")
-    if stated.endswith("is not known"):
+    stated = (reason or _NOT_READ).rstrip(".")
+    detail = stated.removesuffix(_NOT_READ)
+    if detail == stated:
         return _sentence(stated)
-    detail = stated.removesuffix("its content is not read").rstrip("; ")
+    detail = detail.rstrip("; ")
     return f"Its content is not read: {detail}." if detail else "Its content is not read."
+
+
+_NOT_READ = "its content is not read"
 
 
 def _sentence(text: str) -> str:

@@ -35,7 +35,7 @@ Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | 
 ZoneBasis = Literal["stated", "inferred", "assumed"]
 CheckpointStatus = Literal[
     "readable",  # its directory and skeleton were read
-    "recognised",  # the format is known from its signature, the content is not read
+    "recognised",  # the format is known, the content is not read, or not all that decides
     "truncated",  # the end is missing
     "empty",  # zero bytes
     "pointer",  # a Git LFS pointer stands in its place

@@ -42,7 +42,9 @@ def write_distributed(
             {"offsets": size(start), "sizes": size(shape)},
         )
         properties = FakeObject(
-            FakeGlobal(PLACE, "TensorProperties"), (), (FakeGlobal("torch", "bfloat16"), None)
+            FakeGlobal(PLACE, "TensorProperties"),
+            (),
+            (FakeGlobal("torch", "bfloat16"), None, False, None, False),
         )
         named[name] = FakeObject(
             FakeGlobal(PLACE, "TensorStorageMetadata"),

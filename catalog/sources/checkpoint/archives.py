@@ -120,7 +120,7 @@ def _torch(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
 
     sums_of: Callable[[list[str]], Sums | None] | str = partial(directory.sums_of, f"{top}data/")
     flaw, doubt = _flaw(directory, entry, data, skeleton)
-    if torch_zip.misses_a_header(source, directory):
+    if torch_zip.misses_an_entry(source, directory):
         flaw = "an entry is not where the directory of the archive says"
     flaw = flaw or _refused_entry(source, directory)
     if flaw and checkpoint.status == "readable":
@@ -187,9 +187,6 @@ def _flaw(
 
 _VERSIONS: Final = range(1, 11)
 """Of the archive's layout, which torch reads (`caffe2/serialize/versions.h`)."""
-_USUAL_VERSION: Final = (zlib.crc32(b"3\n"), 2)
-_USUAL_ORDER: Final = (zlib.crc32(b"little"), 6)
-"""CRC-32 and size: what is as usual is not read."""
 
 
 def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
@@ -201,19 +198,37 @@ def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
     top, names = directory.top, directory.entries
     if not top or not all(name.startswith(top) for name in names):
         return "an entry is not in the folder of the others, torch refuses it so"
+    if directory.flaw:
+        return directory.flaw
+    if directory.misstates_sizes:
+        return "its directory gives an entry two sizes, torch refuses it so"
     for name in ("version", ".data/version"):
-        entry = names.get(top + name)
-        if entry is not None:
-            if (entry.crc, entry.size) != _USUAL_VERSION:
-                text = small_entry(source, directory, top + name).strip()[:20]
-                if not text.isdigit() or int(text) not in _VERSIONS:
-                    return "its entry version names none that torch reads"
+        if top + name in names:
+            text = _small_text(source, directory, top + name).strip()[:20]
+            if not text.isdigit() or int(text) not in _VERSIONS:
+                return "its entry version names none that torch reads"
             break
-    entry = names.get(top + "byteorder")
-    usual = entry is None or (entry.crc, entry.size) == _USUAL_ORDER
-    if not usual and small_entry(source, directory, top + "byteorder") not in (b"little", b"big"):
+    order = top + "byteorder"
+    if order in names and _small_text(source, directory, order) not in (b"little", b"big"):
         return "its entry byteorder is neither little nor big"
+    alignment = top + ".storage_alignment"
+    if alignment in names and not _small_text(source, directory, alignment).strip().isdigit():
+        return "its entry .storage_alignment is no number"
+    identity = top + ".data/serialization_id"
+    if identity in names:
+        try:
+            _small_text(source, directory, identity).decode()
+        except UnicodeDecodeError:
+            return "its entry .data/serialization_id is no text"
     return ""
+
+
+def _small_text(source: ByteSource, directory: ZipDirectory, name: str) -> bytes:
+    """Return an entry of a few bytes, from what was read already where torch wrote it."""
+    entry = directory.entries[name]
+    if entry.method or entry.size > _MAX_SMALL:
+        return small_entry(source, directory, name)
+    return torch_zip.read_part(source, entry, 0, entry.size)
 
 
 def _finished(facts: Facts, source: ByteSource, problems: list[Problem]) -> Facts:

@@ -77,6 +77,10 @@ class ByteSource:
 
         A network file system answers a few large reads much faster than many small ones.
         """
+        end = min(offset + length, self.size)
+        for start, stop, block in self._kept:
+            if start <= offset < end <= stop:
+                return block[offset - start : end - start]
         data = self.read_at(offset, length)
         self._kept = [(offset, offset + len(data), data), *self._kept[: _KEPT - 1]]
         return data

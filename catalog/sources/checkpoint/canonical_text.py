@@ -1,8 +1,8 @@
 """A pickle's stand-ins as one text with places for storages: equal for equal content alone.
 
 Each value is written with its type, and each container with its length, so that no two contents
-give one text. A container that was met before in the same value is written as its number: the text
-of a value is never longer than the pickle, and one that holds itself ends.
+give one text. A container that was met before in the same value is written as its number: the
+text of a value is never longer than the pickle, and one that holds itself ends.
 """
 
 from __future__ import annotations

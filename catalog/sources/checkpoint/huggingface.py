@@ -10,12 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from catalog.sources.checkpoint import model_configs
+from catalog.sources.checkpoint.adapters import lost_half
 from catalog.sources.checkpoint.archives import read_root
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.contents import hyper_parameters_of, with_safety
 from catalog.sources.checkpoint.lightning import path_text
 from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.weight_files import ModelFolder, read_weights
+from catalog.sources.checkpoint.weight_names import weight_name
 from catalog.sources.facts import Checkpoint, Facts, Mention, Problem, Score
 from catalog.sources.formats.nested_weights import nested_weights
 from catalog.sources.plain import is_number, sentence, to_float
@@ -33,7 +36,7 @@ def read_hugging_face(root: Path, item: Item) -> Facts:
         OSError: one of its files cannot be opened.
     """
     folder = ModelFolder(root, item.path, item.parts)
-    checkpoint = _weights(folder)
+    checkpoint = _judged(folder, _weights(folder))
     checkpoint = replace(checkpoint, format=_format(item.parts), framework="transformers")
     checkpoint = _config(folder, checkpoint)
     checkpoint = _arguments(folder, checkpoint)
@@ -49,6 +52,29 @@ def _format(parts: tuple[str, ...]) -> str:
     if "trainer_state.json" in parts:
         return "hf-trainer"
     return "hf-adapter" if "adapter_config.json" in parts else "hf-model"
+
+
+def _judged(folder: ModelFolder, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint, marked where its config or a half of an adapter is not whole.
+
+    What is sharded in a folder below is joined without a config.
+    """
+    names = [found for name in folder.parts if (found := weight_name(name)) is not None]
+    if checkpoint.status not in ("readable", "recognised") or not names:
+        return checkpoint
+    is_adapter = model_configs.ADAPTER_CONFIG in folder.parts or all(
+        one.stem == "adapter_model" for one in names
+    )
+    verdict = model_configs.of_adapter(folder) if is_adapter else model_configs.of_model(folder)
+    half = lost_half(checkpoint.tensors) if is_adapter else None
+    if half is not None and (verdict is None or verdict.status == "recognised"):
+        verdict = model_configs.Verdict("truncated", f"its tensor {half[:200]} is missing")
+    if verdict is None or verdict.status == checkpoint.status:
+        return checkpoint
+    if verdict.status != "recognised":
+        code = "unreadable-checkpoint" if verdict.status == "unreadable" else "missing-part"
+        folder.problems.append(Problem(code, sentence(verdict.reason)))
+    return checkpoint.but(status=verdict.status, reason=verdict.reason)
 
 
 def _weights(folder: ModelFolder) -> Checkpoint:

@@ -27,6 +27,7 @@ NAME: Final = "checkpoint"
 VERSION: Final = 4
 MOST_READ: Final = 64 * 1024
 SIGNS = signs
+_NOT_LOADED: Final = "No fingerprint is made of what is not whole."
 _NAMED: Final = 3
 """Names of globals that a warning shows."""
 
@@ -65,7 +66,17 @@ def read(root: Path, item: Item) -> Facts:
         root: the ingested tree.
         item: what `recognise` returned for it.
     """
-    return _with_warning(_read(root, item))
+    return _with_warning(_compared(_read(root, item)))
+
+
+def _compared(facts: Facts) -> Facts:
+    """Return the facts without a fingerprint where no library loads the weights that have it."""
+    checkpoint = facts.checkpoint
+    if checkpoint is None or checkpoint.weights_fingerprint is None:
+        return facts
+    if checkpoint.status in ("readable", "recognised"):
+        return facts
+    return facts.but(checkpoint=checkpoint.but(weights_fingerprint=None, weights_doubt=_NOT_LOADED))
 
 
 def _with_warning(facts: Facts) -> Facts:

@@ -16,6 +16,7 @@ from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
     from catalog.sources.checkpoint.byte_source import ByteSource
+    from catalog.sources.formats.format import Format
 
 _NOTHING: Final = ("foreign", "empty", "pointer")
 """Status of what holds no model."""
@@ -41,23 +42,48 @@ def read_file(source: ByteSource, own_path: str) -> Facts:
 def _read(source: ByteSource, own_path: str, name: str) -> Facts:
     head = source.fetch(0, signatures.HEAD)
     kind = signatures.kind_of(head, source.size)
+    strict = registry.strict_format_of(name)
     if kind not in ("empty", "pointer"):
         for each in registry.formats_named(name):
             facts = each.read_named(source, own_path) if each.read_named is not None else None
             if facts is not None:
-                return _told(facts)
+                return _told(facts if strict in (None, each) else _refused(facts, strict))
     if kind == "zip":
-        return _told(read_archive(source, own_path))
+        facts = read_archive(source, own_path)
+        checkpoint = facts.checkpoint
+        if strict is not None and strict.read_archive is not None:
+            is_own = checkpoint is not None and checkpoint.format == strict.name
+            strict = None if is_own else strict
+        return _told(_refused(facts, strict))
     if kind == "empty":
         return _told(Facts(signatures.empty()))
     if kind == "pointer":
         return _told(Facts(signatures.pointer(source)))
     found = registry.format_of(head, source.size)
     if found is not None and found.read is not None:
-        return _told(found.read(source, own_path))
+        facts = found.read(source, own_path)
+        return _told(facts if strict in (None, found) else _refused(facts, strict))
     if kind == "pickle":
-        return _told(read_pickles(source, own_path))
+        return _told(_refused(read_pickles(source, own_path), strict))
     return _told(Facts(signatures.foreign(source)))
+
+
+def _refused(facts: Facts, strict: Format | None) -> Facts:
+    """Return the facts of another format's content, which the loader of the name refuses.
+
+    Args:
+        facts: of the content.
+        strict: the format of the name, None where any content is taken under it.
+    """
+    checkpoint = facts.checkpoint
+    if strict is None or checkpoint is None:
+        return facts
+    if checkpoint.status not in ("readable", "recognised"):
+        return facts
+    reason = f"it is a file of the format {checkpoint.format} under the name of {strict.name}"
+    problem = Problem("unreadable-checkpoint", sentence(f"{reason}, and is refused so"))
+    checkpoint = checkpoint.but(status="unreadable", reason=reason)
+    return facts.but(checkpoint=checkpoint, problems=(*facts.problems, problem))
 
 
 def _told(facts: Facts) -> Facts:

@@ -48,7 +48,8 @@ def statements_of(
     for key, value in islice(root.items(), _MAX_KEYS):
         if type(key) is not str or len(key) > _MAX_KEYS:
             continue
-        if value is training.hyper_parameters and value is not None:
+        # A config that is a text (`cfg` of MMCV) gives no hyper-parameters, and is a statement.
+        if value is training.hyper_parameters and value is not None and type(value) is not str:
             continue
         if _is_told_elsewhere(key, is_text=type(value) is str):
             continue

@@ -12,7 +12,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint import archives, torch_zip
-from catalog.sources.checkpoint.density import is_modest
+from catalog.sources.formats.safetensors_header import Header, HeaderError, HeaderLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
     from catalog.sources.checkpoint.weights import Weights
 
-MAX_HEADER: Final = 8 * 1024 * 1024
-"""Of a safetensors file; one with a larger header is summed as a whole."""
+MAX_TENSORS: Final = 200_000
+"""Of a safetensors file; one with more is summed as a whole."""
+MAX_ARCHIVES: Final = 20_000
+"""In one file, of which more is summed as a whole."""
 _UNPACKED_BLOCK: Final = 1 << 20
 _SHOWN: Final = 80
 _STORED: Final = 0
@@ -159,36 +161,21 @@ class SafetensorsLayout(Layout):
 def safetensors_layout(source: ByteSource) -> Layout:
     """Return what is summed of a safetensors file; nothing where its header is not understood."""
     length = int.from_bytes(source.read_at(0, 8), "little")
-    if not 2 <= length <= MAX_HEADER:
+    if not 2 <= length <= source.size - 8:
         return Layout()
-    text = source.read_at(8, length)
+    tensors: dict[str, tuple[str, list[int], Stretch]] = {}
+    begin = 8 + length
     try:
-        # Two tensors of one name: which of them a library takes is not said.
-        header = json.loads(text, object_pairs_hook=_unique) if is_modest(text) else None
-        tensors = {
-            name: _tensor(value, 8 + length)
-            for name, value in (header or {}).items()
-            if name != "__metadata__"
-        }
-    except (ValueError, TypeError, KeyError, RecursionError):
+        for one in Header(source, 8, length).tensors():
+            # Two tensors of one name: which of them a library takes is not told here.
+            if one.name in tensors or len(tensors) == MAX_TENSORS:
+                return Layout()
+            stretch = Stretch(begin + one.start, begin + one.end)
+            tensors[one.name] = one.dtype, list(one.shape), stretch
+    except (HeaderError, HeaderLimitError):
         return Layout()
     made = SafetensorsLayout(tensors)
     return made if made.stretches else Layout()
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
-    return found
-
-
-def _tensor(value: Any, start: int) -> tuple[str, list[int], Stretch]:
-    begin, end = value["data_offsets"]
-    shape = value["shape"]
-    if any(type(number) is not int or number < 0 for number in (begin, end, *shape)):
-        raise ValueError
-    return str(value["dtype"]), list(shape), Stretch(start + begin, start + end)
 
 
 class ArchiveLayout(Layout):
@@ -267,12 +254,51 @@ class ArchiveLayout(Layout):
         return None if entry is None else entry.digest
 
 
+class ShardLayout(Layout):
+    """Archives one behind the other, as in a shard of torch.distributed: the sums in each count.
+
+    What of it is weights its `.metadata` tells, another file: it is summed as a whole.
+
+    Args:
+        archives: with the place where each begins.
+    """
+
+    def __init__(self, archives: list[tuple[int, ArchiveLayout]]) -> None:
+        self._archives = [one for _, one in archives]
+        moved: list[Stretch] = []
+        for start, one in archives:
+            for stretch in one.stretches:
+                stretch.begin += start
+                stretch.end += start
+                moved.append(stretch)
+        self.stretches = in_order(moved) or ()
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the first archive that is damaged."""
+        if not self.stretches:
+            return None
+        return next((told for one in self._archives if (told := one.damage()) is not None), None)
+
+
 def archive_layout(source: ByteSource) -> Layout:
-    """Return what is summed of a zip archive; nothing where its directory cannot be read."""
-    try:
-        return ArchiveLayout(source, torch_zip.read_directory(source))
-    except torch_zip.ZipError:
-        return Layout()
+    """Return what is summed of a zip archive, or of several one behind the other.
+
+    Nothing where its directory cannot be read; other data may be before the archives.
+    """
+    found: list[tuple[int, ArchiveLayout]] = []
+    end = source.size
+    while end and len(found) < MAX_ARCHIVES:
+        try:
+            start = torch_zip.read_directory(source.window(0, end)).shift
+            window = source.window(start, end - start)
+            one = ArchiveLayout(window, torch_zip.read_directory(window))
+        except torch_zip.ZipError:
+            break
+        if start == 0 and not found:
+            return one
+        found.append((start, one))
+        end = start
+    return ShardLayout(found) if found else Layout()
 
 
 def _keys(weights: Weights) -> list[str]:

@@ -17,11 +17,11 @@ from catalog.sources.checkpoint.byte_source import ByteSource
 from catalog.sources.checkpoint.stretches import Layout, archive_layout, safetensors_layout
 from catalog.sources.checkpoint.weight_names import WEIGHTS
 from catalog.sources.formats.onnx import data_files
-from catalog.sources.formats.registry import format_of, is_named_like_a_model
+from catalog.sources.formats.registry import is_named_like_a_model
 from catalog.sources.paths import open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -32,6 +32,7 @@ _TRAINING_STATE: Final = re.compile(
     r"|rng_state(?:_\d+)?\.pth"
 )
 """What a Trainer keeps beside the weights, to go on (`transformers/trainer.py`)."""
+_SHARDED: Final = re.compile(r"pytorch_model_fsdp_\d+/")
 _OTHER_CHECKPOINT: Final = re.compile(r"checkpoint-\d+|\..*")
 _TENSORFLOW_PART: Final = re.compile(r"\.(?:index|data-\d{5}-of-\d{5})")
 
@@ -55,61 +56,58 @@ class Verified(NamedTuple):
     """Of the file, when all was read."""
 
 
-def verified_sum(path: Path) -> Verified:
+def verified_sum(path: Path, names: Sequence[str] | None = None) -> Verified:
     """Read a checkpoint whole and return what its bytes tell.
 
     Args:
         path: a file; a folder that is one checkpoint; or the `X.index` of TensorFlow, whose
             `X.data-*` belong to it.
+        names: of the files that a folder consists of, by their paths below it; all files in it
+            where they are not given.
 
     Raises:
         SourceError: a file cannot be read.
     """
     try:
         if path.is_dir():
-            return _of_parts([(one.relative_to(path).as_posix(), one) for one in _parts(path)])
+            files = _files(path) if names is None else (path / name for name in names)
+            parts = [(one.relative_to(path).as_posix(), one) for one in sorted(files)]
+            return _of_parts(_of_weights(parts))
         if path.suffix == ".index" and path.is_file():
-            parts = _tensorflow_parts(path)
-            if len(parts) > 1:
-                return _of_parts([(one.name.removeprefix(path.stem), one) for one in parts])
-        return _of_file(path)
+            shards = _tensorflow_parts(path)
+            if len(shards) > 1:
+                return _of_parts([(one.name.removeprefix(path.stem), one) for one in shards])
+        return _of_model(path) if path.suffix.lower() == ".onnx" else _of_file(path)
     except OSError as error:
         raise SourceError(f"{error.filename or path}: {error.strerror or error}.") from error
+
+
+def _of_model(path: Path) -> Verified:
+    """Return what an ONNX model tells; its tensors may be in files beside it."""
+    with open_regular(path) as file:
+        names = data_files(ByteSource(file.fileno(), 0, os.fstat(file.fileno()).st_size, None))
+    found = _of_file(path)
+    if names == []:
+        return found
+    weights = None
+    if names is not None:
+        weights = _of_parts([(name, path.parent / name) for name in names]).weights_sha256
+        weights = hashlib.sha256(f"onnx\n{found.sha256}\n{weights}\n".encode()).hexdigest()
+    return found._replace(weights_sha256=weights, basis="content")
 
 
 def _of_file(path: Path) -> Verified:
     with open_regular(path) as file:
         source = ByteSource(file.fileno(), 0, os.fstat(file.fileno()).st_size, None)
-        source.path = path
         layout = _layout(source)
         sha256, md5 = _read(file, layout)
         status = os.fstat(file.fileno())
         damage = layout.damage()
         weights = None if damage else layout.weights_sha256()
-        others = data_files(source) if _may_name_files(source) else []
     basis: Literal["weights", "content"] = "content" if weights is None else "weights"
     if weights is None and damage is None and status.st_size:
-        weights = sha256 if not others else _with_others(sha256, path, others)
-        if others is None:
-            weights = None
+        weights = sha256
     return Verified(sha256, md5, weights, damage, basis, status.st_size, status.st_mtime_ns)
-
-
-def _may_name_files(source: ByteSource) -> bool:
-    """Say whether it is an ONNX model, whose weights may be in files beside it."""
-    named = source.path is not None and source.path.suffix.lower() == ".onnx"
-    found = format_of(source.read_at(0, signatures.HEAD), source.size)
-    return named or (found is not None and found.name == "onnx")
-
-
-def _with_others(sha256: str, path: Path, others: list[str]) -> str:
-    """Return a sum of a file and of those that hold its weights."""
-    total = hashlib.sha256(f"data files\n{sha256}\n".encode())
-    for name in others:
-        with open_regular(path.parent / name) as file:
-            found, _ = _read(file, Layout())
-        total.update(name.encode("utf-8", "surrogateescape") + b"\0" + found.encode())
-    return total.hexdigest()
 
 
 def _layout(source: ByteSource) -> Layout:
@@ -162,21 +160,22 @@ def _of_parts(parts: list[tuple[str, Path]]) -> Verified:
     return Verified(None, None, weights, None, basis)
 
 
-def _parts(folder: Path) -> list[Path]:
-    """Return the files of a folder that hold its weights.
+def _of_weights(parts: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Return the parts of a folder that hold its weights.
 
-    Those that are named like a model's and are not a Trainer's own state; without any, all files.
+    Those that are named like a model's and are not a Trainer's own state; or those in the folders
+    that accelerate shards a model into; without any, all files.
     """
-    files = sorted(_files(folder))
     named = [
-        one
-        for one in files
+        (name, one)
+        for name, one in parts
         if not _TRAINING_STATE.fullmatch(one.name)
         and (WEIGHTS.fullmatch(one.name) or is_named_like_a_model(one.name.lower()))
     ]
-    if any(WEIGHTS.fullmatch(one.name) for one in named):
+    if any(WEIGHTS.fullmatch(one.name) for _, one in named):
         return named
-    return files
+    sharded = [(name, one) for name, one in parts if _SHARDED.match(name)]
+    return sharded or parts
 
 
 def _files(folder: Path) -> Iterator[Path]:

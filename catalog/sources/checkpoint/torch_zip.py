@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +30,7 @@ WHOLE: Final = 64 * 1024
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
-_CENTRAL: Final = struct.Struct("<4s6xH4xLLLHHH8xL")
+_CENTRAL: Final = struct.Struct("<4s4xHH4xLLLHHHH2xLL")
 _LOCAL: Final = struct.Struct("<4s2xHH8xLLHH")
 _TAIL: Final = 65_536 + _END.size + _LOCATOR64.size
 _FIRST_TAIL: Final = 4_096
@@ -38,7 +38,14 @@ _EXTRA: Final = 256
 """Bytes of extra fields that are reckoned with: torch pads by them to 64 bytes."""
 _BEHIND: Final = 1_024
 """Read along with an entry: behind `data.pkl` torch writes its smallest ones, `byteorder` too."""
+_BEFORE: Final = 512
+"""Read along with the directory: before it torch writes `version`."""
 _WIDE: Final = 0xFFFFFFFF
+_REFUSED_FLAGS: Final = 1 | 1 << 5 | 1 << 6 | 1 << 13
+"""Encrypted, a patch, strongly encrypted, masked (`mz_zip_reader_file_stat` in `miniz.c`)."""
+_METHODS: Final = (0, 8)
+_FOLDER: Final = 0x10
+"""Of the attributes of DOS: torch takes such an entry for a folder."""
 
 
 class ZipError(ValueError):
@@ -76,6 +83,8 @@ class ZipDirectory:
     """Bytes that stand before the archive's own start; torch refuses any."""
     raw: bytes
     """As it stands in the file."""
+    flaw: str = ""
+    """What torch's reader of archives refuses of it, without a full stop; empty if nothing."""
 
     @property
     def top(self) -> str:
@@ -83,11 +92,25 @@ class ZipDirectory:
         first = next(iter(self.entries), "")
         return first[: first.find("/") + 1]
 
-    def offsets(self) -> Iterable[int]:
-        """Return where the local header of each entry is."""
+    def extents(self) -> Iterable[tuple[int, int]]:
+        """Return where the local header of each entry is, and the bytes of its content."""
         if isinstance(self.entries, _Lines):
-            return self.entries.offsets()
-        return [entry.offset for entry in (*self.entries.values(), *self.repeated)]
+            return self.entries.extents()
+        return [(each.offset, each.packed) for each in (*self.entries.values(), *self.repeated)]
+
+    @property
+    def misstates_sizes(self) -> bool:
+        """Whether an entry that is not packed has two sizes, or a packed one takes no bytes.
+
+        torch opens no such archive (`mz_zip_reader_read_central_dir` in `miniz.c`).
+        """
+        entries = self.entries
+        if isinstance(entries, _Lines):
+            return entries.misstates_sizes
+        return any(
+            each.packed != each.size if each.method == 0 else each.size and not each.packed
+            for each in (*entries.values(), *self.repeated)
+        )
 
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of some entries of a folder, None where one is not there.
@@ -112,30 +135,38 @@ def read_directory(source: ByteSource) -> ZipDirectory:
         ZipError: there is no end record (the end of the file is missing), or they are damaged.
 
     """
-    count, size, offset, end = _end_record(source)
+    count, size, offset, end, flaw = _end_record(source)
     shift = end - size - offset
     if shift < 0 or size > MAX_DIRECTORY_BYTES:
         raise ZipError("zip-damaged", "the end record of the archive points outside the file")
-    data = source.fetch(end - size, size)
+    # Of a large directory no second copy is made.
+    before = min(end - size, _BEFORE) if size <= WHOLE else 0
+    data = source.fetch(end - size - before, size + before)
+    data = data[before:] if before else data
     known = _LAYOUTS.get((count, size))
     if known is not None:
         found = known.entries(data, shift)
         if found is not None:
-            return ZipDirectory(found, (), shift, data)
+            return ZipDirectory(found, (), shift, data, flaw)
     directory = _line_by_line(data, count, shift)
     _remember_layout(data, directory, count)
-    return directory
+    return replace(directory, flaw=flaw) if flaw else directory
 
 
 def _line_by_line(data: bytes, count: int, shift: int) -> ZipDirectory:
     entries: dict[str, ZipEntry] = {}
     repeated: list[ZipEntry] = []
+    flaw = ""
     position = 0
     unpack = _CENTRAL.unpack_from
     make = tuple.__new__  # three times as fast as what NamedTuple generates
     try:
         for _ in range(min(count, MAX_ENTRIES)):
-            magic, method, crc, packed, plain, names, extras, notes, at = unpack(data, position)
+            (
+                magic, flags, method, crc, packed, plain, names, extras, notes, disk, attributes, at
+            ) = unpack(data, position)  # fmt: skip
+            if flags & _REFUSED_FLAGS or disk > 1 or method not in _METHODS or attributes & _FOLDER:
+                flaw = "its directory has an entry of a kind that torch refuses"
             if magic != b"PK\x01\x02":
                 raise ZipError("zip-damaged", "the directory of the archive is damaged")
             position += 46
@@ -153,7 +184,20 @@ def _line_by_line(data: bytes, count: int, shift: int) -> ZipDirectory:
         raise ZipError("zip-damaged", "the directory of the archive is damaged") from None
     if count > MAX_ENTRIES:
         raise ZipError("zip-damaged", f"the archive claims more than {MAX_ENTRIES:,} entries")
-    return ZipDirectory(entries, tuple(repeated), shift, data)
+    if position != len(data):
+        flaw = "its directory does not end where it should"
+    return ZipDirectory(entries, tuple(repeated), shift, data, flaw or _misnamed(entries))
+
+
+def _misnamed(entries: Iterable[str]) -> str:
+    """Say of names that are no text: torch asks for all of them, and Python refuses those."""
+    for name in entries:
+        if not name.isascii():
+            try:
+                name.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                return "its directory has a name that is no text"
+    return ""
 
 
 class _Layout:
@@ -171,7 +215,9 @@ class _Layout:
         self.places = {name: place for place, name in enumerate(self.names)}
         self.methods = tuple(entry.method for entry in directory.entries.values())
         self.unpack = struct.Struct("<" + "".join(f"16x3L14xL{len(name)}x" for name in self.names))
-        line = b"\xff" * 4 + bytes(6) + b"\xff" * 2 + bytes(16) + b"\xff" * 6 + bytes(12)
+        # Signature, flags and method; lengths and disk; the lowest byte of the outer attributes.
+        line = b"\xff" * 4 + bytes(4) + b"\xff" * 4 + bytes(16) + b"\xff" * 8 + bytes(2)
+        line += b"\xff" + bytes(7)
         mask = b"".join(line + b"\xff" * len(name) for name in self.names)
         self._mask = int.from_bytes(mask, "little")
         self._fixed = int.from_bytes(directory.raw, "little") & self._mask
@@ -225,10 +271,21 @@ class _Lines(Mapping[str, ZipEntry]):
     def __len__(self) -> int:
         return len(self._layout.names)
 
-    def offsets(self) -> Sequence[int]:
-        """Return where the local header of each entry is."""
+    def extents(self) -> Iterable[tuple[int, int]]:
+        """Return where the local header of each entry is, and the bytes of its content."""
+        shift = self._shift
         offsets = self._numbers[3::4]
-        return [offset + self._shift for offset in offsets] if self._shift else offsets
+        moved = [offset + shift for offset in offsets] if shift else offsets
+        return zip(moved, self._numbers[1::4], strict=True)
+
+    @property
+    def misstates_sizes(self) -> bool:
+        """Whether an entry that is not packed has two sizes, or a packed one takes no bytes."""
+        packed, sizes = self._numbers[1::4], self._numbers[2::4]
+        if packed == sizes:
+            return False
+        stated = zip(self._layout.methods, packed, sizes, strict=True)
+        return any(one != size if method == 0 else size and not one for method, one, size in stated)
 
     def sums_of(self, folder: str, names: list[str]) -> Sums | None:
         """Return the sums of two entries and more, None where one is not there."""
@@ -248,7 +305,7 @@ _MET_ONCE: Final[dict[tuple[int, int], int]] = {}
 
 def _remember_layout(data: bytes, directory: ZipDirectory, count: int) -> None:
     names = tuple(directory.entries)
-    if len(names) != count or count > _MAX_LAYOUT_ENTRIES:
+    if directory.flaw or len(names) != count or count > _MAX_LAYOUT_ENTRIES:
         return
     if sum(map(len, names)) + 46 * count != len(data):
         return  # extra fields or notes, which a layout has no places for
@@ -262,40 +319,49 @@ def _remember_layout(data: bytes, directory: ZipDirectory, count: int) -> None:
     _MET_ONCE[size] = met
 
 
-def _end_record(source: ByteSource) -> tuple[int, int, int, int]:
-    """Return number of entries, size and offset of the directory, and where it ends."""
+def _end_record(source: ByteSource) -> tuple[int, int, int, int, str]:
+    """Return number of entries, size and offset of the directory, where it ends, and its flaw."""
     for length in (_FIRST_TAIL, _TAIL):
         start = max(source.size - length, 0)
         tail = source.fetch(start, length)
         position = tail.rfind(b"PK\x05\x06")
         while position >= 0:
             if position + _END.size <= len(tail):
-                _, _, _, _, count, size, offset, _ = _END.unpack_from(tail, position)
+                _, disk, other, here, count, size, offset, _ = _END.unpack_from(tail, position)
                 end = start + position
                 wide = _end_record64(source, end)
                 if wide is not None:
                     return wide
                 if size <= end:
-                    return count, size, offset, end
+                    return count, size, offset, end, _end_flaw(disk, other, here, count)
             position = tail.rfind(b"PK\x05\x06", 0, position)
         if start == 0:
             break
     raise ZipError("zip-cut", "the archive has no end record, its end is missing")
 
 
-def _end_record64(source: ByteSource, end: int) -> tuple[int, int, int, int] | None:
+def _end_flaw(disk: int, other: int, here: int, count: int) -> str:
+    """Return what torch refuses of an end record: parts on other disks, two numbers of entries."""
+    if here != count or (disk, other) not in ((0, 0), (1, 1)):
+        return "its end record tells of several disks, torch refuses it so"
+    return ""
+
+
+def _end_record64(source: ByteSource, end: int) -> tuple[int, int, int, int, str] | None:
     locator = source.read_at(end - _LOCATOR64.size, _LOCATOR64.size)
     if len(locator) < _LOCATOR64.size or not locator.startswith(b"PK\x06\x07"):
         return None
-    at = _LOCATOR64.unpack(locator)[2]
+    _, _, at, disks = _LOCATOR64.unpack(locator)
     record = source.read_at(at, _END64.size)
     if len(record) < _END64.size or not record.startswith(b"PK\x06\x06"):
         raise ZipError("zip-damaged", "the zip64 end record of the archive is damaged")
-    fields = _END64.unpack(record)
-    count, size, offset = fields[7], fields[8], fields[9]
+    _, length, _, _, disk, other, here, count, size, offset = _END64.unpack(record)
     if size > at:
         raise ZipError("zip-damaged", "the zip64 end record of the archive is damaged")
-    return count, size, offset, at
+    flaw = _end_flaw(disk, other, here, count)
+    if disks != 1 or length < _END64.size - 12:
+        flaw = "its zip64 end record is not one that torch takes"
+    return count, size, offset, at, flaw
 
 
 def _wide(extra: bytes, plain: int, packed: int, at: int) -> tuple[int, int, int]:
@@ -329,8 +395,8 @@ def data_offset(source: ByteSource, entry: ZipEntry) -> int:
     return int(entry.offset + _LOCAL.size + names + extras)
 
 
-def misses_a_header(source: ByteSource, directory: ZipDirectory) -> bool:
-    """Say of a small archive whether an entry has no local header where the directory says.
+def misses_an_entry(source: ByteSource, directory: ZipDirectory) -> bool:
+    """Say of a small archive whether an entry is not where the directory says, or not all of it.
 
     torch refuses to read such an entry. Of a larger archive only those of the entries that are
     read are looked at; `ingest --hash` looks at all.
@@ -338,7 +404,13 @@ def misses_a_header(source: ByteSource, directory: ZipDirectory) -> bool:
     if source.size > WHOLE:
         return False
     data = source.fetch(0, source.size)
-    return {data[offset : offset + 4] for offset in directory.offsets()} != {b"PK\x03\x04"}
+    for offset, packed in directory.extents():
+        if data[offset : offset + 4] != b"PK\x03\x04" or offset + _LOCAL.size > len(data):
+            return True
+        names, extras = _LOCAL.unpack_from(data, offset)[5:]
+        if offset + _LOCAL.size + names + extras + packed > len(data):
+            return True
+    return False
 
 
 def read_entry(source: ByteSource, entry: ZipEntry, limit: int) -> bytes:

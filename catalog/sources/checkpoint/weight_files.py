@@ -105,9 +105,11 @@ def read_weights(folder: ModelFolder) -> Checkpoint | None:
 def _chosen(parts: Collection[str]) -> _Choice | None:
     """Return the files that a library would load, as it looks for them."""
     named = [found for name in sorted(parts) if (found := weight_name(name)) is not None]
+    adapters = [one for one in named if one.stem == "adapter_model"]
     if "adapter_config.json" in parts:
-        adapters = [one for one in named if one.stem == "adapter_model"]
         named = adapters or named
+    elif len(adapters) < len(named):
+        named = [one for one in named if one not in adapters]
     indices = sorted(name for name in parts if ".index." in name)
     for variant in ("", *sorted({one.variant for one in named if one.variant})):
         for suffix in _SUFFIXES:
@@ -175,7 +177,23 @@ def _shard(folder: ModelFolder, name: str) -> Checkpoint:
             reason = f"by its name it is read as another format, and it is {checkpoint.format}"
             folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
             return checkpoint.but(status="unreadable", reason=reason)
-    return checkpoint
+    return _by_default(folder, name, checkpoint)
+
+
+def _by_default(folder: ModelFolder, name: str, checkpoint: Checkpoint) -> Checkpoint:
+    """Return a weight file as torch judges it by default: no library asks for more.
+
+    transformers (`modeling_utils.load_state_dict`), diffusers (`models/model_loading_utils.py`) and
+    PEFT (`utils/save_and_load.py`) call `torch.load` with `weights_only=True`.
+    """
+    load = checkpoint.default_load
+    if load is None or checkpoint.status != "readable" or load.accepted == "yes":
+        return checkpoint
+    reason = (load.reason or "torch.load does not take it by default").rstrip(".")
+    if load.accepted == "unknown":
+        return checkpoint.but(status="recognised", reason=reason)
+    folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
+    return checkpoint.but(status="unreadable", reason=reason)
 
 
 def _joined(shards: list[tuple[str, Checkpoint]]) -> Checkpoint:
@@ -257,10 +275,12 @@ def _against_index(
     if not by_file:
         return _lacking(folder, checkpoint, "its index names no tensor")
     if checkpoint.status == "readable":
-        for name, shard in shards:
-            held = {tensor.name for tensor in shard.tensors}
+        # All files are loaded, so it does not matter which of them holds a tensor.
+        held = {tensor.name for _, shard in shards for tensor in shard.tensors}
+        unlisted = any(not s.tensors and s.parameter_count is None for _, s in shards)
+        for name, _ in shards:
             absent = [tensor for tensor in by_file[name] if clean(tensor) not in held]
-            if absent and (held or shard.parameter_count is not None):
+            if absent and not unlisted:
                 more = f" (nor {len(absent) - 1:,} more)" if len(absent) > 1 else ""
                 reason = clean(f"its index is wrong: {absent[0][:200]} is not in {name}{more}")
                 return _lacking(folder, checkpoint, reason)

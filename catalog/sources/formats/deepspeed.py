@@ -25,6 +25,7 @@ from catalog.sources.formats.parts import (
     failed,
     foreign,
     missing,
+    of_torch,
     with_name,
     with_parts,
 )
@@ -177,7 +178,7 @@ def _read_tag(root: Path, folder: str, names: Sequence[str], own_path: str) -> F
         facts = read_file(source, own_path)
         found = read_root(source)
         read = source.bytes_read
-    checkpoint = facts.checkpoint or Checkpoint(NAME, "unreadable")
+    checkpoint = of_torch(facts)
     top = found[0].root if found is not None and isinstance(found[0].root, dict) else {}
     checkpoint = _described(checkpoint.but(bytes_read=read), top, ranks)
     facts = facts.but(checkpoint=checkpoint)

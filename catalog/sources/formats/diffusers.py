@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from catalog.sources.checkpoint import model_configs
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.safety import VERDICTS
 from catalog.sources.checkpoint.single import read_file
@@ -37,6 +38,7 @@ _WITHOUT_WEIGHTS: Final = re.compile(
 )
 """Classes of components that are settings alone."""
 _ONNX: Final = "OnnxRuntimeModel"
+_SCHEDULER: Final = "scheduler_config.json"
 _FORMAT: Final = "hf-pipeline"
 
 
@@ -106,7 +108,11 @@ def _component(pipeline: ModelFolder, name: str, class_name: str) -> Checkpoint 
     if class_name == _ONNX:
         found = _onnx(folder) if "model.onnx" in parts else None
     elif not _WITHOUT_WEIGHTS.fullmatch(class_name):
-        found = read_weights(folder)
+        found = _with_config(folder, read_weights(folder), model_configs.CONFIG)
+    elif class_name.endswith("Scheduler"):
+        found = _with_config(folder, Checkpoint(_FORMAT, "readable"), _SCHEDULER)
+        if found is None or found.status == "readable":
+            return None
     else:
         return None
     pipeline.bytes_read += folder.bytes_read
@@ -118,6 +124,19 @@ def _component(pipeline: ModelFolder, name: str, class_name: str) -> Checkpoint 
     if found.reason is not None:
         found = found.but(reason=f"its {name}: {found.reason}")
     return found
+
+
+def _with_config(
+    folder: ModelFolder, checkpoint: Checkpoint | None, name: str
+) -> Checkpoint | None:
+    """Return a component, marked where diffusers cannot build it for want of its config."""
+    if checkpoint is None or checkpoint.status not in ("readable", "recognised"):
+        return checkpoint
+    verdict = model_configs.of_component(folder, name)
+    if verdict is None or verdict.status == checkpoint.status:
+        return checkpoint
+    folder.problems.append(Problem("missing-component", sentence(verdict.reason)))
+    return checkpoint.but(status=verdict.status, reason=verdict.reason)
 
 
 def _onnx(folder: ModelFolder) -> Checkpoint | None:

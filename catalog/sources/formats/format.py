@@ -42,6 +42,8 @@ class Format(NamedTuple):
     read_named: Callable[[ByteSource, str], Facts | None] | None = None
     """Takes a file of such a name and its path below the root, whatever the file begins with; None
     leaves it to what its bytes tell."""
+    is_strict: bool = False
+    """Whether what loads its files refuses the content of another format under its endings."""
     is_tentative: bool = False
     """Whether its names are those of data too (`images.zip`): what is no model gives no row."""
     carries_config: bool = False

@@ -391,6 +391,7 @@ FORMAT: Final = Format(
     suffixes=(".gguf",),
     begins=_begins,
     read=_read,
+    is_strict=True,
     carries_config=True,
     precedence=30,
 )

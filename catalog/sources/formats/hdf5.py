@@ -96,4 +96,5 @@ FORMAT: Final = Format(
     begins=_begins,
     read=_read,
     read_named=_read_named,
+    is_strict=True,
 )

@@ -36,10 +36,10 @@ _DEEPSPEED: Final = re.compile(r"global_step\d+")
 def _find(listing: Listing) -> list[Whole]:
     files = files_of(listing)
     parts = {n: e for n, e in files.items() if WEIGHTS.fullmatch(n) or _TRAINER_PARTS.fullmatch(n)}
-    if not any(name in parts for name in _DESCRIPTIONS):
+    sharded = any(".index." in name for name in parts)
+    if not sharded and not any(name in parts for name in _DESCRIPTIONS):
         return []
     weights = any(WEIGHTS.fullmatch(name) for name in parts)
-    sharded = any(".index." in name for name in parts)
     has_state = "trainer_state.json" in parts
     trainer = has_state and _TRAINER_FOLDER.fullmatch(split(listing.path)[1])
     nested = _nested(listing, with_deepspeed=has_state)
@@ -68,6 +68,6 @@ FOLDER: Final = FolderFormat(
     "hf-trainer",
     _find,
     read_hugging_face,
-    signs=("config.json", "trainer_state"),
+    signs=("config.json", "trainer_state", ".index."),
     precedence=40,
 )

@@ -95,4 +95,6 @@ def _document(source: ByteSource, directory: ZipDirectory, name: str) -> Any:
         return None
 
 
-FORMAT: Final = Format("keras-zip", suffixes=(".keras",), contains=_contains, read_archive=_read)
+FORMAT: Final = Format(
+    "keras-zip", suffixes=(".keras",), contains=_contains, read_archive=_read, is_strict=True
+)

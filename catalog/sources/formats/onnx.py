@@ -2,7 +2,8 @@
 
 What is refused is that of `onnx.load` and of reading every initializer (onnx 1.23): the whole
 protobuf is walked to its end, and external data is looked for as `onnx/external_data_helper.py`
-does. What its checker says of operators and types is not looked at.
+does. Its graph is not checked, for that takes the table of all operators (`onnx/checker.cc`): a
+model whose weights are all there is recognised, and not called readable.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from catalog.sources.facts import CheckpointStatus, Item, Listing, Plain
 
 NO_SUMS: Final = "ONNX states no sums of its tensors."
+_NO_GRAPH: Final = "an ONNX model whose weights are all there; its graph is not checked"
 _MAX_IN_NODES: Final = 1_000
 """Numbers in constants of nodes: shapes and axes of an operator, no weights."""
 _OPERATORS_SINCE: Final = 3
@@ -71,8 +73,31 @@ def _read_named(source: ByteSource, own_path: str) -> Facts | None:
     return _read(source, own_path) if model.has_graph else None
 
 
+def data_files(source: ByteSource) -> list[str] | None:
+    """Return the paths of the files beside a model that hold its tensors, sorted.
+
+    Args:
+        source: the model; a file of another format has none.
+
+    Returns:
+        None where the model is too large or too damaged to say, or they are outside its folder.
+    """
+    model = Model(source)
+    if not _begins(source.read_at(0, signatures.HEAD), source.size):
+        return []
+    try:
+        walk(source, SCHEMAS, "Model", model)
+    except (WireError, WireLimitError):
+        return None
+    external = [external_of(tensor) for tensor in model.tensors if tensor.external]
+    names = {os.path.normpath(found.get("location", "")) for found in external}
+    if any(name.startswith(("/", "..")) or "\0" in name or name == "." for name in names):
+        return None
+    return sorted(names)
+
+
 class _Refusal(Exception):
-    """A verdict other than `readable`."""
+    """Why the weights of a model are not all there."""
 
     def __init__(self, status: CheckpointStatus, reason: str) -> None:
         super().__init__(reason)
@@ -82,8 +107,9 @@ class _Refusal(Exception):
 def _read(source: ByteSource, _own_path: str) -> Facts:
     """Walk an ONNX model to its end; it never raises for what the file holds."""
     model = Model(source)
-    status: CheckpointStatus = "readable"
-    reason = None
+    status: CheckpointStatus = "recognised"
+    reason: str | None = _NO_GRAPH
+    listed = True
     try:
         walk(source, SCHEMAS, "Model", model)
         _check(model)
@@ -91,13 +117,16 @@ def _read(source: ByteSource, _own_path: str) -> Facts:
     except WireError as error:
         status = "truncated" if error.missing else "unreadable"
         reason = f"it is damaged: {error}"
+        listed = bool(error.missing)
         if error.missing:
             reason = f"at least {error.missing:,} bytes are missing at its end"
     except WireLimitError as error:
         status, reason = "recognised", f"{error}: too large to list; its content is not read"
+        listed = False
     except _Refusal as refusal:
         status, reason = refusal.status, clean(str(refusal))
-    return Facts(_checkpoint(source, model, status, reason))
+        listed = status == "truncated"
+    return Facts(_checkpoint(source, model, status, reason, listed=listed))
 
 
 def _check(model: Model) -> None:
@@ -167,11 +196,6 @@ class _Neighbours:
         self._folder = None if source.path is None else source.path.parent
         self._known: dict[str, int] = {}
 
-    @property
-    def names(self) -> list[str]:
-        """Those that were asked for."""
-        return sorted(self._known)
-
     def size_of(self, tensor: ModelTensor, label: str) -> int | None:
         """Return the bytes that a tensor has in a file beside the model.
 
@@ -224,29 +248,15 @@ class _Neighbours:
         return path.resolve().is_relative_to(self._folder.resolve())
 
 
-def data_files(source: ByteSource) -> list[str] | None:
-    """Return the files that a model keeps tensors in, by their names below its folder.
-
-    Args:
-        source: the model, with its path.
-
-    Returns:
-        None where they cannot be told, or one is missing or not where onnx reads it.
-    """
-    model, neighbours = Model(source), _Neighbours(source)
-    try:
-        walk(source, SCHEMAS, "Model", model)
-        _check_tensors(model, neighbours)
-    except (WireError, WireLimitError, _Refusal):
-        return None
-    return neighbours.names
-
-
 def _checkpoint(
-    source: ByteSource, model: Model, status: CheckpointStatus, reason: str | None
+    source: ByteSource,
+    model: Model,
+    status: CheckpointStatus,
+    reason: str | None,
+    *,
+    listed: bool,
 ) -> Checkpoint:
     initializers = [tensor for tensor in model.tensors if tensor.initializer]
-    listed = status not in ("recognised", "unreadable")
     tensors = tuple(
         Tensor(clean(one.name), DTYPES.get(one.data_type, ("unknown", 0))[0], tuple(one.dims))
         for one in initializers
@@ -309,5 +319,6 @@ FORMAT: Final = Format(
     begins=_begins,
     read=_read,
     read_named=_read_named,
+    is_strict=True,
     precedence=80,
 )

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from catalog.sources.facts import CheckpointStatus
 
-MAX_READ: Final = 64
+MAX_READ: Final = 1_024
 """Parts that are read beside the first one."""
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""Bytes of them that are read: an optimizer's skeleton has some 100 kB."""
 MAX_LOOKED_AT: Final = 4_096
 """Parts whose ends are looked at; of a larger number the first ones."""
 MAX_RANKS: Final = 1 << 20
@@ -32,8 +34,13 @@ MAX_RANKS: Final = 1 << 20
 _ZIP: Final = b"PK\3\4"
 _ZIP_END: Final = b"PK\5\6"
 _FAULTS: Final = ("truncated", "empty", "pointer", "unreadable")
+_TORCH: Final = ("torch-zip", "torch-legacy", "torchscript")
+_UNREAD: Final = ("pickle-limit", "pickle-cut")
+"""Codes of what torch may well open, and is not read to its end."""
 _END_RECORD: Final = 22
 """Bytes of the record at the end of an archive that has no comment: torch writes none."""
+
+_NO_MODEL: Final = Checkpoint("unknown", "foreign", "it is data of an unknown kind")
 
 
 class Fault(NamedTuple):
@@ -131,11 +138,36 @@ def fault_of(
     return None
 
 
+def of_torch(facts: Facts) -> Checkpoint:
+    """Return what was read of a file that `torch.save` writes: other data under its name is damage.
+
+    What torch wrote and is no model by itself, such as an optimizer's state, stays what it is.
+    """
+    one = facts.checkpoint or _NO_MODEL
+    if one.format in _TORCH or one.status in _FAULTS or is_unread(facts):
+        return one
+    return one.but(status="unreadable", reason=f"{one.reason or one.format}, and no file of torch")
+
+
+def without_equals(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint that is equal to none where it is damaged, whatever of it is whole."""
+    if checkpoint.status not in _FAULTS or checkpoint.weights_fingerprint is None:
+        return checkpoint
+    return checkpoint.but(
+        weights_fingerprint=None, weights_doubt=sentence(checkpoint.reason or checkpoint.status)
+    )
+
+
+def is_unread(facts: Facts) -> bool:
+    """Say whether a file may well be torch's own, and was not read to the end of its pickle."""
+    return any(problem.code in _UNREAD for problem in facts.problems)
+
+
 def with_parts(root: Path, folder: str, names: Sequence[str], facts: Facts) -> Facts:
     """Return the facts of a checkpoint with what is wrong of its other files, each torch's own.
 
     They are read as the first one was, so that nothing is called whole, or its pickles plain, that
-    was not looked at. Of very many only the ends are looked at.
+    was not looked at. Of very many only the ends are looked at, and the checkpoint is recognised.
 
     Args:
         root: the ingested tree.
@@ -146,23 +178,29 @@ def with_parts(root: Path, folder: str, names: Sequence[str], facts: Facts) -> F
     checkpoint = facts.checkpoint
     if checkpoint is None or checkpoint.status != "readable":
         return facts
-    faults = []
-    for name in names[:MAX_READ]:
-        fault = fault_of(root, folder, name)
-        if fault is None:
+    faults: list[Fault] = []
+    read = 0
+    unread = None
+    for number, name in enumerate(names[:MAX_LOOKED_AT]):
+        is_read = number < MAX_READ and read < MAX_BYTES
+        archive = None if is_read else (0, size_of(root, f"{folder}/{name}") or 0)
+        fault = fault_of(root, folder, name, archive)
+        if fault is None and is_read:
             with open_inside(root, f"{root}/{folder}/{name}") as source:
-                told = read_file(source, f"{folder}/{name}").checkpoint
-                checkpoint = checkpoint.but(bytes_read=checkpoint.bytes_read + source.bytes_read)
-            if told is not None:
-                checkpoint = _judged_with(checkpoint, told)
-                if told.status in _FAULTS:
-                    fault = Fault(told.status, f"{name}: {told.reason}")
+                told = read_file(source, f"{folder}/{name}")
+                read += source.bytes_read
+            part = of_torch(told)
+            checkpoint = judged_with(checkpoint, part)
+            if part.status in _FAULTS:
+                fault = Fault(part.status, f"{name}: {part.reason}")
+            elif is_unread(told):
+                unread = unread or f"{name}: {part.reason or 'it is not read to its end'}"
+        elif fault is None:
+            unread = unread or f"{number:,} of its {len(names):,} further files are read at most"
         faults += [fault] if fault else []
-    for name in names[MAX_READ:MAX_LOOKED_AT]:
-        fault = fault_of(root, folder, name, (0, size_of(root, f"{folder}/{name}") or 0))
-        faults += [fault] if fault else []
-    if len(names) > MAX_READ:
-        checkpoint = with_doubt(checkpoint)
+    checkpoint = checkpoint.but(bytes_read=checkpoint.bytes_read + read)
+    if unread or len(names) > MAX_LOOKED_AT:
+        checkpoint = with_doubt(checkpoint).but(status="recognised", reason=unread)
     facts = facts.but(checkpoint=checkpoint)
     return with_fault(facts, faults[0], "damaged-part") if faults else facts
 
@@ -178,7 +216,7 @@ def with_name(facts: Facts, name: str) -> Facts:
     )
 
 
-def _judged_with(checkpoint: Checkpoint, part: Checkpoint) -> Checkpoint:
+def judged_with(checkpoint: Checkpoint, part: Checkpoint) -> Checkpoint:
     """Return the checkpoint with the verdict on the pickles of a part: the worse one stays."""
     verdicts = [one.safety for one in (checkpoint, part) if one.safety is not None]
     return checkpoint.but(

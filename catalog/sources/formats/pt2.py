@@ -173,5 +173,10 @@ def _tensor(name: str, value: dict[str, Any]) -> Tensor | None:
 
 
 FORMAT: Final = Format(
-    "torch-export", suffixes=(".pt2",), contains=_contains, read_archive=_read, precedence=30
+    "torch-export",
+    suffixes=(".pt2",),
+    contains=_contains,
+    read_archive=_read,
+    is_strict=True,
+    precedence=30,
 )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from catalog.sources.checkpoint.byte_source import open_inside
 from catalog.sources.checkpoint.single import read_file
-from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.facts import Facts, Problem
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
-from catalog.sources.formats.parts import foreign, missing, with_name, with_parts
+from catalog.sources.formats.parts import foreign, missing, of_torch, with_name, with_parts
 from catalog.sources.plain import sentence
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def joined(
         lost: what is missing of them.
         read: bytes of the first file that were read.
     """
-    checkpoint = facts.checkpoint or Checkpoint("", "unreadable")
+    checkpoint = of_torch(facts)
     checkpoint = checkpoint.but(format=item.format or "", bytes_read=read, default_load=None)
     if len(names) > 1 or lost:
         doubt = "Its weights are spread over several files and are not added up."

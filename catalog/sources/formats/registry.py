@@ -95,6 +95,22 @@ def formats_named(name: str) -> list[Format]:
     ]
 
 
+def strict_format_of(name: str) -> Format | None:
+    """Return the format whose loader alone takes files of a name, None where there is none.
+
+    Args:
+        name: in lower case.
+    """
+    if not name.endswith(_strict_suffixes()):
+        return None
+    return next(one for one in every_format() if one.is_strict and name.endswith(one.suffixes))
+
+
+@cache
+def _strict_suffixes() -> tuple[str, ...]:
+    return tuple(suffix for one in every_format() if one.is_strict for suffix in one.suffixes)
+
+
 def is_tentative(name: str) -> bool:
     """Say whether a file is opened for a name that data has too, and no name of a model.
 

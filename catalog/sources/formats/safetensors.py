@@ -275,4 +275,6 @@ def _failed(source: ByteSource, status: CheckpointStatus, reason: str) -> Checkp
     return Checkpoint("safetensors", status, reason=reason, bytes_read=source.bytes_read)
 
 
-FORMAT: Final = Format("safetensors", suffixes=(".safetensors",), begins=_begins, read=_read)
+FORMAT: Final = Format(
+    "safetensors", suffixes=(".safetensors",), begins=_begins, read=_read, is_strict=True
+)

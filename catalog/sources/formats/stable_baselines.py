@@ -18,14 +18,15 @@ from catalog.sources.checkpoint.density import is_modest
 from catalog.sources.documents import parse_json
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.formats.format import Format
-from catalog.sources.plain import DocumentError, clean
+from catalog.sources.formats.zip_check import refusal, too_large
+from catalog.sources.plain import DocumentError, clean, sentence
 from catalog.sources.secrets import redact, redaction_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from catalog.sources.checkpoint.byte_source import ByteSource
-    from catalog.sources.checkpoint.torch_zip import ZipDirectory
+    from catalog.sources.checkpoint.torch_zip import ZipDirectory, ZipEntry
     from catalog.sources.facts import CheckpointStatus, Plain
 
 _VERSION: Final = "_stable_baselines3_version"
@@ -97,6 +98,7 @@ def _read(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
     """Read a Stable-Baselines model: its settings and step, and the policy that is in it."""
     # Imported here, for archives are read by asking the formats, of which this is one.
     from catalog.sources.checkpoint.archives import read_archive, small_entry
+    from catalog.sources.formats.parts import without_equals
 
     version = small_entry(source, directory, _VERSION).decode("utf-8", "replace").strip()[:100]
     is_second = "policy.pth" not in directory.entries and "parameters" in directory.entries
@@ -123,6 +125,9 @@ def _read(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         reason = "its data is not read" if is_unread else "its data names no spaces"
         status: CheckpointStatus = "recognised" if is_unread else "unreadable"
         checkpoint = replace(checkpoint, status=status, reason=reason)
+    elif not is_second and checkpoint.status in ("readable", "recognised"):
+        checkpoint, told = _with_entries(source, directory, checkpoint)
+        problems = (*problems, *told)
     if checkpoint.weights_fingerprint is not None and _has_variables(source, directory):
         doubt = f"Its {_VARIABLES} holds further numbers of the model, which are not read."
         checkpoint = replace(checkpoint, weights_fingerprint=None, weights_doubt=doubt)
@@ -142,7 +147,50 @@ def _read(source: ByteSource, directory: ZipDirectory, own_path: str) -> Facts:
         default_load=None,
         bytes_read=source.bytes_read,
     )
+    checkpoint = without_equals(checkpoint)
     return replace(facts, checkpoint=checkpoint, problems=(*facts.problems, *problems))
+
+
+def _with_entries(
+    source: ByteSource, directory: ZipDirectory, checkpoint: Checkpoint
+) -> tuple[Checkpoint, tuple[Problem, ...]]:
+    """Return a model with what Stable-Baselines3 says to the entries that it reads.
+
+    It reads by `zipfile`, which compares the CRC-32 of each, and gives every `.pth` to
+    `torch.load(..., weights_only=True)` (`load_from_zip_file` in `save_util.py`).
+    """
+    names = [name for name in directory.entries if name == "data" or name.endswith(".pth")]
+    unread = too_large(directory, names)
+    if unread is not None:
+        if checkpoint.status == "recognised":
+            return checkpoint, ()
+        return replace(checkpoint, status="recognised", reason=unread), ()
+    flaw = refusal(source, names)
+    if flaw is not None:
+        flaw = f"Python's zipfile refuses it: {flaw}"
+    for name in names:
+        flaw = flaw or _flaw(source, directory.entries[name])
+    if flaw is None:
+        return checkpoint, ()
+    problem = Problem("damaged-part", sentence(flaw))
+    return replace(checkpoint, status="unreadable", reason=flaw), (problem,)
+
+
+def _flaw(source: ByteSource, entry: ZipEntry) -> str | None:
+    """Return why torch refuses an entry, None where it takes it or the entry is packed."""
+    from catalog.sources.checkpoint.archives import read_archive
+    from catalog.sources.formats.parts import of_torch
+
+    if entry.method != 0 or entry.name == "data":
+        return None
+    window = source.window(torch_zip.data_offset(source, entry), entry.size)
+    part = of_torch(read_archive(window, entry.name))
+    load = part.default_load
+    if part.status in ("truncated", "unreadable", "empty"):
+        return f"its {entry.name}: {part.reason}"
+    if load is not None and load.accepted == "no":
+        return f"its {entry.name} is refused: {load.reason}"
+    return None
 
 
 def _missing(directory: ZipDirectory) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from catalog.sources.checkpoint import tensors
 from catalog.sources.checkpoint.byte_source import open_inside
@@ -20,6 +20,8 @@ from catalog.sources.checkpoint.plain import attributes
 from catalog.sources.checkpoint.single import read_file
 from catalog.sources.checkpoint.skeleton import SkeletonError, load
 from catalog.sources.facts import Checkpoint, Facts, Problem
+from catalog.sources.formats.distributed_metadata import flaw_of, frame_flaw
+from catalog.sources.formats.distributed_slices import Place, look_at_slices
 from catalog.sources.formats.folder import FolderFormat, Whole, files_of
 from catalog.sources.formats.parts import (
     MAX_LOOKED_AT,
@@ -120,7 +122,13 @@ def read_distributed(root: Path, folder: str, parts: Sequence[str]) -> Facts:
     if type(skeleton.root) is not Call or skeleton.root.class_name != _CLASS:
         reason = f"its {_METADATA} is not that of torch.distributed"
         return _failed(facts, "unreadable", reason, "unreadable-metadata")
-    return _judged(root, folder, parts, facts, attributes(skeleton.root))
+    metadata = attributes(skeleton.root)
+    flaw = frame_flaw(data) or flaw_of(metadata)
+    judged = _judged(root, folder, parts, facts, metadata)
+    if flaw is None or _checkpoint(judged).status not in ("readable", "recognised", "foreign"):
+        return judged
+    reason = f"its {_METADATA} is damaged: {flaw}"
+    return _failed(judged, "unreadable", reason, "unreadable-metadata")
 
 
 def _lightning(root: Path, folder: str, parts: Sequence[str]) -> Facts:
@@ -163,18 +171,6 @@ def _failed(
     return facts.but(problems=(*facts.problems, problem))
 
 
-class _Place(NamedTuple):
-    """Where a chunk is (`_StorageInfo`)."""
-
-    name: str
-    """Of the tensor, or of what else is kept."""
-    path: str
-    offset: int
-    end: int
-    is_archive: bool
-    """Whether `torch.save` wrote it: a tensor that is neither compressed nor changed otherwise."""
-
-
 def _judged(
     root: Path, folder: str, parts: Sequence[str], facts: Facts, metadata: dict[Any, Any]
 ) -> Facts:
@@ -182,7 +178,7 @@ def _judged(
     named = metadata.get("state_dict_metadata")
     named = named if isinstance(named, dict) else {}
     stubs = _stubs(named)
-    places = _places(metadata.get("storage_data"), {stub.name for stub in stubs})
+    places = _places(metadata.get("storage_data"), _chunks(named))
     described = tensors.described(stubs)
     sizes = [tensors.size_of(tensor) for tensor in described]
     facts = _but(
@@ -216,10 +212,10 @@ def _judged(
 
 
 def _with_files(
-    root: Path, folder: str, parts: Sequence[str], facts: Facts, places: list[_Place]
+    root: Path, folder: str, parts: Sequence[str], facts: Facts, places: list[Place]
 ) -> Facts:
     """Return the facts, with what is wrong of the files that the tensors are in."""
-    ends: dict[str, _Place] = {}
+    ends: dict[str, Place] = {}
     for place in places:
         if place.path not in ends or place.end > ends[place.path].end:
             ends[place.path] = place
@@ -235,25 +231,57 @@ def _with_files(
         fault = fault_of(root, folder, path, (last.offset, last.end) if last.is_archive else None)
         if fault is not None:
             return with_fault(facts, fault, "damaged-part")
+    slices = look_at_slices(root, folder, _checkpoint(facts), places)
+    facts = facts.but(checkpoint=slices.checkpoint)
+    if slices.fault is not None:
+        return with_fault(facts, slices.fault, "damaged-part")
+    if slices.unread is not None:
+        return _but(facts, status="recognised", reason=slices.unread)
     return with_parts(root, folder, [name for name in parts if name == _MEGATRON[0]], facts)
 
 
-def _places(data: object, tensor_names: set[str]) -> list[_Place] | None:
+def _chunks(named: dict[Any, Any]) -> dict[str, dict[tuple[int, ...], tuple[int, ...] | None]]:
+    """Return the chunks of every tensor by its name: their sizes by their offsets."""
+    found: dict[str, dict[tuple[int, ...], tuple[int, ...] | None]] = {}
+    for name, value in named.items():
+        stated = attributes(value)
+        if isinstance(name, str) and stated.get("size") is not None:
+            chunks = stated.get("chunks")
+            of_name = found.setdefault(name, {})
+            for chunk in chunks if isinstance(chunks, list) else ():
+                place = attributes(chunk)
+                offsets = _sizes(place.get("offsets"))
+                if offsets is not None:
+                    of_name[offsets] = _sizes(place.get("sizes"))
+    return found
+
+
+def _sizes(size: object) -> tuple[int, ...] | None:
+    return None if size is None else tensors.shape_of(TensorStub(None, None, 0, size, None))
+
+
+def _places(
+    data: object, chunks: dict[str, dict[tuple[int, ...], tuple[int, ...] | None]]
+) -> list[Place] | None:
     if not isinstance(data, dict):
         return None
     found = []
     for index, value in data.items():
         stated = attributes(value)
         path, offset, length = (stated.get(key) for key in ("relative_path", "offset", "length"))
-        name = attributes(index).get("fqn")
+        key = attributes(index)
+        name = key.get("fqn")
         if type(path) is str and type(offset) is int and type(length) is int:
             text = name if type(name) is str else ""
-            is_archive = text in tensor_names and not stated.get("transform_descriptors")
-            found.append(_Place(text, path, offset, offset + length, is_archive))
+            of_name = chunks.get(text)
+            sizes = of_name.get(_sizes(key.get("offset")) or ()) if of_name else None
+            is_packed = bool(stated.get("transform_descriptors"))
+            end = offset + length
+            found.append(Place(text, path, offset, end, of_name is not None, is_packed, sizes))
     return found
 
 
-def _without_place(named: dict[Any, Any], places: list[_Place]) -> int:
+def _without_place(named: dict[Any, Any], places: list[Place]) -> int:
     """Return how many tensors have more chunks than there are places of them."""
     count = Counter(place.name for place in places)
     lost = 0
@@ -264,7 +292,7 @@ def _without_place(named: dict[Any, Any], places: list[_Place]) -> int:
     return lost
 
 
-def _too_short(described: Sequence[Tensor], places: list[_Place]) -> str | None:
+def _too_short(described: Sequence[Tensor], places: list[Place]) -> str | None:
     """Return the name of a tensor that cannot be in the places that are stated."""
     stored: Counter[str] = Counter()
     changed = set()
