@@ -309,8 +309,13 @@ STATEMENTS = {
             "state_dict": {"w": FakeTensor()},
             "git": {"commit": "abc"},
             "arch": "r18",
+            "cfg": "model = dict(type='X')",
         },
-        (None, {"git": {"commit": "abc"}, "arch": "r18"}, None),
+        (
+            None,
+            {"git": {"commit": "abc"}, "arch": "r18", "cfg": "model = dict(type='X')"},
+            None,
+        ),
     ),
 }
 

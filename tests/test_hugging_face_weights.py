@@ -283,10 +283,10 @@ def test_what_reads_a_weight_file_is_told_by_its_name(tmp_path: Path) -> None:
         write_json(tmp_path / name / "config.json", {"model_type": "bert"})
     write_torch_zip(tmp_path / "torch/model.safetensors", {"a.weight": FakeTensor(shape=(2,))})
     write_safetensors(tmp_path / "safetensors/pytorch_model.bin", {"a.weight": [2, 2]})
-    for name, kind in (("torch", "torch-zip"), ("safetensors", "safetensors")):
+    for name in ("torch", "safetensors"):
         found = checkpoint(tmp_path, name)
         assert found.status == "unreadable"
-        assert found.reason == f"by its name it is read as another format, and it is {kind}"
+        assert "under the name of" in str(found.reason)
 
 
 ADAPTER = {"peft_type": "LORA", "base_model_name_or_path": "org/base"}

@@ -169,14 +169,11 @@ def _shard(folder: ModelFolder, name: str) -> Checkpoint:
         Problem(problem.code, f"{name}: {problem.message}") for problem in facts.problems
     ]
     checkpoint = facts.checkpoint or Checkpoint("unknown", "unreadable", "it cannot be read")
-    is_readable = checkpoint.status in ("readable", "recognised")
-    if is_readable and name.endswith((".safetensors", ".bin")):
+    if name.endswith(".bin") and checkpoint.format == "safetensors":
         # Libraries take what reads a file from its name (`load_state_dict` of transformers).
-        is_safetensors = checkpoint.format == "safetensors"
-        if is_safetensors is not name.endswith(".safetensors"):
-            reason = f"by its name it is read as another format, and it is {checkpoint.format}"
-            folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
-            return checkpoint.but(status="unreadable", reason=reason)
+        reason = "it is a file of the format safetensors under the name of a torch file"
+        folder.problems.append(Problem("unreadable-checkpoint", f"{name}: {reason}."))
+        return checkpoint.but(status="unreadable", reason=reason)
     return _by_default(folder, name, checkpoint)
 
 
