@@ -420,3 +420,15 @@ def test_archive_of_another_kind_is_foreign(tmp_path: Path) -> None:
     assert facts.checkpoint is not None
     assert (facts.checkpoint.format, facts.checkpoint.status) == ("zip", "foreign")
     assert codes(facts) == ["foreign-content"]
+
+
+def test_a_legacy_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path) -> None:
+    path = write_torch_legacy(tmp_path / "a.pt", {"state_dict": {"w": FakeTensor(shape=(3, 4))}})
+    assert checkpoint_of(path).status == "readable"
+    changed = path.read_bytes().replace(b"K\x03K\x04\x86", b"K\x03K\x0c\x86", 1)
+    path.write_bytes(changed)
+    found = checkpoint_of(path)
+    assert (found.status, found.reason) == (
+        "unreadable",
+        "a tensor reaches beyond the end of its storage 0",
+    )

@@ -17,9 +17,11 @@ from catalog.sources.checkpoint.default_load import (
     unknown,
     with_default_load,
 )
+from catalog.sources.checkpoint.inert import TensorStub, has_plain_sizes
 from catalog.sources.checkpoint.numbers import Numbers
 from catalog.sources.checkpoint.skeleton import Skeleton, SkeletonError, load
 from catalog.sources.checkpoint.tensors import storage_bytes
+from catalog.sources.checkpoint.training_state import leaves
 from catalog.sources.facts import Checkpoint, Facts, Problem
 from catalog.sources.plain import clean
 
@@ -88,7 +90,7 @@ def _legacy(source: ByteSource, data: bytes, position: int, own_path: str) -> Fa
         around=(0, position, version.end, content.end),
     )
     flaw = _flaw(version.root, content, keys.root)
-    flaw = flaw or _wrong_length(source, content, places, order)
+    flaw = flaw or _wrong_length(source, content, places, order) or _too_short(content)
     if flaw:
         checkpoint = checkpoint.but(status="unreadable", reason=flaw, default_load=None)
     if end is not None and end > source.size:
@@ -129,6 +131,22 @@ def _wrong_length(
         if len(raw) == _LENGTH and length != content.found.storages[key].length:
             shown = clean(key)[:40]
             return f"the length of its storage {shown} is not the one that its pickle states"
+    return ""
+
+
+def _too_short(content: Skeleton) -> str:
+    """Return what is said where a tensor reaches beyond its storage, empty if none does.
+
+    torch makes such a storage longer, and then refuses the bytes that the file has for it.
+    """
+    for part in leaves((content.root,)):
+        if type(part) is not TensorStub or part.storage is None or part.storage.dtype is None:
+            continue
+        if has_plain_sizes(part.offset, part.shape, part.stride) and all(part.shape):
+            steps = zip(part.shape, part.stride, strict=False)
+            if part.offset + sum((size - 1) * step for size, step in steps) >= part.storage.length:
+                shown = clean(part.storage.key)[:40]
+                return f"a tensor reaches beyond the end of its storage {shown}"
     return ""
 
 

@@ -172,7 +172,7 @@ def _is_loop(key: str, value: object) -> bool:
     states = value if type(value) in (list, tuple) else (value,)
     return all(  # a tensor there is the best score of `ReduceLROnPlateau`
         (type(state) is dict and not _SCHEDULER_FORM.isdisjoint(state))
-        or all(type(part) is not TensorStub for part in _leaves((state,)))
+        or all(type(part) is not TensorStub for part in leaves((state,)))
         for state in states  # type: ignore[attr-defined]
     )
 
@@ -183,7 +183,7 @@ _SCHEDULER_FORM: Final = frozenset({"last_epoch", "_step_count", "num_bad_epochs
 
 def _is_random_state(value: object) -> bool:
     floats = others = 0
-    for part in _leaves((value,)):
+    for part in leaves((value,)):
         if type(part) is TensorStub:
             shape = shape_of(part)
             is_state = part.dtype == "uint8" and shape is not None and len(shape) == 1
@@ -199,7 +199,7 @@ def _is_random_state(value: object) -> bool:
 
 def has_single_numbers_only(values: Iterable[object]) -> bool:
     """Say whether no value holds more than plain data and tensors of one number."""
-    for part in _leaves(values):
+    for part in leaves(values):
         if type(part) is TensorStub:
             shape = shape_of(part)
             if part.extra is not None or shape is None or prod(shape) > 1:
@@ -247,7 +247,7 @@ _UNKNOWN: Final = 1 << 62
 _TOO_MUCH: Final = object()
 
 
-def _leaves(values: Iterable[object]) -> Iterable[object]:
+def leaves(values: Iterable[object]) -> Iterable[object]:
     """Yield all that is in some values and holds nothing else, arrays whole; then `_TOO_MUCH`."""
     pending = list(values)
     met: set[int] = set()
