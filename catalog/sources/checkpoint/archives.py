@@ -196,7 +196,7 @@ def _refused_entry(source: ByteSource, directory: ZipDirectory) -> str:
     `caffe2/serialize/inline_container.cc`; `_load` in `torch/serialization.py`.
     """
     top, names = directory.top, directory.entries
-    if not top or not all(name.startswith(top) for name in names):
+    if not directory.is_one_folder:
         return "an entry is not in the folder of the others, torch refuses it so"
     if directory.flaw:
         return directory.flaw

@@ -92,6 +92,14 @@ class ZipDirectory:
         first = next(iter(self.entries), "")
         return first[: first.find("/") + 1]
 
+    @property
+    def is_one_folder(self) -> bool:
+        """Whether all entries are in the folder of the first."""
+        if isinstance(self.entries, _Lines):
+            return self.entries.is_one_folder
+        top = self.top
+        return bool(top) and all(name.startswith(top) for name in self.entries)
+
     def extents(self) -> Iterable[tuple[int, int]]:
         """Return where the local header of each entry is, and the bytes of its content."""
         if isinstance(self.entries, _Lines):
@@ -222,6 +230,7 @@ class _Layout:
         self._mask = int.from_bytes(mask, "little")
         self._fixed = int.from_bytes(directory.raw, "little") & self._mask
         self._asked: dict[int, tuple[str, list[str], itemgetter[Any] | None]] = {}
+        self.is_one_folder = directory.is_one_folder
 
     def entries(self, data: bytes, shift: int) -> _Lines | None:
         """Return the entries by name, None where the directory is laid out otherwise."""
@@ -270,6 +279,11 @@ class _Lines(Mapping[str, ZipEntry]):
 
     def __len__(self) -> int:
         return len(self._layout.names)
+
+    @property
+    def is_one_folder(self) -> bool:
+        """Whether all entries are in the folder of the first."""
+        return self._layout.is_one_folder
 
     def extents(self) -> Iterable[tuple[int, int]]:
         """Return where the local header of each entry is, and the bytes of its content."""

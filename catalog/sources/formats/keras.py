@@ -39,6 +39,8 @@ _MAX_JSON: Final = 8 * 1024 * 1024
 def _contains(names: Collection[str], _top: str) -> bool:
     if any(name in names for name in _WEIGHTS):
         return True
+    if _CONFIG not in names or _METADATA not in names:
+        return False
     others = [name for name in names if not name.startswith("assets/")]
     return sorted(others) == [_CONFIG, _METADATA]
 
