@@ -139,6 +139,8 @@ def test_what_is_wrong_with_json_is_one_problem(tmp_path: Path, content: bytes, 
         ("- 1\n", "not-a-mapping"),
         ("a: [1\n", "unreadable-yaml"),
         ("a: \x07\n", "unreadable-yaml"),
+        ("a: 1\n---\nb: 2\n", "unreadable-yaml"),  # as `yaml.safe_load` refuses it
+        (b"a: \xe9\n", "unreadable-yaml"),
         ("a: " + "[" * 5000, "too-deep"),
     ],
 )

@@ -55,7 +55,7 @@ _SCALAR_TAGS = {
 
 
 def parse_yaml(data: bytes, *, dotless_floats: bool = False) -> Plain:
-    """Return what the first document of a YAML text says.
+    """Return what the only document of a YAML text says.
 
     Args:
         data: UTF-8; NUL bytes at the end are skipped.
@@ -66,7 +66,10 @@ def parse_yaml(data: bytes, *, dotless_floats: bool = False) -> Plain:
         DocumentError: no YAML, too many nodes, or nested too deep.
 
     """
-    text = data.rstrip(b"\0").decode("utf-8-sig", "replace")
+    try:
+        text = data.rstrip(b"\0").decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DocumentError("unreadable-yaml", "No valid YAML: it is not UTF-8.") from None
     plain = read_lines(text, _dotless_scalar if dotless_floats else _plain_scalar)
     return _by_events(text, dotless_floats) if plain is None else plain
 
@@ -95,7 +98,12 @@ class _Builder:
         while (kind := type(self._next())) is not yaml.DocumentStartEvent:
             if kind is yaml.StreamEndEvent:
                 return None
-        return self._node(self._next(), 0)[0]
+        value = self._node(self._next(), 0)[0]
+        while (kind := type(self._next())) is not yaml.StreamEndEvent:
+            if kind is yaml.DocumentStartEvent:
+                # `yaml.safe_load` and OmegaConf refuse it.
+                raise DocumentError("unreadable-yaml", "No valid YAML: it holds two documents.")
+        return value
 
     def _count(self, nodes: int) -> None:
         self._nodes += nodes
