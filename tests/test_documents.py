@@ -144,7 +144,9 @@ def test_what_is_wrong_with_json_is_one_problem(tmp_path: Path, content: bytes, 
         ("a: " + "[" * 5000, "too-deep"),
     ],
 )
-def test_what_is_wrong_with_yaml_is_one_problem(tmp_path: Path, content: str, code: str) -> None:
+def test_what_is_wrong_with_yaml_is_one_problem(
+    tmp_path: Path, content: bytes | str, code: str
+) -> None:
     document = read_yaml(write(tmp_path, content))
     assert document.mapping is None
     assert [problem.code for problem in document.problems] == [code]
