@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,6 +31,7 @@ from catalog.schema.tables import (
     RunDirectory,
     RunField,
 )
+from catalog.sources.hydra_commands import JobStart
 from catalog.sources.plain import is_number
 from catalog.sources.stamps import stamp_of_path
 
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from catalog.sources.stamps import Stamp
 
 
+_JOB_FIELDS = tuple(field.name for field in fields(JobStart))
+"""Run fields that say how a Hydra job was started."""
 KEPT_TIMES = timedelta(hours=1)
 """How long after its run's end the newest file of a folder is written: by a sync, at most."""
 
@@ -132,23 +136,24 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
         connection,
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
-        .where(table.c.name.in_(("args", "overrides", "exit_code", "output_dir", "cwd")))
+        .where(table.c.name.in_((*_JOB_FIELDS, "args", "exit_code", "output_dir", "cwd")))
         .order_by(table.c.rank, files.c.path, table.c.position),
     )
-    folders_said: dict[int, dict[str, str]] = defaultdict(dict)
+    stated: dict[int, dict[str, str]] = defaultdict(dict)
     for number, name, value, file_id in rows:
         folder = folders[int(number)]
         said = Said(value, int(file_id))
         if name == "args" and folder.arguments is None:
             folder.arguments = said
-        elif name == "overrides" and folder.overrides is None:
-            folder.overrides = said
         elif name == "exit_code":
             folder.is_ended = True
-        elif name in {"output_dir", "cwd"}:
-            folders_said[int(number)].setdefault(name, value)
-    for number, places in folders_said.items():
-        folders[number].reused = len(places) > 1 and len(set(places.values())) == 1
+        elif name != "args":
+            stated[int(number)].setdefault(name, value)
+    for number, known in stated.items():
+        folder = folders[number]
+        places = {name: known.pop(name) for name in ("output_dir", "cwd") if name in known}
+        folder.reused = len(places) > 1 and len(set(places.values())) == 1
+        folder.job_start = JobStart(**known)
 
 
 def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:

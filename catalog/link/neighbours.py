@@ -10,11 +10,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from catalog.link.inputs import texts
 from catalog.link.limits import CLOCK_SLACK
 from catalog.link.places import HOLDERS, folder_of
 from catalog.link.subjects import is_run
 from catalog.link.twins import Twins
+from catalog.sources.hydra_commands import compare
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from catalog.link.inputs import Inputs
     from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
+    from catalog.sources.hydra_commands import JobStart
 
 _VERSION = re.compile(r"-v\d+$")
 _LOOKED_AT = 50
@@ -94,7 +95,7 @@ class Neighbours:
         self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
         self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._overrides: dict[tuple[str, str], list[str]] = {}
+        self._jobs: dict[tuple[str, str], JobStart] = {}
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
         known: set[object] = set()
@@ -117,10 +118,7 @@ class Neighbours:
             if folder.tracker == "hydra":
                 if folder.stamp is not None:
                     places.add(_Place(folder.stamp, folder.path, folder.host))
-                if folder.overrides is not None:
-                    self._overrides[folder.host, folder.path] = sorted(
-                        texts(folder.overrides.text) or []
-                    )
+                self._jobs[folder.host, folder.path] = folder.job_start
                 jobs.append(folder)
             elif is_run(folder) and folder.run_id is not None:
                 for said in inputs.of(folder):
@@ -169,20 +167,20 @@ class Neighbours:
     def between(self, subject: Subject, folder: RunFolder) -> str | None:
         """Return another training's folder, made after the checkpoint's and before the run.
 
-        One that a run of its own lies in, or whose overrides are not the run's arguments, is
+        One that a run of its own lies in, or that another command started than the run's, is
         none.
         """
         if subject.stamp is None or folder.stamp is None:
             return None
-        given = texts(folder.arguments.text) if folder.arguments is not None else None
+        given = folder.arguments.text if folder.arguments is not None else None
         places = self._places_in.get((folder.host, folder.project), ())
         start = bisect.bisect_left(places, (subject.stamp + timedelta(seconds=1),))
         for number in range(start, len(places)):
             place = places[number]
             if place.stamp > folder.stamp:
                 return None
-            overrides = self._overrides.get((place.host, place.path))
-            if given is None or overrides is None or sorted(given) == overrides:
+            job = self._jobs.get((place.host, place.path))
+            if job is None or compare(given, job).verdict != "different":
                 return place.path
         return None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.places import folder_of
+from catalog.sources.hydra_commands import JobStart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,8 @@ class RunFolder:
     job_path: str | None = None
     """The Hydra output folder that it lies in, absolute."""
     arguments: Said | None = None
-    overrides: Said | None = None
+    job_start: JobStart = field(default_factory=JobStart)
+    """How the Hydra job of this folder was started."""
     config: list[tuple[int, int]] = field(default_factory=list)
     """(config, file) in the order in which they are believed."""
     mentions: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
@@ -81,7 +83,7 @@ class RunFolder:
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
             self.project_name, self.has_its_times, self.is_gone, self.is_ended, self.reused,
             self.job_path, self.arguments and (*self.arguments,),
-            self.overrides and (*self.overrides,), self.config,
+            astuple(self.job_start), self.config,
             [(role, [(*one,) for one in said]) for role, said in self.mentions.items()],
         )  # fmt: skip
 

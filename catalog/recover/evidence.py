@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,8 +26,10 @@ from catalog.schema.tables import (
     Run,
     RunConfig,
     RunDirectory,
+    RunField,
     Sidecar,
 )
+from catalog.sources.hydra_commands import JobStart, compare
 from catalog.sources.interpolation import resolve
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class _Linked:
 @dataclass(frozen=True, slots=True)
 class _Job:
     folder: str
-    overrides: tuple[str, ...] | None
+    started: JobStart
     stated: Stated | None
 
 
@@ -293,17 +295,11 @@ class Evidence:
         if job is None or job.stated is None or number is None:
             return None
         refusal = ""
-        arguments = self._arguments.get(linked.run_id)
         if job.folder == ".":
             refusal = _WHOLE_TREE
         elif self._runs_of_job[1][number] != {linked.run_id}:
             refusal = f"{job.folder} holds checkpoints of several runs."
-        elif (
-            job.overrides is not None
-            and arguments is not None
-            and not {"-m", "--multirun"}.intersection(arguments)
-            and not set(job.overrides) <= set(arguments)
-        ):
+        elif compare(self._arguments.get(linked.run_id), job.started).verdict == "different":
             refusal = f"The overrides in {job.folder} are not the run's arguments."
         elif job.stated.written is not None:
             own = self._checkpoints[checkpoint_id].written
@@ -378,16 +374,17 @@ class Evidence:
                 ambiguous[int(checkpoint)] += 1
         return links, ambiguous
 
-    def _load_runs(self) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+    def _load_runs(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Return the identities of runs, and their arguments as JSON."""
         table = table_of(Run)
         identities: dict[int, str] = {}
-        arguments: dict[int, tuple[str, ...]] = {}
+        arguments: dict[int, str] = {}
         for number, identity, listed in self._rows(
             table.c.id, self._runs, select(table.c.id, table.c.identity, table.c.arguments)
         ):
             identities[int(number)] = identity
             if listed is not None:
-                arguments[int(number)] = tuple(map(str, json.loads(listed)))
+                arguments[int(number)] = listed
         return identities, arguments
 
     def _load_configs(self) -> tuple[dict[int, list[Stated]], dict[int, int]]:
@@ -459,18 +456,31 @@ class Evidence:
                 .order_by(folders.c.id, stated.c.id),
             )
         )
-        self.load_documents(int(row[3]) for row in rows if row[2] == "hydra-overrides")
+        started = self._load_starts(runs.keys())
         for folder, path, kind, config, file_id, file_path, root_id, mtime in rows:
-            job = jobs.get(int(folder), _Job(path, None, None))
-            if kind == "hydra-overrides":
-                listed = self.document(int(config)).get("overrides", [])
-                job = replace(job, overrides=tuple(map(str, listed)))
-            elif kind == _JOB_CONFIG:
+            job = jobs.get(int(folder), _Job(path, started.get(int(folder), JobStart()), None))
+            if kind == _JOB_CONFIG:
                 written = Written(int(root_id), file_path, int(mtime))
                 stated_by = Stated(kind, int(config), int(file_id), file_path, written=written)
                 job = replace(job, stated=stated_by)
             jobs[int(folder)] = job
         return jobs, (of_checkpoint, runs)
+
+    def _load_starts(self, folders: Collection[int]) -> dict[int, JobStart]:
+        """Return how the jobs of folders were started."""
+        table, files = table_of(RunField), table_of(File)
+        names = tuple(field.name for field in fields(JobStart))
+        stated: dict[int, dict[str, str]] = defaultdict(dict)
+        for folder, name, value in self._rows(
+            table.c.run_directory_id,
+            folders,
+            select(table.c.run_directory_id, table.c.name, table.c.value)
+            .join(files, files.c.id == table.c.file_id)
+            .where(table.c.name.in_(names))
+            .order_by(table.c.rank, files.c.path, table.c.position),
+        ):
+            stated[int(folder)].setdefault(name, value)
+        return {folder: JobStart(**known) for folder, known in stated.items()}
 
     def _load_sidecars(self) -> dict[tuple[str, str], list[Stated]]:
         """Return the configs that lie under a checkpoint's own stem, but for those we wrote."""

@@ -7,19 +7,25 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Observation
-from catalog.link.inputs import texts
+from catalog.sources.hydra_commands import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import Flat, RunFolder, Subject, Value
+    from catalog.sources.hydra_overrides import Meaning
 
 DIFFERENT = -6.0
 """Against configs that state different values under one key: code may change a value after it
 was logged, so one difference is no proof."""
 FEW = 2.0
 """For equal configs of one or two values only."""
+IN_SWEEP = 3.0
+"""For a job's overrides that are values of the sweep that the run's arguments name: its other jobs
+have the same arguments."""
+OF_SWEEP = 1.5
+"""Beside it, for a run whose config holds the very values that the sweep gave the job."""
 _MASK = re.compile(r"<[A-Z_]+>")
 """How transformers hides tokens in what it logs: `<HUB_TOKEN>`."""
 _HOLDING = frozenset({"dict", "list"})
@@ -72,50 +78,43 @@ def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterato
 
 
 def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
-    """Hydra's overrides of the job against the arguments that W&B recorded.
+    """Hydra's overrides of the job against the arguments that W&B recorded, by what they mean.
 
-    In a sweep every job has the arguments of the whole sweep (`-m seed=1,2,3`): then each
-    override must be one of the values named, and that says little.
+    In a sweep every job has the arguments of the whole sweep (`-m seed=1,2,3`): each override
+    must be one of the values named, which says less.
     """
     job = subject.job
-    if job is None or job.overrides is None or folder.arguments is None:
+    if job is None or folder.arguments is None or context.places.is_shared(job):
         return
-    if context.places.is_shared(job):
-        return
-    stated = texts(job.overrides.text)
-    words = texts(folder.arguments.text)
-    if stated is None or words is None:
-        return
-    sweep = "-m" in words or "--multirun" in words
-    given = [one for one in words if not one.startswith("-") and not one.startswith("hydra.")]
-    overrides = [one for one in stated if not one.startswith("hydra.")]
-    if sweep:
-        missing = [one for one in overrides if not _among(one, given)]
-        if missing:
+    verdict, agreeing, odd, swept = compare(folder.arguments.text, job.job_start)
+    if verdict == "different":
+        yield Observation(
+            "arguments-differ",
+            CONTRADICTION,
+            f"Job and run were started with different arguments: the job with {odd[:200]}.",
+            folder.arguments.file_id,
+        )
+    elif verdict in {"equal", "part"}:
+        shown = " ".join(agreeing)[:200]
+        yield Observation(
+            "arguments-equal",
+            FAIR if verdict == "equal" else IN_SWEEP,
+            f"Job and run were started with the same {len(agreeing)} arguments: {shown}."
+            if verdict == "equal"
+            else f"The job is one of the sweep that the run's arguments name: {shown}.",
+            folder.arguments.file_id,
+        )
+    if verdict == "part" and swept and folder.config:
+        config_id, file_id = folder.config[0]
+        flat = context.configs.flat(config_id)
+        if all(key in flat and _is_value(flat[key], value) for key, value in swept):
+            shown = ", ".join(f"{key} = {flat[key].text}" for key, _value in swept)[:200]
             yield Observation(
-                "arguments-differ",
-                CONTRADICTION,
-                f"The job was run with {missing[0]}, the run's sweep did not name that.",
-                folder.arguments.file_id,
+                "sweep-values-equal",
+                OF_SWEEP,
+                f"Of the sweep's values the run's config holds those of the job: {shown}.",
+                file_id,
             )
-        return
-    if sorted(overrides) == sorted(given):
-        if overrides:
-            yield Observation(
-                "arguments-equal",
-                FAIR,
-                f"Job and run were started with the same {len(overrides)} arguments: "
-                f"{' '.join(overrides)[:200]}.",
-                folder.arguments.file_id,
-            )
-        return
-    odd = sorted(set(overrides) ^ set(given))[:3]
-    yield Observation(
-        "arguments-differ",
-        CONTRADICTION,
-        f"Job and run were started with different arguments: {', '.join(odd)[:200]}.",
-        folder.arguments.file_id,
-    )
 
 
 def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -127,16 +126,14 @@ def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[
         )
 
 
-def _among(override: str, given: Sequence[str]) -> bool:
-    key, equals, value = override.partition("=")
-    for one in given:
-        name, _, values = one.partition("=")
-        if name == key and (not equals or value in values.split(",")):
-            return True
-        # A range or a glob is not spelled out: it may well contain the value.
-        if name == key and any(sign in values for sign in "()*"):
-            return True
-    return False
+def _is_value(value: Value, meaning: Meaning) -> bool:
+    """Tell whether a config's value is that of an override."""
+    kind = meaning[0]
+    if kind == "number":
+        return value.number is not None and value.number == meaning[1]
+    if kind == "bool":
+        return value.type == "bool" and (value.text or "").lower() == str(meaning[1]).lower()
+    return kind == "text" and value.type == "str" and value.text == meaning[1]
 
 
 def _compare(
