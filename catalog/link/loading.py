@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _JOB_FIELDS = tuple(field.name for field in fields(JobStart))
 """Run fields that say how a Hydra job was started."""
+_OTHER_FIELDS = ("args", "exit_code", "never_began", "output_dir", "cwd")
 KEPT_TIMES = timedelta(hours=1)
 """How long after its run's end the newest file of a folder is written: by a sync, at most."""
 
@@ -107,13 +108,16 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
             fields.c.run_directory_id,
             func.max(files.c.modified_at),
             func.max(case((files.c.missing_ingest_id.is_(None), 1), else_=0)),
+            func.count(fields.c.file_id.distinct()),
         )
         .join(files, files.c.id == fields.c.file_id)
         .group_by(fields.c.run_directory_id),
     )
-    for number, text, is_there in rows:
+    for number, text, is_there, count in rows:
         folder, newest = folders[int(number)], _moment(text)
         folder.is_gone = not is_there
+        # A run that began left more than the log of the call.
+        folder.never_began = folder.never_began and count == 1
         if newest is not None and folder.started_at is not None and folder.ended_at is not None:
             span = (folder.started_at - KEPT_TIMES, folder.ended_at + KEPT_TIMES)
             folder.has_its_times = span[0] <= newest <= span[1]
@@ -136,7 +140,7 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
         connection,
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
-        .where(table.c.name.in_((*_JOB_FIELDS, "args", "exit_code", "output_dir", "cwd")))
+        .where(table.c.name.in_((*_JOB_FIELDS, *_OTHER_FIELDS)))
         .order_by(table.c.rank, files.c.path, table.c.position),
     )
     stated: dict[int, dict[str, str]] = defaultdict(dict)
@@ -147,6 +151,8 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
             folder.arguments = said
         elif name == "exit_code":
             folder.is_ended = True
+        elif name == "never_began":
+            folder.never_began = True
         elif name != "args":
             stated[int(number)].setdefault(name, value)
     for number, known in stated.items():

@@ -60,6 +60,8 @@ class RunFolder:
     """None of the files that told of it is there any more."""
     is_ended: bool = False
     """An exit is on record: its history is whole."""
+    never_began: bool = False
+    """W&B made the folder and began no run: `wandb.init` was called while another run was open."""
     reused: bool = False
     """A job folder that is the project itself (`hydra.run.dir: .`): each job works there."""
     job_path: str | None = None
@@ -81,8 +83,8 @@ class RunFolder:
         return (
             self.id, self.host, self.path, self.tracker, self.run_id, self.tracker_run_id,
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
-            self.project_name, self.has_its_times, self.is_gone, self.is_ended, self.reused,
-            self.job_path, self.arguments and (*self.arguments,),
+            self.project_name, self.has_its_times, self.is_gone, self.is_ended, self.never_began,
+            self.reused, self.job_path, self.arguments and (*self.arguments,),
             astuple(self.job_start), self.config,
             [(role, [(*one,) for one in said]) for role, said in self.mentions.items()],
         )  # fmt: skip
@@ -215,6 +217,7 @@ def is_run(folder: RunFolder) -> bool:
     return (
         folder.tracker == "wandb"
         and folder.run_id is not None
+        and not folder.never_began
         and not folder.path.endswith((".yaml", ".yml"))
     )
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Shapes = dict[str, tuple[int, ...]]
 
 _JOB_CONFIG, _PROJECT_CONFIG = "hydra-config", ".hydra/config.yaml"
+_SEVERAL_JOBS = "The run went through several jobs: its config is that of one of them."
 _WHOLE_TREE = "The job folder is the whole tree: its config tells of the last job only."
 
 
@@ -126,6 +127,10 @@ class Evidence:
         self._identities, self._arguments = self._load_runs()
         self._of_run, self._of_folder = self._load_configs()
         self._jobs, self._runs_of_job = self._load_jobs()
+        self._jobs_of_folder: dict[_Linked, set[int]] = defaultdict(set)
+        for number, job in self._runs_of_job[0].items():
+            if number in self._links:
+                self._jobs_of_folder[self._links[number]].add(job)
         self._beside = self._load_sidecars()
         self._of_folder_mates: dict[_Linked, _Beside] = defaultdict(dict)
         self._of_equals: dict[_Weights, _Beside] = defaultdict(dict)
@@ -216,8 +221,11 @@ class Evidence:
                 self._of_folder[one.file_id] != linked.folder_id,
             ),
         )
-        yield from (one for one in recorded if one.kind != _JOB_CONFIG)
         job = self._job(checkpoint_id, linked)
+        doubt = _SEVERAL_JOBS if len(self._jobs_of_folder[linked]) > 1 else ""
+        for one in recorded:
+            if one.kind != _JOB_CONFIG:
+                yield replace(one, refusal=doubt) if doubt else one
         if job is not None:
             yield job
         for one in recorded:
@@ -243,7 +251,7 @@ class Evidence:
         if inside is not None:
             yield inside
         linked = self._links.get(checkpoint_id)
-        if linked is not None:
+        if linked is not None and len(self._jobs_of_folder[linked]) < 2:
             for one in self._of_run.get(linked.run_id, ()):
                 if one.kind != _JOB_CONFIG and self._of_folder[one.file_id] == linked.folder_id:
                     yield one

@@ -10,7 +10,7 @@ from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Ob
 from catalog.sources.hydra_commands import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import Flat, RunFolder, Subject, Value
@@ -33,11 +33,12 @@ _HOLDING = frozenset({"dict", "list"})
 
 
 class Compared(NamedTuple):
-    """Two configs against each other: values under the same keys, and an example."""
+    """Two configs against each other."""
 
     shared: int
-    different: int
-    example: str
+    """Values under the same keys."""
+    different: dict[str, str]
+    """Those that are not equal, by key: both of them, for a sentence."""
 
 
 def hyper_parameters(
@@ -48,13 +49,9 @@ def hyper_parameters(
         return
     config_id, file_id = folder.config[0]
     yield from _compare(
-        "hyper-parameters",
-        "hyper-parameters",
-        subject.config_id,
-        config_id,
-        file_id,
-        context,
-    )
+        "hyper-parameters", "hyper-parameters", subject.config_id, (config_id, file_id),
+        _Sides(subject, folder, context),
+    )  # fmt: skip
 
 
 def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -68,13 +65,9 @@ def job_config(subject: Subject, folder: RunFolder, context: Context) -> Iterato
         return
     config_id, file_id = folder.config[0]
     yield from _compare(
-        "job-config",
-        "job's config",
-        job.config[0][0],
-        config_id,
-        file_id,
-        context,
-    )
+        "job-config", "job's config", job.config[0][0], (config_id, file_id),
+        _Sides(subject, folder, context),
+    )  # fmt: skip
 
 
 def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -136,22 +129,33 @@ def _is_value(value: Value, meaning: Meaning) -> bool:
     return kind == "text" and value.type == "str" and value.text == meaning[1]
 
 
+class _Sides(NamedTuple):
+    subject: Subject
+    folder: RunFolder
+    context: Context
+
+
 def _compare(
-    kind: str, what: str, left: int, right: int, file_id: int, context: Context
+    kind: str, what: str, left: int, run_config: tuple[int, int], sides: _Sides
 ) -> Iterator[Observation]:
+    """Compare a config with a run's; a later job may have written that over, which is no doubt."""
+    right, file_id = run_config
+    context, folder = sides.context, sides.folder
     compared = context.compared.get((left, right))
     if compared is None:
         compared = _compared(context.configs.flat(left), context.configs.flat(right))
         context.compared[left, right] = compared
-    if compared.different:
+    rewritten = {said.text for said in folder.mentions.get("config-rewritten", ())}
+    different = [key for key in compared.different if not _is_below(key, rewritten)]
+    if different and not context.places.works_on(folder, sides.subject.job):
         yield Observation(
             f"{kind}-differ",
             DIFFERENT,
-            f"{compared.different} of {compared.shared} common values of the {what} differ, "
-            f"e.g. {compared.example} in the run.",
+            f"{len(different)} of {compared.shared} common values of the {what} differ, "
+            f"e.g. {compared.different[different[0]]} in the run.",
             file_id,
         )
-    elif compared.shared:
+    elif compared.shared and not compared.different:
         yield Observation(
             f"{kind}-equal",
             FAIR if compared.shared > 2 else FEW,
@@ -160,14 +164,25 @@ def _compare(
         )
 
 
+def _is_below(key: str, others: Set[str]) -> bool:
+    """Tell whether a key is one of others, or inside what one of them holds."""
+    while key:
+        if key in others:
+            return True
+        key = key.rpartition(".")[0]
+    return False
+
+
 def _compared(left: Flat, right: Flat) -> Compared:
     shared = [key for key in left if key in right and _comparable(left[key], right[key])]
-    different = [key for key in shared if not equal(left[key], right[key])]
-    example = ""
-    if different:
-        key = different[0]
-        example = f"{key}: {left[key].text} here, {right[key].text}"
-    return Compared(len(shared), len(different), example)
+    return Compared(
+        len(shared),
+        {
+            key: f"{key}: {left[key].text} here, {right[key].text}"
+            for key in shared
+            if not equal(left[key], right[key])
+        },
+    )
 
 
 def _comparable(left: Value, right: Value) -> bool:

@@ -395,12 +395,23 @@ class _Content:
             parent = _parent(self._config, path, create=True)
             if parent is not None:
                 key = path[-1]
+                if key in parent and parent[key] != value:
+                    self._note_rewrite(".".join(path), parent[key], value)
                 parent[key] = prefer_resolved(parent[key], value) if key in parent else value
         for removal in message.all_bytes(2):
             removed = key_path(removal)
             parent = _parent(self._config, removed, create=False)
             if parent is not None:
                 parent.pop(removed[-1], None)
+
+    def _note_rewrite(self, key: str, before: Plain, after: Plain) -> None:
+        """Note which values of the config are written over by others, as a later job does."""
+        if isinstance(before, dict) and isinstance(after, dict):
+            for name in before.keys() & after.keys():
+                if before[name] != after[name]:
+                    self._mention("config-rewritten", f"{key}.{name}")
+        else:
+            self._mention("config-rewritten", key)
 
     _handlers: ClassVar[dict[int, Callable[[_Content, Message], None]]] = {
         _RUN: _run,
