@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, select
 
 from catalog.schema.canonical import common_metric, float32
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ConfigValue,
@@ -79,7 +80,12 @@ def join_folders(
         identities: of each folder that is a run of its own tracker.
 
     """
-    free = [one for one in folders if one.id in identities and not one.kept_apart]
+    shared = shared_job_folders(connection)
+    free = [
+        one
+        for one in folders
+        if one.id in identities and not one.kept_apart and one.id not in shared
+    ]
     jobs = [one for one in free if one.tracker == _JOB]
     runs = [one for one in free if one.tracker == _TRACKED and not one.copy_of_latest]
     others = [one for one in free if one.tracker not in {_JOB, _TRACKED}]
@@ -156,8 +162,7 @@ class _Holders:
     """Finds the job folder that a folder lies in."""
 
     def __init__(self, jobs: Iterable[Folder]) -> None:
-        # `.hydra` in a project's own folder describes its last job and holds all others as well.
-        self._jobs = {(job.root_id, job.path): job for job in jobs if job.stamp or job.path != "."}
+        self._jobs = {(job.root_id, job.path): job for job in jobs}
 
     def of(self, folder: Folder) -> Folder | None:
         """Return the innermost job folder around a folder, if there is one."""
@@ -173,8 +178,15 @@ def _inside(_: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_
     holders = _Holders(jobs)
     for run in runs:
         job = holders.of(run)
-        if job is not None and job.stamp:
+        if job is not None and _is_of_one_job(job):
             yield _Pair(job, run, f"{run.path} lies in the job's output folder.")
+
+
+def _is_of_one_job(folder: Folder) -> bool:
+    """Say whether it is known that a job made a folder for itself, by its name or in its words."""
+    start, output = folder.value("cwd"), folder.value("output_dir")
+    is_apart = start is not None and output is not None and start.rstrip("/") != output.rstrip("/")
+    return bool(folder.stamp) or is_apart or folder.value("job_num") is not None
 
 
 def _named(connection: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:

@@ -17,6 +17,7 @@ from catalog.link.places import HOLDERS, Places, folder_of
 from catalog.link.subjects import Flat, RunFolder, Said, Subject, Surroundings, Value
 from catalog.schema.canonical import float32
 from catalog.schema.hosts import host_labels
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.remembered import whole
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 _JOB_FIELDS = tuple(field.name for field in fields(JobStart))
 """Run fields that say how a Hydra job was started."""
-_OTHER_FIELDS = ("args", "exit_code", "never_began", "output_dir", "cwd")
+_OTHER_FIELDS = ("args", "exit_code", "never_began")
 KEPT_TIMES = timedelta(hours=1)
 """How long after its run's end the newest file of a folder is written: by a sync, at most."""
 
@@ -97,6 +98,8 @@ def load_folders(connection: Connection) -> list[RunFolder]:
     _add_mentions(connection, folders)
     _add_times(connection, folders)
     _add_jobs(folders)
+    for number in shared_job_folders(connection):
+        folders[number].reused = True
     return list(folders.values())
 
 
@@ -156,10 +159,7 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
         elif name != "args":
             stated[int(number)].setdefault(name, value)
     for number, known in stated.items():
-        folder = folders[number]
-        places = {name: known.pop(name) for name in ("output_dir", "cwd") if name in known}
-        folder.reused = len(places) > 1 and len(set(places.values())) == 1
-        folder.job_start = JobStart(**known)
+        folders[number].job_start = JobStart(**known)
 
 
 def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:

@@ -63,7 +63,8 @@ class RunFolder:
     never_began: bool = False
     """W&B made the folder and began no run: `wandb.init` was called while another run was open."""
     reused: bool = False
-    """A job folder that is the project itself (`hydra.run.dir: .`): each job works there."""
+    """A job folder that is the project itself (`hydra.run.dir: .`): each job works there, and
+    `.hydra` is of the last one."""
     job_path: str | None = None
     """The Hydra output folder that it lies in, absolute."""
     arguments: Said | None = None

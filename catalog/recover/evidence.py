@@ -13,6 +13,7 @@ from sqlalchemy import case, select
 
 from catalog.recover.doubts import Doubts, Written
 from catalog.recover.policy import sidecar_stem
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 Shapes = dict[str, tuple[int, ...]]
 
-_JOB_CONFIG, _PROJECT_CONFIG = "hydra-config", ".hydra/config.yaml"
+_JOB_CONFIG = "hydra-config"
 _SEVERAL_JOBS = "The run went through several jobs: its config is that of one of them."
 _WHOLE_TREE = "The job folder is the whole tree: its config tells of the last job only."
 
@@ -126,6 +127,7 @@ class Evidence:
         self._runs = None if only is None else {one.run_id for one in self._links.values()}
         self._identities, self._arguments = self._load_runs()
         self._of_run, self._of_folder = self._load_configs()
+        self._whole_trees = shared_job_folders(connection)
         self._jobs, self._runs_of_job = self._load_jobs()
         self._jobs_of_folder: dict[_Linked, set[int]] = defaultdict(set)
         for number, job in self._runs_of_job[0].items():
@@ -230,7 +232,8 @@ class Evidence:
             yield job
         for one in recorded:
             if one.kind == _JOB_CONFIG and (job is None or one.file_id != job.file_id):
-                yield replace(one, refusal=_WHOLE_TREE if one.path == _PROJECT_CONFIG else "")
+                is_whole = self._of_folder[one.file_id] in self._whole_trees
+                yield replace(one, refusal=_WHOLE_TREE if is_whole else "")
         inside = self.hyper_parameters(checkpoint_id)
         if inside is not None:
             yield inside
@@ -303,7 +306,7 @@ class Evidence:
         if job is None or job.stated is None or number is None:
             return None
         refusal = ""
-        if job.folder == ".":
+        if number in self._whole_trees:
             refusal = _WHOLE_TREE
         elif self._runs_of_job[1][number] != {linked.run_id}:
             refusal = f"{job.folder} holds checkpoints of several runs."
