@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Observation
+from catalog.link.subjects import Value
 from catalog.sources.hydra_commands import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterator, Sequence
 
     from catalog.link.evidence.context import Context
-    from catalog.link.subjects import Flat, RunFolder, Subject, Value
+    from catalog.link.subjects import Flat, RunFolder, Subject
     from catalog.sources.hydra_overrides import Meaning
 
 DIFFERENT = -6.0
@@ -97,17 +99,42 @@ def arguments(subject: Subject, folder: RunFolder, context: Context) -> Iterator
             else f"The job is one of the sweep that the run's arguments name: {shown}.",
             folder.arguments.file_id,
         )
-    if verdict == "part" and swept and folder.config:
-        config_id, file_id = folder.config[0]
-        flat = context.configs.flat(config_id)
-        if all(key in flat and _is_value(flat[key], value) for key, value in swept):
-            shown = ", ".join(f"{key} = {flat[key].text}" for key, _value in swept)[:200]
-            yield Observation(
-                "sweep-values-equal",
-                OF_SWEEP,
-                f"Of the sweep's values the run's config holds those of the job: {shown}.",
-                file_id,
-            )
+    if verdict == "part" and swept and _has_values(swept, job, folder, context):
+        shown = ", ".join(f"{key} = {_plain(value)}" for key, value in swept)[:200]
+        yield Observation(
+            "sweep-values-equal",
+            OF_SWEEP,
+            f"Of the sweep's values the run's config has, or had, those of the job: {shown}.",
+            folder.config[0][1],
+        )
+
+
+def _has_values(
+    swept: Sequence[tuple[str, Meaning]], job: RunFolder, folder: RunFolder, context: Context
+) -> bool:
+    """Tell whether a run's config has the values that a sweep gave a job, or had them.
+
+    A group's option is no value of the config: there all that follows from it must be equal.
+    """
+    if not folder.config:
+        return False
+    flat, before = context.configs.flat(folder.config[0][0]), _rewritten(folder)
+    others = False
+    for key, meaning in swept:
+        value = flat.get(key)
+        if value is None or value.type in _HOLDING or meaning[0] in _HOLDING:
+            others = True
+        elif not any(
+            held is not None and _is_value(held, meaning) for held in (value, *before.get(key, ()))
+        ):
+            return False
+    if not others:
+        return True
+    if not job.config:
+        return False
+    left = job.config[0][0]
+    compared = _known(left, folder.config[0][0], context)
+    return compared.shared > 2 and not _never_held(compared, context.configs.flat(left), folder)
 
 
 def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
@@ -117,6 +144,11 @@ def twin_job(subject: Subject, folder: RunFolder, context: Context) -> Iterator[
         yield Observation(
             "twin-job", ELSEWHERE, f"{twin} was run with the same config: it may be that job's run."
         )
+
+
+def _plain(meaning: Meaning) -> str:
+    """Return the value of an override for a sentence."""
+    return "null" if len(meaning) < 2 else str(meaning[1]) if meaning[0] not in _HOLDING else "..."
 
 
 def _is_value(value: Value, meaning: Meaning) -> bool:
@@ -141,13 +173,11 @@ def _compare(
     """Compare a config with a run's; a later job may have written that over, which is no doubt."""
     right, file_id = run_config
     context, folder = sides.context, sides.folder
-    compared = context.compared.get((left, right))
-    if compared is None:
-        compared = _compared(context.configs.flat(left), context.configs.flat(right))
-        context.compared[left, right] = compared
-    rewritten = {said.text for said in folder.mentions.get("config-rewritten", ())}
-    different = [key for key in compared.different if not _is_below(key, rewritten)]
-    if different and not context.places.works_on(folder, sides.subject.job):
+    compared = _known(left, right, context)
+    different = _never_held(compared, context.configs.flat(left), folder)
+    if different and context.places.works_on(folder, sides.subject.job):
+        return
+    if different:
         yield Observation(
             f"{kind}-differ",
             DIFFERENT,
@@ -155,22 +185,52 @@ def _compare(
             f"e.g. {compared.different[different[0]]} in the run.",
             file_id,
         )
-    elif compared.shared and not compared.different:
+    elif compared.shared:
+        later = f" before {len(compared.different)} were written over" * bool(compared.different)
         yield Observation(
             f"{kind}-equal",
             FAIR if compared.shared > 2 else FEW,
-            f"All {compared.shared} common values of the {what} equal the run's config.",
+            f"All {compared.shared} common values of the {what} equal the run's config{later}.",
             file_id,
         )
 
 
-def _is_below(key: str, others: Set[str]) -> bool:
-    """Tell whether a key is one of others, or inside what one of them holds."""
-    while key:
-        if key in others:
-            return True
-        key = key.rpartition(".")[0]
-    return False
+def _known(left: int, right: int, context: Context) -> Compared:
+    compared = context.compared.get((left, right))
+    if compared is None:
+        compared = _compared(context.configs.flat(left), context.configs.flat(right))
+        context.compared[left, right] = compared
+    return compared
+
+
+def _never_held(compared: Compared, flat: Flat, folder: RunFolder) -> list[str]:
+    """Return the keys whose values differ, and did before they were written over."""
+    if not compared.different:
+        return []
+    before = _rewritten(folder)
+    return [key for key in compared.different if not _was_held(flat[key], before.get(key))]
+
+
+def _was_held(value: Value, before: list[Value | None] | None) -> bool:
+    """Tell whether a run's config may have had a value under some key before."""
+    return before is not None and any(one is None or equal(value, one) for one in before)
+
+
+def _rewritten(folder: RunFolder) -> dict[str, list[Value | None]]:
+    """Return, by key, what a run's config held before it was written over; None for long values."""
+    found: dict[str, list[Value | None]] = {}
+    for said in folder.mentions.get("config-rewritten", ()):
+        key, *held = json.loads(said.text)
+        found.setdefault(key, []).append(_value_of(held[0]) if held else None)
+    return found
+
+
+def _value_of(held: object) -> Value:
+    if isinstance(held, bool):
+        return Value("bool", str(held).lower(), float(held))
+    if isinstance(held, int | float):
+        return Value("float", str(held), float(held))
+    return Value("null", None, None) if held is None else Value("str", str(held), None)
 
 
 def _compared(left: Flat, right: Flat) -> Compared:

@@ -140,6 +140,10 @@ def _bookmark(content: _Content, frames: Frames) -> str | None:
     return text if len(text) <= MAX_BOOKMARK else None
 
 
+_LONGEST_VALUE = 200
+"""Characters of a value that is noted where it is written over."""
+
+
 class _Content:
     """What the records of one stream add up to."""
 
@@ -404,14 +408,16 @@ class _Content:
             if parent is not None:
                 parent.pop(removed[-1], None)
 
-    def _note_rewrite(self, key: str, before: Plain, after: Plain) -> None:
-        """Note which values of the config are written over by others, as a later job does."""
-        if isinstance(before, dict) and isinstance(after, dict):
-            for name in before.keys() & after.keys():
+    def _note_rewrite(self, key: str, before: Plain, after: Plain, depth: int = 0) -> None:
+        """Note values of the config that are written over, as later jobs of one process do."""
+        if isinstance(before, dict) and isinstance(after, dict) and depth < MAX_DEPTH:
+            for name in sorted(before.keys() & after.keys()):
                 if before[name] != after[name]:
-                    self._mention("config-rewritten", f"{key}.{name}")
+                    self._note_rewrite(f"{key}.{name}", before[name], after[name], depth + 1)
+        elif isinstance(before, str | int | float | None) and len(str(before)) < _LONGEST_VALUE:
+            self._mention("config-rewritten", json.dumps([key, before]))
         else:
-            self._mention("config-rewritten", key)
+            self._mention("config-rewritten", json.dumps([key]))
 
     _handlers: ClassVar[dict[int, Callable[[_Content, Message], None]]] = {
         _RUN: _run,
