@@ -27,6 +27,7 @@ import yaml
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
 from tests.support.wandb_files import (
     config,
+    history,
     write_hydra_directory,
     write_run_directory,
     write_stream,
@@ -77,6 +78,8 @@ class CommandTree:
     truth: dict[str, str | None] = field(default_factory=dict)
     """Run id (None: not on disk) by path of the checkpoint below the root."""
     decidable: set[str] = field(default_factory=set)
+    beyond: set[str] = field(default_factory=set)
+    """Those whose run left nothing on disk while a run of the very same command did."""
     told: dict[str, str] = field(default_factory=dict)
     """The command line that each checkpoint's training was given."""
 
@@ -95,6 +98,17 @@ class _Job:
     score: float | None = None
     path: Path | None = None
     line: str = ""
+    started: float = 0.0
+
+
+class _Launch(NamedTuple):
+    words: list[str]
+    given: dict[str, Spelling]
+    swept: dict[str, list[Spelling]]
+    deletes: bool
+    name: str
+    params: dict[str, str] | None
+    logs: bool
 
 
 def write_command_tree(root: Path, seed: int) -> CommandTree:
@@ -117,10 +131,14 @@ class _Story:
         self.offline = rng.random() < 0.5
         self.forgets = rng.random() < 0.2
         self.jobs: list[_Job] = []
+        self.last: _Launch | None = None
 
     def launch(self) -> None:
         """Run a command: one job, or all jobs of a sweep."""
         rng = self.rng
+        if self.last is not None and rng.random() < 0.15:
+            self.run(self.last)  # the very same command again
+            return
         is_sweep = rng.random() < 0.5
         keys = rng.sample(sorted(VALUES), rng.randint(0 if is_sweep else 1, 3))
         keys = [key for key in keys if not (key == "++seed" and "seed" in keys)]
@@ -147,7 +165,8 @@ class _Story:
         logs = self.has_lines and rng.random() < 0.7
         words = [*self.options(name, is_sweep=is_sweep and not in_config, logs=logs), *words]
         params = {key: self.sweep(key, some) for key, some in swept.items()} if in_config else None
-        self.run(words, given, swept, deletes, name or "config", params, logs=logs)
+        self.last = _Launch(words, given, swept, deletes, name or "config", params, logs)
+        self.run(self.last)
 
     def distinct(self, key: str) -> list[Spelling]:
         """Return some values of a key, none twice."""
@@ -197,24 +216,15 @@ class _Story:
         rng.shuffle(found)
         return [word for words in found for word in words]
 
-    def run(
-        self,
-        words: list[str],
-        given: dict[str, Spelling],
-        swept: dict[str, list[Spelling]],
-        deletes: bool,
-        name: str,
-        params: dict[str, str] | None,
-        *,
-        logs: bool,
-    ) -> None:
+    def run(self, launch: _Launch) -> None:
         """Let Hydra run the jobs of a command, one after another, in one process."""
+        words, given, swept, deletes, name, params, logs = launch
         rng, day = self.rng, datetime.fromtimestamp(self.now, UTC)
         stamp = day.strftime("%Y-%m-%d/%H-%M-%S")
         top = self.root / ("multirun" if swept else "outputs") / stamp
         if top.exists():
             self.now += 1
-            self.run(words, given, swept, deletes, name, params, logs=logs)
+            self.run(launch)
             return
         began: list[_Job] = []
         forgets = self.forgets and len(swept) == 1
@@ -235,6 +245,7 @@ class _Story:
                 overrides, _config(values, deletes), folder, None, line=" ".join(words),
             )  # fmt: skip
             started = self.now + rng.choice((0.2, 1.0, 2.5))
+            job.started = started
             job.lines = tuple(
                 f"[{datetime.fromtimestamp(started, UTC):%Y-%m-%d %H:%M:%S},{n:03d}]"
                 f"[train][INFO] - {number} {n}"
@@ -301,18 +312,20 @@ class _Story:
         if run_folder is None:
             return
         stream = next(run_folder.glob("*.wandb"))
-        for job in jobs[1:]:
-            write_stream(stream, [config(job.config)], go_on=True)
+        for step, job in enumerate(jobs[1:], 1):
+            row: dict[str, Any] = {
+                "epoch": 0, "loss": 1.0, "_step": step, "_runtime": job.started - jobs[0].started,
+                "_timestamp": job.started,
+            }  # fmt: skip
+            if job.score is not None:
+                row["val/score"] = job.score
+            write_stream(stream, [config(job.config), history(row, step=step)], go_on=True)
         (run_folder / "files" / "output.log").write_text(
             "".join(f"{line}\n" for job in jobs for line in job.lines)
         )
         later = {key: {"value": value} for key, value in jobs[-1].config.items()}
         if (run_folder / "files" / "config.yaml").exists():
             (run_folder / "files" / "config.yaml").write_text(yaml.safe_dump(later))
-        for job in jobs:
-            # Which of them the config is of, and the score, is not told.
-            job.config = {**job.config, "forgotten": jobs[0].run_id}
-            job.score = None
 
     def save(self, job: _Job, started: float) -> None:
         job.path = job.folder / "checkpoints" / "best.ckpt"
@@ -340,13 +353,21 @@ class _Story:
             for path in self.root.rglob("*"):
                 if path.is_file():
                     os.utime(path, (self.now + 10**6, self.now + 10**6))
+        left = {
+            job.run_id
+            for job in self.jobs
+            if job.run_id and any(self.root.glob(f"wandb/*-{job.run_id}"))
+        }
+        tracked = {job.command for job in self.jobs if job.run_id in left}
         commands = Counter(job.command for job in self.jobs)
         configs = Counter(repr(job.config) for job in self.jobs)
         for job in self.jobs:
             if job.path is None:
                 continue
             relative = job.path.relative_to(self.root).as_posix()
-            is_left = job.run_id is not None and any(self.root.glob(f"wandb/*-{job.run_id}"))
+            is_left = job.run_id in left
+            if not is_left and job.command in tracked:
+                self.tree.beyond.add(relative)
             self.tree.truth[relative] = job.run_id if is_left else None
             self.tree.told[relative] = job.line
             is_single = commands[job.command] == 1 and configs[repr(job.config)] == 1
