@@ -354,3 +354,18 @@ def test_a_run_that_was_not_finished_goes_through_the_jobs_of_a_sweep(tmp_path: 
     notes = catalog.explain_recovery().dicts()
     refused = {row["note"] for row in notes if row["source"].startswith("wandb")}
     assert all("went through several jobs" in note for note in refused)
+
+
+@pytest.mark.parametrize("given", ["lr=2e-2", "lr=0.02"])
+def test_a_job_is_not_joined_to_another_run_for_the_form_of_its_command(
+    tmp_path: Path, given: str
+) -> None:
+    """`-cn other lr=0.02`, and `lr=0.02` right after it, whose job folder was deleted."""
+    root = tmp_path / "tree"
+    job(root, "2025-10-18/02-32-17", overrides=["lr=0.02"])
+    tracked(root / "wandb", args=["-cn", "other", given])
+    catalog = ingested(tmp_path)
+    assert folders(catalog)["outputs/2025-10-18/02-32-17"] == ("wandb:a1b2c3d4", "same-command")
+    tracked(root / "wandb", "e5f6a7b8", args=[given], stamp="20251018_023229")
+    catalog.ingest([root])
+    assert folders(catalog)["outputs/2025-10-18/02-32-17"] == ("hydra:", None)
