@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.sources.hydra_commands import JobStart, compare
-from catalog.sources.hydra_overrides import (
-    Choice,
-    Glob,
-    Interval,
-    Override,
-    OverrideError,
-    Range,
-    format_override,
-    parse_override,
-)
+from catalog.sources.hydra_overrides import Override, OverrideError, format_override, parse_override
+from catalog.sources.hydra_values import Choice, Glob, Interval, Range
 
 NUMBERS = st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, width=32)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from catalog.sources.hydra_overrides import (
     Override,
     OverrideError,
-    Unknown,
     format_override,
-    is_open,
     parse_override,
 )
+from catalog.sources.hydra_values import Unknown, is_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from catalog.sources.hydra_overrides import Meaning, Value
+    from catalog.sources.hydra_values import Meaning, Value
 
 _WITH_VALUE: Final = {
     "--cfg": "cfg", "-c": "cfg", "--package": "package", "-p": "package",

@@ -8,21 +8,26 @@ parsed by Hydra's own grammar (`hydra/grammar/OverrideLexer.g4` and `OverridePar
 
 from __future__ import annotations
 
-import fnmatch
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from catalog.sources.hydra_values import (
+    NULL,
+    Choice,
+    Glob,
+    Interval,
+    Meaning,
+    Range,
+    Unknown,
+    Value,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-Meaning = tuple[Any, ...]
-"""A value that can be compared and hashed: its type and what it holds. 1 and 1.0 are equal, as
-in YAML and JSON; `True` and 1 are not, nor are the text `1` and the number."""
-
-NULL: Final[Meaning] = ("null",)
 _DEEPEST = 20
 """Nesting of lists, dicts and calls that is read."""
 _LONGEST = 20_000
@@ -31,87 +36,6 @@ _LONGEST = 20_000
 
 class OverrideError(ValueError):
     """A text is no override, or one that Hydra refuses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One value after another: `a,b` and `choice(a,b)`."""
-
-    values: tuple[Meaning, ...]
-
-    def holds(self, value: Meaning) -> bool | None:
-        """Say whether a value is one of them, None if only a resolver could."""
-        if value in self.values:
-            return True
-        return None if is_open(value) or any(map(is_open, self.values)) else False
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """`range(start, stop, step)`, of whole numbers or of others."""
-
-    start: float
-    stop: float
-    step: float
-
-    def holds(self, value: Meaning) -> bool | None:
-        """Say whether a value is one of its numbers."""
-        number = _number(value)
-        if number is None:
-            return None if is_open(value) else False
-        # Taken in either order, as `sort` may have turned it; Hydra adds decimals up.
-        steps = (number - self.start) / self.step
-        if not math.isfinite(steps) or abs(steps - round(steps)) > 1e-6:
-            return False
-        low, high = sorted((self.start, self.stop))
-        return low <= number <= high and not math.isclose(number, self.stop, rel_tol=1e-12)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """`interval(start, end)`, of which a sweeper draws numbers."""
-
-    start: float
-    end: float
-
-    def holds(self, value: Meaning) -> bool | None:
-        """Say whether a value is a number between its ends."""
-        number = _number(value)
-        if number is None:
-            return None if is_open(value) else False
-        return self.start <= number <= self.end
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """`glob(include, exclude)`: the options of a config group with such names."""
-
-    include: tuple[str, ...]
-    exclude: tuple[str, ...] = ()
-
-    def holds(self, value: Meaning) -> bool | None:
-        """Say whether a value is a name that it selects."""
-        if value[0] != "text":
-            return None
-        name = str(value[1])
-        return any(fnmatch.fnmatchcase(name, one) for one in self.include) and not any(
-            fnmatch.fnmatchcase(name, one) for one in self.exclude
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A value that is drawn anew each time, or by a function that is not followed here."""
-
-    text: str
-
-    def holds(self, _value: Meaning) -> bool | None:
-        """Return None: it may be any."""
-        return None
-
-
-Sweep = Choice | Range | Interval | Glob | Unknown
-Value = Meaning | Sweep
 
 
 class Override(NamedTuple):
@@ -134,18 +58,6 @@ class Override(NamedTuple):
     def is_of_hydra(self) -> bool:
         """Whether it is about Hydra itself, which `overrides.yaml` does not list."""
         return self.key.startswith(("hydra.", "hydra/"))
-
-
-def is_open(value: Meaning) -> bool:
-    """Say whether an interpolation is part of a value: what it is in the end is not known."""
-    kind, *rest = value
-    if kind == "text":
-        return "${" in str(rest[0])
-    if kind == "list":
-        return any(map(is_open, rest[0]))
-    if kind == "dict":
-        return any(is_open(key) or is_open(one) for key, one in rest[0])
-    return False
 
 
 _ID = r"[A-Za-z_][A-Za-z0-9_-]*"
@@ -387,17 +299,8 @@ def _plain(value: Value) -> Meaning:
     return value
 
 
-def _number(value: Meaning) -> float | None:
-    if value[0] == "number" and isinstance(value[1], int | float):
-        try:
-            return float(value[1])
-        except OverflowError:
-            return None
-    return None
-
-
 def _needed(value: Value) -> float:
-    number = _number(_plain(value))
+    number = number_of(_plain(value))
     if number is None or not math.isfinite(number):
         raise ValueError("a number is needed")
     return number

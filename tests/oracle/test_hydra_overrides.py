@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from catalog.sources.hydra_overrides import (
-    Choice,
-    Glob,
-    Interval,
-    OverrideError,
-    Range,
-    Unknown,
-    parse_override,
-)
+from catalog.sources.hydra_overrides import OverrideError, parse_override
+from catalog.sources.hydra_values import Choice, Glob, Interval, Range, Unknown
 
 parsing: Any = pytest.importorskip("hydra.core.override_parser.overrides_parser")
 types: Any = pytest.importorskip("hydra.core.override_parser.types")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from catalog.link.evidence.context import Context
     from catalog.link.subjects import Flat, RunFolder, Subject
-    from catalog.sources.hydra_overrides import Meaning
+    from catalog.sources.hydra_values import Meaning
 
 DIFFERENT = -6.0
 """Against configs that state different values under one key: code may change a value after it
