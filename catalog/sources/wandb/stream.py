@@ -414,7 +414,11 @@ class _Content:
             for name in sorted(before.keys() & after.keys()):
                 if before[name] != after[name]:
                     self._note_rewrite(f"{key}.{name}", before[name], after[name], depth + 1)
-        elif isinstance(before, str | int | float | None) and len(str(before)) < _LONGEST_VALUE:
+        elif (
+            isinstance(before, str | int | float | None)
+            and len(str(before)) < _LONGEST_VALUE
+            and not redact({key.rpartition(".")[2]: before})[1]
+        ):
             self._mention("config-rewritten", json.dumps([key, before]))
         else:
             self._mention("config-rewritten", json.dumps([key]))
