@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 5
+VERSION = 6
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
