@@ -1,4 +1,4 @@
-"""What a training's folder is called after decides, where one run only is called so."""
+"""A folder called after its run's project and second, and one inside a job without a stamp."""
 
 from __future__ import annotations
 
@@ -23,42 +23,6 @@ def checkpoint(folder: Path) -> None:
 
 def run(tree: Path, run_id: str, **options: object) -> None:
     write_run_directory(tree / "wandb", run_id, **({"stamp": STAMP} | options))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("folder", "name"),
-    [
-        ("multirun/det_r18_a", "det_r18_a"),
-        ("outputs/2025-10-17/09-11-12", "2025-10-17_09-11-12"),
-        ("outputs/2025-10-17/09-11-12", "2025-10-17/09-11-12"),
-    ],
-)
-def test_a_run_that_is_called_like_the_job_s_folder_wrote_there(
-    tmp_path: Path, folder: str, name: str
-) -> None:
-    tree = tmp_path / "tree"
-    checkpoint(tree / folder)
-    write_hydra_directory(tree / folder, {"lr": 1})
-    (tree / folder / ".hydra" / "config.yaml").unlink()
-    # The clocks say nothing: the stamps are of other days.
-    run(tree, "a1b2c3d4", display_name=name, stamp="20251017_091113", started=START - 62466)
-    run(tree, "b2c3d4e5", display_name="other_name")
-    assert traced(tmp_path, "best.ckpt")[:2] == ("linked", "a1b2c3d4")
-
-
-def test_a_name_that_two_runs_have_decides_nothing(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    checkpoint(tree / "multirun" / "det_r18_a")
-    run(tree, "a1b2c3d4", display_name="det_r18_a")
-    run(tree, "b2c3d4e5", display_name="det_r18_a")
-    assert traced(tmp_path, "best.ckpt")[0] == "unlinked"
-
-
-def test_a_number_that_each_sweep_has_is_no_name(tmp_path: Path) -> None:
-    tree = tmp_path / "tree"
-    checkpoint(tree / "multirun" / "exp" / "0")
-    run(tree, "a1b2c3d4", display_name="0")
-    assert traced(tmp_path, "best.ckpt")[0] == "unlinked"
 
 
 @pytest.mark.parametrize(

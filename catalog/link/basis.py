@@ -119,7 +119,6 @@ class Bases:
                     places.between(subject, folder),
                     places.is_project(folder),
                     places.works_on(folder, job),
-                    places.is_only_called(folder),
                     [
                         (tail, sorted(found))
                         for tail in tails

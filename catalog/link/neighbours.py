@@ -145,7 +145,6 @@ class Neighbours:
         self._runs_in_job: dict[tuple[str, str], set[int]] = defaultdict(set)
         self._folders_of_run: dict[int, set[int]] = defaultdict(set)
         self._runs_of_project: dict[tuple[str, str], set[int]] = defaultdict(set)
-        self._called: dict[str, set[int]] = defaultdict(set)
         jobs: list[RunFolder] = []
         for folder in folders:
             if folder.tracker == "hydra":
@@ -161,8 +160,6 @@ class Neighbours:
                 if not folder.copy_of_latest:
                     self._folders_of_run[folder.run_id].add(folder.id)
                 self._runs_of_project[folder.host, folder.project].add(folder.run_id)
-                if folder.display_name:
-                    self._called[folder.display_name].add(folder.run_id)
                 if folder.job_path is not None:
                     self._runs_in_job[folder.host, folder.job_path].add(folder.run_id)
         self._places_in: dict[tuple[str, str], list[_Place]] = defaultdict(list)
@@ -195,10 +192,6 @@ class Neighbours:
     def is_project(self, folder: RunFolder) -> bool:
         """Tell whether a run's project folder holds more runs than this one."""
         return len(self._runs_of_project.get((folder.host, folder.project), ())) > 1
-
-    def is_only_called(self, folder: RunFolder) -> bool:
-        """Tell whether no other run has the display name of a run."""
-        return len(self._called.get(folder.display_name or "", ())) == 1
 
     def remembered_in(self, host: str, folder: str) -> set[str]:
         """Return the folders that the checkpoints directly in a folder remember lying in."""

@@ -41,7 +41,6 @@ WEIGHERS: tuple[Weigher, ...] = (
     paths.folder_named,
     paths.other_job_folder,
     paths.name_stated,
-    folder_names.display_name,
     folder_names.project_and_second,
     artifacts.file_saved,
     artifacts.artifact_logged,
@@ -90,7 +89,6 @@ _CAN_SPEAK: dict[Weigher, Callable[[Subject, RunFolder, Context], bool]] = {
     identity.run_id_in_path: identity.may_name_run,
     identity.run_id_stated: lambda subject, _folder, _context: bool(subject.stated_run_ids),
     paths.name_stated: paths.is_called,
-    folder_names.display_name: folder_names.may_be_called,
     folder_names.project_and_second: lambda subject, _folder, _context: subject.stamp_in_utc,
     artifacts.file_saved: lambda _subject, folder, _context: "saved-file" in folder.mentions,
     artifacts.artifact_logged: lambda _subject, folder, _context: (

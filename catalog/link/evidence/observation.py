@@ -33,11 +33,8 @@ REPEATABLE_KINDS = frozenset(
 """Every kind that a run with the same command, seed and data shows as well."""
 
 PLACE_KINDS = frozenset(
-    {
-        "same-job-folder", "folder-named", "name-stated", "log-lines-shared", "file-saved",
-        "display-name",
-    }
-)  # fmt: skip
+    {"same-job-folder", "folder-named", "name-stated", "log-lines-shared", "file-saved"}
+)
 """Every kind that says the run worked in the folder; they follow from one another."""
 
 
