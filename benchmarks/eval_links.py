@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog import Catalog
+from tests.support.random_commands import write_command_tree
 from tests.support.random_trees import write_tree
 
 _EDGES = (-8, -4, -2, 0, 2, 4, 6, 10, 16)
@@ -172,6 +173,24 @@ def random_trees(seeds: range, folder: Path) -> Tally:
     return tally
 
 
+def command_trees(seeds: range, folder: Path) -> Tally:
+    """Judge random trees of Hydra's command lines, by whether what is on disk decides."""
+    tally = Tally()
+    for seed in seeds:
+        tree = write_command_tree(folder / f"commands{seed}", seed)
+        catalog, rows = _ingested(folder, tree.root)
+        for path, run in tree.truth.items():
+            if path in tree.decidable:
+                group, expected = "decidable", "linked"
+            elif path in tree.beyond:
+                group, expected = "beyond", "beyond"
+            else:
+                group, expected = "undecidable", "ambiguous" if run else "unlinked"
+            tally.add(group, path, expected, run, rows[path])
+        tally.add_scores(catalog, tree.truth)
+    return tally
+
+
 def main() -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,6 +208,8 @@ def main() -> None:
             print(f"No real trees at {shared}; only random ones are judged.")
         seeds = range(asked.first, asked.first + asked.random)
         tallies.append((f"{asked.random} random trees", random_trees(seeds, folder)))
+        title = f"{asked.random} random trees of Hydra's command lines"
+        tallies.append((title, command_trees(seeds, folder)))
     for title, tally in tallies:
         print(f"\n## {title}\n")
         tally.show()

@@ -319,3 +319,20 @@ def test_recovery_takes_no_config_of_a_later_job(root: Path) -> None:
     catalog.ingest([root])
     explained = catalog.explain_recovery().dicts()
     assert [row["source"] for row in explained if row["source"]] == ["hydra-config"]
+
+
+def test_the_config_in_a_project_s_own_folder_is_of_its_last_job(root: Path) -> None:
+    """`hydra.run.dir: .`: as a checkpoint's place and config it counts for nothing below it."""
+    project = root / "work" / "project"
+    write_hydra_directory(project, WIDE, output_dir=str(project))
+    own = project / ".hydra" / "hydra.yaml"
+    own.write_text(own.read_text().replace(f"cwd: {project.parent}", f"cwd: {project}"))
+    first = saved(project / "models" / "first.ckpt")
+    at(NOON, *(project / ".hydra").iterdir())
+    catalog = ingested(root)
+    assert doubts(catalog) == {}, "one job is known"
+    for number, run in enumerate(("a1b2c3d4", "e5f6a7b8")):
+        write_run_directory(project / "wandb", run, stamp=f"2025101{number}_023219")
+    catalog.ingest([root])
+    assert "is of the last job only: several worked in work/project" in doubts(catalog)[first.name]
+    assert catalog.sql("SELECT 1 FROM checkpoint_directory WHERE tracker = 'hydra'").rows == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from catalog.link import twins as module
 from catalog.link.twins import Twins
+from catalog.sources.hydra_commands import JobStart
 
 BEGIN = datetime.fromisoformat("2025-10-18T00:00:00")
 TOLERANCE = 120.0
@@ -23,7 +24,7 @@ def job_of(number: int, minutes: int | None) -> Any:
         host="h",
         path=f"/jobs/{number}",
         config=[(1, 1)],
-        overrides=None,
+        job_start=JobStart(),
         stamp=None if minutes is None else BEGIN + timedelta(minutes=minutes),
     )
 
@@ -66,7 +67,7 @@ def test_a_twin_is_found_where_one_is(trainings: Any, minutes: int) -> None:
         checkpoint_of(number, jobs[number], score, copy)
         for number, (_begin, score, copy) in enumerate(trainings)
     ]
-    run: Any = SimpleNamespace(stamp=BEGIN + timedelta(minutes=minutes, seconds=3))
+    run: Any = SimpleNamespace(stamp=BEGIN + timedelta(minutes=minutes, seconds=3), arguments=None)
     twins = Twins(subjects, jobs, fits, TOLERANCE)
     for subject in subjects:
         alike = [
@@ -108,7 +109,7 @@ def test_twice_the_trainings_of_one_config_are_twice_the_work(monkeypatch: Any) 
         subjects = [checkpoint_of(one, job, SCORES[0], one) for one, job in enumerate(jobs)]
         twins = Twins(subjects, jobs, fits, TOLERANCE)
         for subject in subjects:
-            run: Any = SimpleNamespace(stamp=subject.stamp + timedelta(seconds=3))
+            run: Any = SimpleNamespace(stamp=subject.stamp + timedelta(seconds=3), arguments=None)
             assert twins.checkpoint(subject, run) is None, "stamps tell them apart"
             assert twins.job(subject, run) is None
     assert looked[50] == 100, "each finds itself, once among files and once among jobs"

@@ -12,6 +12,7 @@ import pytest
 from catalog import Catalog
 from catalog.errors import NotFound
 from tests.support.event_files import write_scalars
+from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
 from tests.support.trees import START, Training
 from tests.support.wandb_files import write_hydra_directory, write_run_directory
 
@@ -307,3 +308,64 @@ def test_another_run_in_another_tree_that_fits_as_well_still_leaves_it_open(tmp_
     assert {by for _, by in folders(catalog).values()} == {None, "job-named", "same-metrics"}
     catalog.ingest([other])
     assert {by for _, by in folders(catalog).values()} == {None}
+
+
+def test_a_run_that_was_not_finished_goes_through_the_jobs_of_a_sweep(tmp_path: Path) -> None:
+    """Its config is the last job's, and later calls of `wandb.init` leave folders of no run."""
+    root = tmp_path / "tree"
+    lines = []
+    for number, rate in enumerate((0.1, 0.2, 0.3)):
+        name = f"multirun/2025-10-18/02-32-17/{number}"
+        lines.append([f"[2025-10-18 02:3{number}:19,00{n}][train][INFO] - {n}" for n in range(3)])
+        folder = write_hydra_directory(
+            root / name, {"lr": rate, "seed": 1, "model": {"hidden": 8}},
+            overrides=[f"lr={rate}"], num=number, log_lines=lines[-1],
+        )  # fmt: skip
+        content = lightning_checkpoint(epoch=number, state_dict={"w": scalar(rate)})
+        (folder / "checkpoints").mkdir()
+        write_torch_zip(folder / "checkpoints" / "best.ckpt", content)
+        if number:
+            logs = (
+                root
+                / f"wandb/offline-run-20251018_023{number}18-a{number}b{number}c{number}d4/logs"
+            )
+            logs.mkdir(parents=True)
+            (logs / "debug.log").write_text(
+                f"2025-10-18 02:3{number}:18,498 INFO    MainThread:1 [wandb_init.py:init():789] "
+                "wandb.init called with sweep_config: {}\n"
+                f"config: {{'lr': {rate}, 'seed': 1, 'model': {{'hidden': 8}}, '_wandb': {{}}}}\n"
+            )
+    tracked(
+        root / "wandb", config={"lr": 0.3, "seed": 1, "model": {"hidden": 8}}, offline=True,
+        args=["-m", "lr=1e-1,2e-1,3e-1"], output_lines=[line for some in lines for line in some],
+    )  # fmt: skip
+    catalog = ingested(tmp_path)
+    rows = catalog.query("checkpoint_trace").dicts()
+    assert [(row["verdict"], row["run"]) for row in rows] == [("linked", "a1b2c3d4")] * 3
+    for row in rows:
+        kinds = [one["kind"] for one in catalog.trace(row["path"]).candidates[0]["evidence"]]
+        assert not [kind for kind in kinds if kind.endswith("-differ")], row["path"]
+    assert {
+        row["run"]
+        for row in catalog.sql(
+            "SELECT u.tracker_run_id AS run FROM link l JOIN run u ON u.id = l.run_id"
+        ).dicts()
+    } == {"a1b2c3d4"}
+    notes = catalog.explain_recovery().dicts()
+    refused = {row["note"] for row in notes if row["source"].startswith("wandb")}
+    assert all("went through several jobs" in note for note in refused)
+
+
+@pytest.mark.parametrize("given", ["lr=2e-2", "lr=0.02"])
+def test_a_job_is_not_joined_to_another_run_for_the_form_of_its_command(
+    tmp_path: Path, given: str
+) -> None:
+    """`-cn other lr=0.02`, and `lr=0.02` right after it, whose job folder was deleted."""
+    root = tmp_path / "tree"
+    job(root, "2025-10-18/02-32-17", overrides=["lr=0.02"])
+    tracked(root / "wandb", args=["-cn", "other", given])
+    catalog = ingested(tmp_path)
+    assert folders(catalog)["outputs/2025-10-18/02-32-17"] == ("wandb:a1b2c3d4", "same-command")
+    tracked(root / "wandb", "e5f6a7b8", args=[given], stamp="20251018_023229")
+    catalog.ingest([root])
+    assert folders(catalog)["outputs/2025-10-18/02-32-17"] == ("hydra:", None)

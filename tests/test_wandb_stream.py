@@ -208,6 +208,20 @@ def test_config_is_updated_and_keys_are_removed(folder: Path) -> None:
     assert fields(facts)["cli_version"] == "0.19"
 
 
+def test_values_of_the_config_that_are_written_over_are_noted_but_for_credentials(
+    folder: Path,
+) -> None:
+    facts = read_records(
+        folder,
+        w.run("abc", config={"lr": 0.1, "model": {"name": "a", "width": 4}, "api_key": "k" * 40}),
+        w.config({"lr": 0.1}),
+        w.config({"lr": 0.2, "model": {"name": "b", "width": 4}, "api_key": "q" * 40}),
+        w.config({"lr": 0.3, "new": 1}),
+    )
+    noted = [one.text for one in facts.mentions if one.role == "config-rewritten"]
+    assert noted == ['["lr", 0.1]', '["model.name", "a"]', '["api_key"]', '["lr", 0.2]']
+
+
 def test_the_resolved_form_survives_lightnings_second_logging(folder: Path) -> None:
     resolved = {
         "paths": {"out": "/data/run1"}, "tags": ["a"], "none": None,

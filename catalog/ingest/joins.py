@@ -17,16 +17,17 @@ of its own tree, and what lies in the other tree does not count against that.
 
 from __future__ import annotations
 
-import json
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, select
 
 from catalog.schema.canonical import common_metric, float32
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ConfigValue,
@@ -35,6 +36,7 @@ from catalog.schema.tables import (
     MetricSeries,
     RunConfig,
 )
+from catalog.sources.hydra_commands import JobStart, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,7 +80,12 @@ def join_folders(
         identities: of each folder that is a run of its own tracker.
 
     """
-    free = [one for one in folders if one.id in identities and not one.kept_apart]
+    shared = shared_job_folders(connection)
+    free = [
+        one
+        for one in folders
+        if one.id in identities and not one.kept_apart and one.id not in shared
+    ]
     jobs = [one for one in free if one.tracker == _JOB]
     runs = [one for one in free if one.tracker == _TRACKED and not one.copy_of_latest]
     others = [one for one in free if one.tracker not in {_JOB, _TRACKED}]
@@ -155,8 +162,7 @@ class _Holders:
     """Finds the job folder that a folder lies in."""
 
     def __init__(self, jobs: Iterable[Folder]) -> None:
-        # `.hydra` in a project's own folder describes its last job and holds all others as well.
-        self._jobs = {(job.root_id, job.path): job for job in jobs if job.stamp or job.path != "."}
+        self._jobs = {(job.root_id, job.path): job for job in jobs}
 
     def of(self, folder: Folder) -> Folder | None:
         """Return the innermost job folder around a folder, if there is one."""
@@ -172,8 +178,15 @@ def _inside(_: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_
     holders = _Holders(jobs)
     for run in runs:
         job = holders.of(run)
-        if job is not None and job.stamp:
+        if job is not None and _is_of_one_job(job):
             yield _Pair(job, run, f"{run.path} lies in the job's output folder.")
+
+
+def _is_of_one_job(folder: Folder) -> bool:
+    """Say whether it is known that a job made a folder for itself, by its name or in its words."""
+    start, output = folder.value("cwd"), folder.value("output_dir")
+    is_apart = start is not None and output is not None and start.rstrip("/") != output.rstrip("/")
+    return bool(folder.stamp) or is_apart or folder.value("job_num") is not None
 
 
 def _named(connection: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
@@ -220,31 +233,39 @@ def _same_log(connection: Connection, jobs: list[Folder], runs: list[Folder]) ->
 
 
 def _same_command(_: Connection, jobs: list[Folder], runs: list[Folder]) -> Iterator[_Pair]:
-    by_command: dict[tuple[int, tuple[str, ...]], list[Folder]] = defaultdict(list)
+    """Pair jobs with the runs of their command that started soon after them.
+
+    One job of a sweep is none: the others were given the same command.
+    """
+    stamped: dict[int, list[tuple[datetime, int, Folder]]] = defaultdict(list)
     for job in jobs:
-        if job.stamp and (command := _words(job.value("overrides"))):
-            by_command[job.root_id, command].append(job)
+        if job.stamp and job.value("overrides"):
+            stamped[job.root_id].append((datetime.fromisoformat(job.stamp), job.id, job))
+    for started in stamped.values():
+        started.sort(key=lambda one: one[:2])
     for run in runs:
-        command = _words(run.value("args"))
-        if not (run.stamp and command and not run.stamp_in_utc):
+        arguments = run.value("args")
+        if not run.stamp or run.stamp_in_utc or arguments is None:
             continue
-        for job in by_command.get((run.root_id, command), ()):
-            # Both stamps are the local time of one machine.
-            late = datetime.fromisoformat(run.stamp) - datetime.fromisoformat(str(job.stamp))
-            if timedelta(0) <= late <= _WITHIN:
+        # Both stamps are the local time of one machine.
+        start = datetime.fromisoformat(run.stamp)
+        near = stamped.get(run.root_id, [])
+        for place in range(bisect_left(near, (start - _WITHIN,)), len(near)):
+            moment, _number, job = near[place]
+            if moment > start:
+                break
+            compared = compare(arguments, _started(job))
+            if compared.verdict == "equal":
                 detail = (
-                    f"The run has the job's command, {' '.join(command)}, and started "
-                    f"{late.total_seconds():.0f} s after it."
+                    f"The run has the job's command, {' '.join(compared.agreeing)}, and started "
+                    f"{(start - moment).total_seconds():.0f} s after it."
                 )
                 yield _Pair(job, run, detail)
 
 
-def _words(text: str | None) -> tuple[str, ...]:
-    try:
-        words = json.loads(text) if text else []
-    except ValueError:
-        return ()
-    return tuple(map(str, words)) if isinstance(words, list) else ()
+def _started(folder: Folder) -> JobStart:
+    """Return how the job of a folder was started."""
+    return JobStart(*(folder.value(field.name) for field in fields(JobStart)))
 
 
 def _insides_to_jobs(

@@ -118,6 +118,7 @@ class Bases:
                     folder.id,
                     places.between(subject, folder),
                     places.is_project(folder),
+                    places.works_on(folder, job),
                     [
                         (tail, sorted(found))
                         for tail in tails

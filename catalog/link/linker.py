@@ -236,7 +236,9 @@ def _write_places(
     for subject in subjects:
         if subject.surroundings is not around:  # one for all checkpoints of a folder
             around = subject.surroundings
-            nearest = {above.tracker: above.id for above in reversed(around.folders)}
+            nearest = {
+                above.tracker: above.id for above in reversed(around.folders) if not above.reused
+            }
             for name in subject.directory.split("/") if by_id else ():
                 if name in by_id:
                     nearest[_MLFLOW] = by_id[name].id

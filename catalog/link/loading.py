@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
+from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from catalog.link.places import HOLDERS, Places, folder_of
 from catalog.link.subjects import Flat, RunFolder, Said, Subject, Surroundings, Value
 from catalog.schema.canonical import float32
 from catalog.schema.hosts import host_labels
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.remembered import whole
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
@@ -30,6 +32,7 @@ from catalog.schema.tables import (
     RunDirectory,
     RunField,
 )
+from catalog.sources.hydra_commands import JobStart
 from catalog.sources.plain import is_number
 from catalog.sources.stamps import stamp_of_path
 
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from catalog.sources.stamps import Stamp
 
 
+_JOB_FIELDS = tuple(field.name for field in fields(JobStart))
+"""Run fields that say how a Hydra job was started."""
+_OTHER_FIELDS = ("args", "exit_code", "never_began")
 KEPT_TIMES = timedelta(hours=1)
 """How long after its run's end the newest file of a folder is written: by a sync, at most."""
 
@@ -92,6 +98,8 @@ def load_folders(connection: Connection) -> list[RunFolder]:
     _add_mentions(connection, folders)
     _add_times(connection, folders)
     _add_jobs(folders)
+    for number in shared_job_folders(connection):
+        folders[number].reused = True
     return list(folders.values())
 
 
@@ -103,13 +111,16 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
             fields.c.run_directory_id,
             func.max(files.c.modified_at),
             func.max(case((files.c.missing_ingest_id.is_(None), 1), else_=0)),
+            func.count(fields.c.file_id.distinct()),
         )
         .join(files, files.c.id == fields.c.file_id)
         .group_by(fields.c.run_directory_id),
     )
-    for number, text, is_there in rows:
+    for number, text, is_there, count in rows:
         folder, newest = folders[int(number)], _moment(text)
         folder.is_gone = not is_there
+        # A run that began left more than the log of the call.
+        folder.never_began = folder.never_began and count == 1
         if newest is not None and folder.started_at is not None and folder.ended_at is not None:
             span = (folder.started_at - KEPT_TIMES, folder.ended_at + KEPT_TIMES)
             folder.has_its_times = span[0] <= newest <= span[1]
@@ -132,23 +143,23 @@ def _add_fields(connection: Connection, folders: dict[int, RunFolder]) -> None:
         connection,
         select(table.c.run_directory_id, table.c.name, table.c.value, table.c.file_id)
         .join(files, files.c.id == table.c.file_id)
-        .where(table.c.name.in_(("args", "overrides", "exit_code", "output_dir", "cwd")))
+        .where(table.c.name.in_((*_JOB_FIELDS, *_OTHER_FIELDS)))
         .order_by(table.c.rank, files.c.path, table.c.position),
     )
-    folders_said: dict[int, dict[str, str]] = defaultdict(dict)
+    stated: dict[int, dict[str, str]] = defaultdict(dict)
     for number, name, value, file_id in rows:
         folder = folders[int(number)]
         said = Said(value, int(file_id))
         if name == "args" and folder.arguments is None:
             folder.arguments = said
-        elif name == "overrides" and folder.overrides is None:
-            folder.overrides = said
         elif name == "exit_code":
             folder.is_ended = True
-        elif name in {"output_dir", "cwd"}:
-            folders_said[int(number)].setdefault(name, value)
-    for number, places in folders_said.items():
-        folders[number].reused = len(places) > 1 and len(set(places.values())) == 1
+        elif name == "never_began":
+            folder.never_began = True
+        elif name != "args":
+            stated[int(number)].setdefault(name, value)
+    for number, known in stated.items():
+        folders[number].job_start = JobStart(**known)
 
 
 def _add_configs(connection: Connection, folders: dict[int, RunFolder]) -> None:

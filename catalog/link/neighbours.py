@@ -10,11 +10,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from catalog.link.inputs import texts
 from catalog.link.limits import CLOCK_SLACK
 from catalog.link.places import HOLDERS, folder_of
 from catalog.link.subjects import is_run
 from catalog.link.twins import Twins
+from catalog.sources.hydra_commands import compare
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from catalog.link.inputs import Inputs
     from catalog.link.places import Place
     from catalog.link.subjects import RunFolder, Subject
+    from catalog.sources.hydra_commands import JobStart
 
 _VERSION = re.compile(r"-v\d+$")
+SHARED_LINES = 2
+"""Lines with milliseconds that two processes do not write both by chance."""
 _LOOKED_AT = 50
 """Files of one name in one folder that are compared with each other."""
 
@@ -80,6 +83,35 @@ class _Runs:
         return -CLOCK_SLACK <= seconds <= self._tolerance
 
 
+class _Logs:
+    """Which jobs wrote the lines that a run has in its output."""
+
+    def __init__(self) -> None:
+        self._jobs_of: dict[str, list[int]] = defaultdict(list)
+        self._shared: dict[int, dict[int, set[str]]] = {}
+
+    def add(self, job: RunFolder) -> None:
+        """Take the log of a job."""
+        for said in job.mentions.get("log-line", ()):
+            self._jobs_of[said.text].append(job.id)
+
+    def goes_through(self, folder: RunFolder, job: RunFolder) -> bool:
+        """Tell whether a run shares lines with a job, and others with another one.
+
+        A copy of the job shares the same ones.
+        """
+        shared = self._shared.get(folder.id)
+        if shared is None:
+            shared = self._shared[folder.id] = defaultdict(set)
+            for said in folder.mentions.get("log-line", ()):
+                for number in self._jobs_of.get(said.text, ()):
+                    shared[number].add(said.text)
+        own = shared.get(job.id, set())
+        return len(own) >= SHARED_LINES and any(
+            len(others) >= SHARED_LINES and own.isdisjoint(others) for others in shared.values()
+        )
+
+
 class Neighbours:
     """Indexes over all checkpoints, job folders and run folders."""
 
@@ -91,10 +123,11 @@ class Neighbours:
         tolerance: float,
     ) -> None:
         self._runs = _Runs(tolerance)
+        self._logs = _Logs()
         self._same_stem: dict[tuple[str, str, str], list[Subject]] = defaultdict(list)
         self._stems: dict[int, tuple[str, str, str]] = {}
         self._remembered_in: dict[tuple[str, str], set[str]] = defaultdict(set)
-        self._overrides: dict[tuple[str, str], list[str]] = {}
+        self._jobs: dict[tuple[str, str], JobStart] = {}
         self._rivals: dict[int, list[Subject]] = {}
         places: set[_Place] = set()
         known: set[object] = set()
@@ -117,10 +150,8 @@ class Neighbours:
             if folder.tracker == "hydra":
                 if folder.stamp is not None:
                     places.add(_Place(folder.stamp, folder.path, folder.host))
-                if folder.overrides is not None:
-                    self._overrides[folder.host, folder.path] = sorted(
-                        texts(folder.overrides.text) or []
-                    )
+                self._jobs[folder.host, folder.path] = folder.job_start
+                self._logs.add(folder)
                 jobs.append(folder)
             elif is_run(folder) and folder.run_id is not None:
                 for said in inputs.of(folder):
@@ -150,6 +181,14 @@ class Neighbours:
         """Tell whether more than one run worked, or may have worked, in a job's folder."""
         return job.reused or len(self._runs_in_job.get((job.host, job.path), ())) > 1
 
+    def works_on(self, folder: RunFolder, job: RunFolder | None) -> bool:
+        """Tell whether a run logged in a job and in another one as well.
+
+        Without `wandb.finish()` the jobs of one process are one run: it began before most of them,
+        and its config is that of the first one, or of the last.
+        """
+        return job is not None and self._logs.goes_through(folder, job)
+
     def is_project(self, folder: RunFolder) -> bool:
         """Tell whether a run's project folder holds more runs than this one."""
         return len(self._runs_of_project.get((folder.host, folder.project), ())) > 1
@@ -169,20 +208,20 @@ class Neighbours:
     def between(self, subject: Subject, folder: RunFolder) -> str | None:
         """Return another training's folder, made after the checkpoint's and before the run.
 
-        One that a run of its own lies in, or whose overrides are not the run's arguments, is
+        One that a run of its own lies in, or that another command started than the run's, is
         none.
         """
         if subject.stamp is None or folder.stamp is None:
             return None
-        given = texts(folder.arguments.text) if folder.arguments is not None else None
+        given = folder.arguments.text if folder.arguments is not None else None
         places = self._places_in.get((folder.host, folder.project), ())
         start = bisect.bisect_left(places, (subject.stamp + timedelta(seconds=1),))
         for number in range(start, len(places)):
             place = places[number]
             if place.stamp > folder.stamp:
                 return None
-            overrides = self._overrides.get((place.host, place.path))
-            if given is None or overrides is None or sorted(given) == overrides:
+            job = self._jobs.get((place.host, place.path))
+            if job is None or compare(given, job).verdict != "different":
                 return place.path
         return None
 

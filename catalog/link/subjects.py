@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.places import folder_of
+from catalog.sources.hydra_commands import JobStart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,12 +60,16 @@ class RunFolder:
     """None of the files that told of it is there any more."""
     is_ended: bool = False
     """An exit is on record: its history is whole."""
+    never_began: bool = False
+    """W&B made the folder and began no run: `wandb.init` was called while another run was open."""
     reused: bool = False
-    """A job folder that is the project itself (`hydra.run.dir: .`): each job works there."""
+    """A job folder that is the project itself (`hydra.run.dir: .`): each job works there, and
+    `.hydra` is of the last one."""
     job_path: str | None = None
     """The Hydra output folder that it lies in, absolute."""
     arguments: Said | None = None
-    overrides: Said | None = None
+    job_start: JobStart = field(default_factory=JobStart)
+    """How the Hydra job of this folder was started."""
     config: list[tuple[int, int]] = field(default_factory=list)
     """(config, file) in the order in which they are believed."""
     mentions: dict[str, list[Said]] = field(default_factory=lambda: defaultdict(list))
@@ -79,9 +84,10 @@ class RunFolder:
         return (
             self.id, self.host, self.path, self.tracker, self.run_id, self.tracker_run_id,
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
-            self.project_name, self.has_its_times, self.is_gone, self.is_ended, self.reused,
-            self.job_path, self.arguments and (*self.arguments,),
-            self.overrides and (*self.overrides,), self.config,
+            self.project_name, self.has_its_times, self.is_gone,
+            self.is_ended, self.never_began,
+            self.reused, self.job_path, self.arguments and (*self.arguments,),
+            astuple(self.job_start), self.config,
             [(role, [(*one,) for one in said]) for role, said in self.mentions.items()],
         )  # fmt: skip
 
@@ -213,6 +219,7 @@ def is_run(folder: RunFolder) -> bool:
     return (
         folder.tracker == "wandb"
         and folder.run_id is not None
+        and not folder.never_began
         and not folder.path.endswith((".yaml", ".yml"))
     )
 

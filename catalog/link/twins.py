@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from catalog.link.limits import CLOCK_SLACK
 from catalog.link.numbers import tells
 from catalog.schema.canonical import float32
+from catalog.sources.hydra_commands import command_key, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -96,7 +97,7 @@ class Twins:
 
         One inside which a run lies is none: it has its own. Nor is one that reached another
         score in the same epoch, nor one whose stamp does not fit the run where that of the
-        checkpoint does.
+        checkpoint does, nor one that another command started than the run's.
         """
         if not self.has_job(subject):
             return None
@@ -111,7 +112,7 @@ class Twins:
         own = subject.job.path if subject.job is not None else None
         for some in alike.not_told_apart(subject):
             for other in some.near(folder.stamp) if fits else some.all:
-                if other.path != own:
+                if other.path != own and not _is_other_command(folder, other):
                     return other.path
         return None
 
@@ -210,10 +211,15 @@ class _Jobs:
 _OfScore = dict[float, _ByStamp["RunFolder"]]
 
 
+def _is_other_command(folder: RunFolder, job: RunFolder) -> bool:
+    given = folder.arguments
+    return given is not None and compare(given.text, job.job_start).verdict == "different"
+
+
 def _command(job: RunFolder) -> _Command | None:
     if not job.config:
         return None
-    return (job.config[0][0], job.overrides.text if job.overrides is not None else None)
+    return (job.config[0][0], command_key(job.job_start.overrides))
 
 
 def _numbers(subject: Subject) -> _Numbers | None:

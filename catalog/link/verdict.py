@@ -37,7 +37,7 @@ _COMMAND_KINDS = frozenset(
     f"{what}-{how}"
     for what in ("hyper-parameters", "arguments", "job-config")
     for how in ("equal", "differ")
-)
+) | {"sweep-values-equal"}
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import and_, or_, select
 
 from catalog.recover.doubts import below
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     Checkpoint,
@@ -22,6 +23,7 @@ from catalog.schema.tables import (
     Link,
     Migration,
     Root,
+    RunDirectory,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ def affected(
     for host, folder in folders:
         first |= _below(connection, host, folder)
     first |= _doubtful(connection, {(one.host, one.folder) for one in changed} - folders)
+    if any((one.reader or "").startswith(("hydra", "wandb")) for one in changed):
+        first |= _of_shared_folders(connection)
     if any(one.is_checkpoint and not one.is_new for one in changed):
         # It may have had other weights, and with them others that took its sidecar.
         table = table_of(Migration)
@@ -142,6 +146,28 @@ def _doubtful(connection: Connection, folders: Collection[tuple[str, str]]) -> s
     for host, folder in folders:
         for inside in _inside(connection, host, folder):
             found |= set(connection.execute(query.where(inside)).scalars())
+    return found
+
+
+def _of_shared_folders(connection: Connection) -> set[int]:
+    """Return the checkpoints whose config is of a folder in which several jobs may have worked."""
+    table, states, files = table_of(RunDirectory), table_of(Migration), table_of(File)
+    found: set[int] = set()
+    for part in chunks(sorted(shared_job_folders(connection))):
+        rows = connection.execute(
+            select(table.c.root_id, table.c.path).where(table.c.id.in_(part))
+        ).all()
+        for root_id, path in rows:
+            config = posixpath.normpath(posixpath.join(path, ".hydra", "config.yaml"))
+            found |= _numbers(
+                connection,
+                states.c.checkpoint_id,
+                and_(
+                    states.c.config_file_id == files.c.id,
+                    files.c.root_id == root_id,
+                    files.c.path == config,
+                ),
+            )
     return found
 
 

@@ -423,12 +423,18 @@ class _Judge:
         if config.config_id is None:
             return
         sources = self._sources
-        if place.is_shared and is_later(config.written, one.written):
-            difference = sources.compared(one.id, config.config_id, config.file_id)
-            if difference:
+        if place.is_shared:
+            is_younger = is_later(config.written, one.written)
+            sign = sources.last_job(config.written)
+            difference: str | None = ""
+            if is_younger or sign:
+                difference = sources.compared(one.id, config.config_id, config.file_id)
+            if is_younger and difference:
                 yield f"{place.path} was written after the checkpoint, and differs: {difference}."
-            # Where nothing states the config a second time, only the order of files can tell.
-            elif difference is None and (sign := sources.later_job(one.written, config.written)):
+            elif difference != "" and (
+                # Where nothing states the config a second time, only the order of files can tell.
+                sign or (is_younger and (sign := sources.later_job(one.written, config.written)))
+            ):
                 yield sign
         objects = refused_objects(sources.document(config.config_id))
         if objects:

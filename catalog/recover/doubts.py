@@ -17,6 +17,9 @@ A copy writes file after file: what was copied before the config is as old as th
 So the first and the third sign count only where nothing in the folder was written right before
 the config. `hparams.yaml` is written again and again by the very job that it is of (Lightning's
 `CSVLogger`), so that only the second sign counts for it.
+
+With `hydra.run.dir: .` each job of a project works in the project's own folder: `.hydra` there is
+of the last one, whatever the times.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import and_, select, true
 
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import Checkpoint, File, Link, Run, RunDirectory
 
@@ -70,6 +74,7 @@ class Doubts:
         """Take the database; nothing is read yet."""
         self._connection = connection
         self._folders: dict[tuple[int, str], _Folder] = {}
+        self._shared: set[tuple[int, str]] | None = None
 
     def later_job(self, checkpoint: Written, config: Written) -> str:
         """Return why a config is likely to be of a later job than a checkpoint; empty if not.
@@ -94,6 +99,49 @@ class Doubts:
             f"{config.path} was written {_span(config.mtime_ns - checkpoint.mtime_ns)} after the "
             f"checkpoint, {sign}: a later job may have written it over."
         )
+
+    def last_job(self, config: Written) -> str:
+        """Return why a config is of the last of several jobs only; empty if it is not.
+
+        Args:
+            config: the config of a whole folder that inference finds.
+
+        Returns:
+            A sentence that names the config.
+        """
+        folder, is_job = _folder_of(config.path)
+        if not is_job or (config.root_id, folder) not in self._shared_folders():
+            return ""
+        return (
+            f"{config.path} is of the last job only: several worked in "
+            f"{'the root' if folder == '.' else folder}."
+        )
+
+    def _shared_folders(self) -> set[tuple[int, str]]:
+        """Return the job folders that are of no single job, with several runs or jobs inside."""
+        if self._shared is None:
+            table = table_of(RunDirectory)
+            shared = shared_job_folders(self._connection)
+            self._shared = set()
+            for part in chunks(sorted(shared)):
+                for number, root_id, path in self._connection.execute(
+                    select(table.c.id, table.c.root_id, table.c.path).where(table.c.id.in_(part))
+                ).all():
+                    several = self._connection.execute(
+                        select(table.c.run_id)
+                        .where(
+                            table.c.root_id == root_id,
+                            below(self._connection, table.c.path, path),
+                            table.c.tracker.in_(("hydra", "wandb")),
+                            table.c.run_id.is_not(None),
+                            table.c.id != number,
+                        )
+                        .distinct()
+                        .limit(2)
+                    ).all()
+                    if len(several) > 1:
+                        self._shared.add((int(root_id), path))
+        return self._shared
 
     def _folder(self, root_id: int, folder: str) -> _Folder:
         if (root_id, folder) not in self._folders:

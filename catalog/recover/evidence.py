@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from sqlalchemy import case, select
 
 from catalog.recover.doubts import Doubts, Written
 from catalog.recover.policy import sidecar_stem
+from catalog.schema.job_folders import shared_job_folders
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import (
     ArchitectureTensor,
@@ -26,8 +27,10 @@ from catalog.schema.tables import (
     Run,
     RunConfig,
     RunDirectory,
+    RunField,
     Sidecar,
 )
+from catalog.sources.hydra_commands import JobStart, compare
 from catalog.sources.interpolation import resolve
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ if TYPE_CHECKING:
 
 Shapes = dict[str, tuple[int, ...]]
 
-_JOB_CONFIG, _PROJECT_CONFIG = "hydra-config", ".hydra/config.yaml"
+_JOB_CONFIG = "hydra-config"
+_SEVERAL_JOBS = "The run went through several jobs: its config is that of one of them."
 _WHOLE_TREE = "The job folder is the whole tree: its config tells of the last job only."
 
 
@@ -68,7 +72,7 @@ class _Linked:
 @dataclass(frozen=True, slots=True)
 class _Job:
     folder: str
-    overrides: tuple[str, ...] | None
+    started: JobStart
     stated: Stated | None
 
 
@@ -123,7 +127,12 @@ class Evidence:
         self._runs = None if only is None else {one.run_id for one in self._links.values()}
         self._identities, self._arguments = self._load_runs()
         self._of_run, self._of_folder = self._load_configs()
+        self._whole_trees = shared_job_folders(connection)
         self._jobs, self._runs_of_job = self._load_jobs()
+        self._jobs_of_folder: dict[_Linked, set[int]] = defaultdict(set)
+        for number, job in self._runs_of_job[0].items():
+            if number in self._links:
+                self._jobs_of_folder[self._links[number]].add(job)
         self._beside = self._load_sidecars()
         self._of_folder_mates: dict[_Linked, _Beside] = defaultdict(dict)
         self._of_equals: dict[_Weights, _Beside] = defaultdict(dict)
@@ -214,13 +223,17 @@ class Evidence:
                 self._of_folder[one.file_id] != linked.folder_id,
             ),
         )
-        yield from (one for one in recorded if one.kind != _JOB_CONFIG)
         job = self._job(checkpoint_id, linked)
+        doubt = _SEVERAL_JOBS if len(self._jobs_of_folder[linked]) > 1 else ""
+        for one in recorded:
+            if one.kind != _JOB_CONFIG:
+                yield replace(one, refusal=doubt) if doubt else one
         if job is not None:
             yield job
         for one in recorded:
             if one.kind == _JOB_CONFIG and (job is None or one.file_id != job.file_id):
-                yield replace(one, refusal=_WHOLE_TREE if one.path == _PROJECT_CONFIG else "")
+                is_whole = self._of_folder[one.file_id] in self._whole_trees
+                yield replace(one, refusal=_WHOLE_TREE if is_whole else "")
         inside = self.hyper_parameters(checkpoint_id)
         if inside is not None:
             yield inside
@@ -241,7 +254,7 @@ class Evidence:
         if inside is not None:
             yield inside
         linked = self._links.get(checkpoint_id)
-        if linked is not None:
+        if linked is not None and len(self._jobs_of_folder[linked]) < 2:
             for one in self._of_run.get(linked.run_id, ()):
                 if one.kind != _JOB_CONFIG and self._of_folder[one.file_id] == linked.folder_id:
                     yield one
@@ -293,17 +306,11 @@ class Evidence:
         if job is None or job.stated is None or number is None:
             return None
         refusal = ""
-        arguments = self._arguments.get(linked.run_id)
-        if job.folder == ".":
+        if number in self._whole_trees:
             refusal = _WHOLE_TREE
         elif self._runs_of_job[1][number] != {linked.run_id}:
             refusal = f"{job.folder} holds checkpoints of several runs."
-        elif (
-            job.overrides is not None
-            and arguments is not None
-            and not {"-m", "--multirun"}.intersection(arguments)
-            and not set(job.overrides) <= set(arguments)
-        ):
+        elif compare(self._arguments.get(linked.run_id), job.started).verdict == "different":
             refusal = f"The overrides in {job.folder} are not the run's arguments."
         elif job.stated.written is not None:
             own = self._checkpoints[checkpoint_id].written
@@ -378,16 +385,17 @@ class Evidence:
                 ambiguous[int(checkpoint)] += 1
         return links, ambiguous
 
-    def _load_runs(self) -> tuple[dict[int, str], dict[int, tuple[str, ...]]]:
+    def _load_runs(self) -> tuple[dict[int, str], dict[int, str]]:
+        """Return the identities of runs, and their arguments as JSON."""
         table = table_of(Run)
         identities: dict[int, str] = {}
-        arguments: dict[int, tuple[str, ...]] = {}
+        arguments: dict[int, str] = {}
         for number, identity, listed in self._rows(
             table.c.id, self._runs, select(table.c.id, table.c.identity, table.c.arguments)
         ):
             identities[int(number)] = identity
             if listed is not None:
-                arguments[int(number)] = tuple(map(str, json.loads(listed)))
+                arguments[int(number)] = listed
         return identities, arguments
 
     def _load_configs(self) -> tuple[dict[int, list[Stated]], dict[int, int]]:
@@ -459,18 +467,31 @@ class Evidence:
                 .order_by(folders.c.id, stated.c.id),
             )
         )
-        self.load_documents(int(row[3]) for row in rows if row[2] == "hydra-overrides")
+        started = self._load_starts(runs.keys())
         for folder, path, kind, config, file_id, file_path, root_id, mtime in rows:
-            job = jobs.get(int(folder), _Job(path, None, None))
-            if kind == "hydra-overrides":
-                listed = self.document(int(config)).get("overrides", [])
-                job = replace(job, overrides=tuple(map(str, listed)))
-            elif kind == _JOB_CONFIG:
+            job = jobs.get(int(folder), _Job(path, started.get(int(folder), JobStart()), None))
+            if kind == _JOB_CONFIG:
                 written = Written(int(root_id), file_path, int(mtime))
                 stated_by = Stated(kind, int(config), int(file_id), file_path, written=written)
                 job = replace(job, stated=stated_by)
             jobs[int(folder)] = job
         return jobs, (of_checkpoint, runs)
+
+    def _load_starts(self, folders: Collection[int]) -> dict[int, JobStart]:
+        """Return how the jobs of folders were started."""
+        table, files = table_of(RunField), table_of(File)
+        names = tuple(field.name for field in fields(JobStart))
+        stated: dict[int, dict[str, str]] = defaultdict(dict)
+        for folder, name, value in self._rows(
+            table.c.run_directory_id,
+            folders,
+            select(table.c.run_directory_id, table.c.name, table.c.value)
+            .join(files, files.c.id == table.c.file_id)
+            .where(table.c.name.in_(names))
+            .order_by(table.c.rank, files.c.path, table.c.position),
+        ):
+            stated[int(folder)].setdefault(name, value)
+        return {folder: JobStart(**known) for folder, known in stated.items()}
 
     def _load_sidecars(self) -> dict[tuple[str, str], list[Stated]]:
         """Return the configs that lie under a checkpoint's own stem, but for those we wrote."""

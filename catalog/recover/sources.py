@@ -196,6 +196,10 @@ class Sources:
         """Return why a config is likely to be of a later job than a checkpoint; empty if not."""
         return self._evidence.doubts.later_job(checkpoint, config)
 
+    def last_job(self, config: Written) -> str:
+        """Return why a config is of the last of several jobs only; empty if it is not."""
+        return self._evidence.doubts.last_job(config)
+
     def run_of(self, checkpoint_id: int) -> str | None:
         """Return the identity of the run that the checkpoint is linked to."""
         return self._evidence.run_identity(checkpoint_id)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "hydra"
-VERSION = 2
+VERSION = 3
 RANK = 10
 """Of all fields: no two files of a job state the same one, but for `overrides`."""
 
@@ -146,6 +146,7 @@ def _own(
     """Return the fields, mentions and problems of Hydra's own config."""
     hydra = _mapping(document, "hydra")
     runtime, job = _mapping(hydra, "runtime"), _mapping(hydra, "job")
+    sweeper = _mapping(hydra, "sweeper")
     task = _mapping(hydra, "overrides").get("task")
     overrides = [part for part in task if isinstance(part, str)] if isinstance(task, list) else []
     shown = redact_arguments(overrides)
@@ -159,6 +160,8 @@ def _own(
         ("job_num", job.get("num")),
         ("chdir", job.get("chdir")),
         ("config_name", job.get("config_name")),
+        ("sweeper", sweeper.get("_target_")),
+        ("sweeper_params", redact(_mapping(sweeper, "params"))[0] or None),
     ):
         fields += _stated(name, value)
     fields += field_of("overrides", list[Plain](shown), RANK + 1)

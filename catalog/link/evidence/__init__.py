@@ -15,6 +15,7 @@ from catalog.link.evidence import (
     artifacts,
     clocks,
     configs,
+    folder_names,
     identity,
     logs,
     numbers,
@@ -40,6 +41,7 @@ WEIGHERS: tuple[Weigher, ...] = (
     paths.folder_named,
     paths.other_job_folder,
     paths.name_stated,
+    folder_names.project_and_second,
     artifacts.file_saved,
     artifacts.artifact_logged,
     paths.sibling_named,
@@ -87,6 +89,7 @@ _CAN_SPEAK: dict[Weigher, Callable[[Subject, RunFolder, Context], bool]] = {
     identity.run_id_in_path: identity.may_name_run,
     identity.run_id_stated: lambda subject, _folder, _context: bool(subject.stated_run_ids),
     paths.name_stated: paths.is_called,
+    folder_names.project_and_second: lambda subject, _folder, _context: subject.stamp_in_utc,
     artifacts.file_saved: lambda _subject, folder, _context: "saved-file" in folder.mentions,
     artifacts.artifact_logged: lambda _subject, folder, _context: (
         "artifact-checkpoint" in folder.mentions

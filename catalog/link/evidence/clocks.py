@@ -68,6 +68,8 @@ def stamps(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Ob
     sweep = posixpath.dirname(subject.output) == subject.stamped_folder
     said = f"The folder is stamped {subject.stamp:%Y-%m-%d %H:%M:%S}, the run started "
     if seconds < -CLOCK_SLACK:
+        if context.places.works_on(folder, subject.job):
+            return  # the run of an earlier job, which was not finished
         yield Observation("run-before-folder", EARLIER, f"{said}{duration(-seconds)} earlier.")
     elif seconds <= tolerance:
         share = 1.0 if sweep or not tolerance else max(seconds, 0.0) / tolerance

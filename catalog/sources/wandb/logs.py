@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-log"
-VERSION = 2
+VERSION = 3
 
 _MAX_DEBUG_LOG = 4 * 1024 * 1024
 _DEBUG, _INTERNAL, _OUTPUT = "debug.log", "debug-internal.log", "output.log"
@@ -33,6 +33,7 @@ _DEBUG, _INTERNAL, _OUTPUT = "debug.log", "debug-internal.log", "output.log"
 _NEW_LINE = re.compile(r"^(?=\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}|config: )", re.MULTILINE)
 _UPDATE = "] config_cb "
 _EXIT_CODE = re.compile(r"got exitcode: (-?\d+)")
+_INIT = "wandb.init called with"
 _FINISHING = re.compile(r"finishing run (?:([^/\s]+)/)?([^/\s]+)/(.+)")
 _LOGGING_TO = "Logging user logs to "
 _RUN_FOLDER = re.compile(r"(.+)[/\\]logs[/\\]debug\.log")
@@ -104,6 +105,9 @@ def _zone(head: bytes) -> Iterator[RunField]:
 
 
 def _life(text: str) -> Iterator[RunField]:
+    if text.rpartition("\nconfig: ")[2].count("\n") <= 1 and _INIT in text:
+        # Nothing follows: `wandb.init` returned the run that was not finished yet, or was killed.
+        yield from field_of("never_began", value=True, rank=ranks.NAMES_AND_LOGS)
     codes = _EXIT_CODE.findall(text)
     if codes:
         yield from field_of("exit_code", codes[-1], ranks.NAMES_AND_LOGS)

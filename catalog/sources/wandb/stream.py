@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 5
+VERSION = 6
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
@@ -138,6 +138,10 @@ def _bookmark(content: _Content, frames: Frames) -> str | None:
     }
     text = json.dumps(said, separators=(",", ":"))
     return text if len(text) <= MAX_BOOKMARK else None
+
+
+_LONGEST_VALUE = 200
+"""Characters of a value that is noted where it is written over."""
 
 
 class _Content:
@@ -395,12 +399,29 @@ class _Content:
             parent = _parent(self._config, path, create=True)
             if parent is not None:
                 key = path[-1]
+                if key in parent and parent[key] != value:
+                    self._note_rewrite(".".join(path), parent[key], value)
                 parent[key] = prefer_resolved(parent[key], value) if key in parent else value
         for removal in message.all_bytes(2):
             removed = key_path(removal)
             parent = _parent(self._config, removed, create=False)
             if parent is not None:
                 parent.pop(removed[-1], None)
+
+    def _note_rewrite(self, key: str, before: Plain, after: Plain, depth: int = 0) -> None:
+        """Note values of the config that are written over, as later jobs of one process do."""
+        if isinstance(before, dict) and isinstance(after, dict) and depth < MAX_DEPTH:
+            for name in sorted(before.keys() & after.keys()):
+                if before[name] != after[name]:
+                    self._note_rewrite(f"{key}.{name}", before[name], after[name], depth + 1)
+        elif (
+            isinstance(before, str | int | float | None)
+            and len(str(before)) < _LONGEST_VALUE
+            and not redact({key.rpartition(".")[2]: before})[1]
+        ):
+            self._mention("config-rewritten", json.dumps([key, before]))
+        else:
+            self._mention("config-rewritten", json.dumps([key]))
 
     _handlers: ClassVar[dict[int, Callable[[_Content, Message], None]]] = {
         _RUN: _run,
