@@ -61,8 +61,13 @@ SetOption = Annotated[
 
 
 def command(arguments: str, db: str | None) -> str:
-    """Return a command to try next, as it can be typed: on the database that was named."""
-    named = f" --db {shlex.quote(db)}" if db else ""
+    """Return a command to try next, as it can be typed: on the database that was named.
+
+    A password is no part of it; the driver knows it from elsewhere, or it is typed again.
+    """
+    from catalog.schema.location import locate
+
+    named = f" --db {shlex.quote(locate(db).shown)}" if db else ""
     return f"`catalog {arguments}{named}`"
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from catalog import __version__
 from catalog.errors import CatalogError, DatabaseError, QueryError, QueryLimit
 from catalog.query.rows import Rows, unique_names
+from catalog.schema.engine import no_url
 from catalog.schema.version import LAST_WORKED, VERSION_TABLE, check
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class PostgresqlReader:
                 f"{location.shown}: its driver is not installed ({error}); "
                 "try `pip install 'catalog[postgresql]'`."
             ) from error
+        except (ArgumentError, ValueError):
+            raise no_url(location) from None
         self._engine = engine
         try:
             self._connection = engine.connect()
@@ -140,8 +144,8 @@ class PostgresqlReader:
         if state in _UNDEFINED and (made_by := self._other_version()):
             return QueryError(
                 f"The views of {self._shown} are those of catalog {made_by}: {_first_line(error)}. "
-                f"`catalog db upgrade --db {self._shown}` makes them anew, and so does any command "
-                "that writes."
+                f"`catalog db upgrade --db {shlex.quote(self._shown)}` makes them anew, and so does "
+                "any command that writes."
             )
         return QueryError(
             f"The database did not understand the query: {_first_line(error)}. "
