@@ -132,6 +132,36 @@ def test_the_burn_down_shrinks_as_recoveries_go_on(catalog: Catalog) -> None:
     assert [line.split()[-2 if line.endswith("ingest") else -3] for line in bars] == ["3", "2"]
 
 
+def test_what_a_recovery_made_usable_is_usable_in_every_command(catalog: Catalog) -> None:
+    (root,) = catalog.query("roots").dicts()
+    catalog.recover()
+    db = str(catalog.location.file)
+
+    def lines(*arguments: str) -> list[str]:
+        result = CliRunner().invoke(app, [*arguments, "--db", db])
+        assert result.exit_code == 0, result.stderr
+        return [" ".join(line.split()) for line in result.stdout.splitlines()]
+
+    summary = catalog.ingest([root["path"]])
+    assert (summary.usable, summary.migrated, summary.unusable) == (1, 1, 2)
+    assert any("usable 1 " in line for line in lines("status"))
+    assert any("of them migrated 1 " in line for line in lines("status"))
+    assert any(
+        ": 1 usable (1 of them migrated), 2 not; " in line for line in lines("ingest", root["path"])
+    )
+    report = "\n".join(lines("report"))
+    assert "): 1 usable (1 of them migrated), 2 unusable" in report
+    assert "| usable | 1 |" in report
+    assert "| of them migrated | 1 |" in report
+    progress = catalog.progress().dicts()[-1]
+    assert (progress["usable"], progress["migrated"]) == (1, 1)
+    states = {row["state"]: row for row in catalog.query("migration-status").dicts()}
+    assert states["usable"]["checkpoints"] == states["migrated"]["checkpoints"] == 1
+    assert states["usable"]["bytes"] == states["migrated"]["bytes"] > 0
+    assert states["migrated"]["part_of"] == "usable"
+    assert {row["part_of"] for name, row in states.items() if name != "migrated"} == {None}
+
+
 def test_every_change_is_a_row_with_its_cause(catalog: Catalog) -> None:
     batch = catalog.recover().batch
     rows: list[dict[str, Any]] = catalog.query("migration-events").dicts()

@@ -142,10 +142,10 @@ class PostgresqlReader:
         if state.startswith(_CONNECTION_CLASS):
             return DatabaseError(f"{self._shown}: the connection was lost: {_first_line(error)}.")
         if state in _UNDEFINED and (made_by := self._other_version()):
+            upgrade = f"catalog db upgrade --db {shlex.quote(self._shown)}"
             return QueryError(
                 f"The views of {self._shown} are those of catalog {made_by}: {_first_line(error)}. "
-                f"`catalog db upgrade --db {shlex.quote(self._shown)}` makes them anew, and so does "
-                "any command that writes."
+                f"`{upgrade}` makes them anew, and so does any command that writes."
             )
         return QueryError(
             f"The database did not understand the query: {_first_line(error)}. "

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from catalog.query.rows import Rows
-from catalog.states import BY_NAME, NAMES, STATES
+from catalog.states import BY_NAME, COUNTED, NAMES, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ def status_by(reader: Reader, group: str, now: str) -> Rows:
             (
                 name,
                 sum(found[name][state] for state in NAMES),
-                *(found[name][state] for state in NAMES),
+                *(sum(found[name][kind] for kind in COUNTED[state]) for state in NAMES),
                 found[name]["bytes"],
                 found[name]["unusable"],
             )

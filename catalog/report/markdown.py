@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.query.named import resolve
 from catalog.query.values import counted, human_size
 from catalog.report.tables import code, escape
-from catalog.states import STATES
+from catalog.states import BY_NAME, STATES, usable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,8 +129,7 @@ def _summary(page: _Page, numbers: Row) -> None:
     page.heading("Key Findings", 3)
     page.add(
         f"- {numbers['checkpoints']} checkpoints ({human_size(numbers['bytes'])} present): "
-        f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery"
-        f"{_some(numbers['doubted'], '{} with a doubt')})"
+        f"{usable_text(numbers['usable'], numbers['migrated'], numbers['doubted'])}"
         f"{_some(numbers['unchecked'], '{} unchecked')}, "
         f"{total} unusable ({human_size(numbers['unusable_bytes'])})"
         f"{_some(numbers['not_a_model'], '{} not a model')}, {numbers['missing']} missing"
@@ -249,7 +248,7 @@ def _progress(page: _Page) -> None:
     rows = page.rows("migration-progress")
     if rows:
         page.heading("Migration Progress")
-        page.table(page.rows("migration-status"), state=escape, checkpoints=str, bytes=human_size)
+        page.table(page.rows("migration-status"), state=_state, checkpoints=str, bytes=human_size)
         page.add("", "After each ingest and each recovery:", "")
         latest = rows[-page.most :]
         # A rare state needs no column where no checkpoint was in it.
@@ -314,6 +313,10 @@ def _recommendations(page: _Page, numbers: Row) -> None:
 def _some(count: int, text: str, before: str = ", ") -> str:
     """Return a text with a count, to go on with a sentence; empty where there is none."""
     return f"{before}{text.format(count)}" if count else ""
+
+
+def _state(name: str) -> str:
+    return escape(BY_NAME[name].label)
 
 
 def _config(path: str | None) -> str:
