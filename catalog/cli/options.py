@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from catalog.api import Catalog
 
 
+PAGE = 200
+"""Rows of a table for people, unless --limit says otherwise; programs get all."""
+
+
 class Format(StrEnum):
     """How rows are printed."""
 

@@ -100,10 +100,8 @@ def _draw(console: "Console", states: Rows) -> None:
         console.print(bar)
     for row in _rows_to_show(rows):
         line = Text("■ ", style=BY_NAME[row["state"]].colour)
-        line.append(
-            f"{BY_NAME[row['state']].label:<18}{row['checkpoints']:>8}  {human_size(row['bytes']):>10}",
-            style="default",
-        )
+        counts = f"{row['checkpoints']:>8}  {human_size(row['bytes']):>10}"
+        line.append(f"{BY_NAME[row['state']].label:<18}{counts}", style="default")
         console.print(line)
     bytes_of = {row["state"]: row["bytes"] for row in rows}
     unusable = sum(bytes_of[state] for state in UNUSABLE)
