@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +51,34 @@ def test_groups_add_up_to_the_whole(catalog: Catalog, group: str) -> None:
 
 def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
     rows = {row["experiment"]: row for row in catalog.status_by("experiment").dicts()}
-    assert set(rows) == {"det_a-unknown_training", "det_b-unknown_training", "odd"}
-    assert rows["det_a-unknown_training"]["recoverable"] == 1
+    assert set(rows) == {"ocr", "det_b-unknown_training", "odd"}  # W&B's project, and folders
+    assert rows["ocr"]["recoverable"] == 1
     assert rows["odd"]["damaged"] == 1
+
+
+def test_experiments_are_told_by_trackers_before_folders(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    project(
+        root,
+        Training("a"),
+        Training("b", run_id=None, begin=5000, hydra=True),
+        Training("c", run_id="c3d4e5f6", begin=9000, options={"project": "layout"}),
+    )
+    shutil.move(root / "outputs", root / "last")
+    catalog = catalog_of(root)
+    assert {row["experiment"] for row in catalog.status_by("experiment").dicts()} == {
+        "ocr",  # the project of W&B
+        "train",  # the job of Hydra
+        "layout",
+    }
+    with closing(sqlite3.connect(str(catalog.location.file))) as connection, connection:
+        connection.execute(
+            "UPDATE run SET project = NULL, group_name = 'ablation' WHERE tracker = 'wandb'"
+        )
+    assert {row["experiment"] for row in catalog.status_by("experiment").dicts()} == {
+        "ablation",
+        "train",
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,9 +86,13 @@ def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
     [
         ("outputs/det_20251018_023219/checkpoints/best.ckpt", "det"),
         ("logs/ocr/version_3/checkpoints/last.ckpt", "ocr"),
-        ("outputs/2026-11-23/23-58-36/checkpoints/best.ckpt", "outputs"),
+        ("outputs/2026-11-23/23-58-36/checkpoints/best.ckpt", "2026-11-23/23-58-36"),
         ("runs/bert/checkpoint-500", "bert"),
-        ("multirun/2026-11-23/23-58-27/0/best.ckpt", "multirun"),
+        ("multirun/2026-11-23/23-58-27/0/best.ckpt", "2026-11-23/23-58-27"),
+        ("lightning_logs/version_3/checkpoints/last.ckpt", "version_3"),
+        ("bert_large/last/model.safetensors", "bert_large"),
+        ("outputs/last.ckpt", "."),
+        ("20251018_023219/best.ckpt", "20251018_023219"),
         ("best.ckpt", "."),
     ],
 )
