@@ -338,7 +338,7 @@ def test_trace_draws_a_tree(db: Path) -> None:
     assert lines[1].startswith("202.3 MB, written 2025-10-17 19:29:34Z, torch-zip, lightning 2.4.0")
     assert "use  recoverable  No config lies where inference looks." in lines
     assert any(line.startswith(f"+12.5  ocr-team2/receipt/{RUN}") for line in lines)
-    assert any(line.startswith("+9.5  best-score-in-history") for line in lines)
+    assert any(line.startswith("+9.5  best-score-recorded") for line in lines)
     assert f"in  wandb/run-20251018_023219-{RUN}/run-{RUN}.wandb" in lines
     assert "its run  val/hmean 0.952, train/loss nan" in lines
     assert "git  2c6f1f1" in lines
