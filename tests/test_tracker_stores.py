@@ -230,19 +230,6 @@ def test_a_logged_model_of_a_server_is_told_of_the_run_that_logged_it(tmp_path: 
     assert (place["tracker"], place["run"]) == ("mlflow", SECOND)
 
 
-def test_the_end_that_mlflow_states_is_told_as_its_own_and_a_deleted_run_as_deleted(
-    tmp_path: Path,
-) -> None:
-    meta = write_mlruns(tmp_path / "tree") / "meta.yaml"
-    meta.write_text(meta.read_text().replace("active", "deleted"))
-    run = ingested(tmp_path / "tree", tmp_path).run(FIRST).run
-    assert (run["ended_at"], run["ended_basis"]) == (
-        "2025-10-17T17:33:20.500000Z",
-        "the end that its tracker recorded",
-    )
-    assert run["state_basis"] == "its metadata say finished; its tracker has it as deleted"
-
-
 @pytest.mark.parametrize("with_ids", [True, False])
 def test_trackio_s_runs(tmp_path: Path, with_ids: bool) -> None:
     write_trackio(tmp_path / "tree" / "trackio" / "proj.db", with_ids=with_ids)

@@ -365,17 +365,12 @@ def _end(members: list[Folder]) -> dict[str, Any]:
             last = folder
             break
     state, basis = _state(last)
-    if last.value("lifecycle_stage") == "deleted":
-        basis += "; its tracker has it as deleted"
     ended, ended_basis = _ended(last)
     return {"state": state, "state_basis": basis, "ended_at": ended, "ended_basis": ended_basis}
 
 
 def _ended(folder: Folder) -> tuple[str | None, str | None]:
-    """Return the end that its tracker states, else its latest sign of life, and what it is."""
-    stated = folder.when("ended_at")
-    if stated is not None:
-        return stated, "the end that its tracker recorded"
+    """Return the latest sign of life of a folder's run, and what it is."""
     signs: list[tuple[str, str]] = []
     stamp = folder.when("last_timestamp")
     if stamp is not None:

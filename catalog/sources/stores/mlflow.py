@@ -195,7 +195,6 @@ def _read_meta(root: Path, path: str, place: RunDirectory) -> Facts:
             end=meta.get("end_time"),
             user=meta.get("user_id"),
             experiment=_experiment(root, split(split(path)[0])[0]),
-            stage=meta.get("lifecycle_stage"),
         )
     )
     return Facts(run_directory=place, fields=tuple(fields))
@@ -217,23 +216,14 @@ def _experiment(root: Path, folder: str) -> Plain:
 
 
 def _run_fields(
-    *,
-    name: Plain,
-    state: str | None,
-    start: Plain,
-    end: Plain,
-    user: Plain,
-    experiment: Plain,
-    stage: Plain,
+    *, name: Plain, state: str | None, start: Plain, end: Plain, user: Plain, experiment: Plain
 ) -> Iterator[RunField]:
     yield from field_of("display_name", name, RANK)
     if state in {"finished", "failed", "killed"}:
         yield from field_of("state", state, RANK)
     yield from field_of("username", user, RANK)
     yield from field_of("project", experiment, RANK)
-    if stage == "deleted":
-        yield from field_of("lifecycle_stage", stage, RANK)
-    for field, milliseconds in (("started_at", start), ("ended_at", end)):
+    for field, milliseconds in (("started_at", start), ("last_timestamp", end)):
         if is_number(milliseconds):
             yield from moment_field(
                 field, moment_of_epoch(milliseconds / 1000, str(milliseconds)), RANK
@@ -295,9 +285,10 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
             place = step if isinstance(step, int) else None
             columns = metrics.setdefault(run, {})
             columns.setdefault(clean(name), []).append((place, number, time))
-    columns = "run_uuid name status start_time end_time user_id experiment_id lifecycle_stage"
-    for run, name, status, start, end, user, experiment, stage in tables.rows(
-        "runs", tuple(columns.split()), '"run_uuid"'
+    for run, name, status, start, end, user, experiment in tables.rows(
+        "runs",
+        ("run_uuid", "name", "status", "start_time", "end_time", "user_id", "experiment_id"),
+        '"run_uuid"',
     ):
         if not (isinstance(run, str) and RUN.fullmatch(run)):
             continue
@@ -306,6 +297,7 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
         yield Facts(
             run_directory=said.run_directory,
             fields=(
+                *(field for model in models[run] for field in field_of(MODEL_FIELD, model, RANK)),
                 *fields,
                 *_run_fields(
                     name=_text(name),
@@ -314,9 +306,7 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
                     end=end,
                     user=_text(user),
                     experiment=_text(experiments.get(experiment)),
-                    stage=_text(stage),
                 ),
-                *(field for model in models[run] for field in field_of(MODEL_FIELD, model, RANK)),
             ),
             configs=said.configs,
             series=tuple(_series(metrics.pop(run, {}))),
