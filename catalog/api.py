@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from catalog.operation import Operation
     from catalog.query.connection import Reader
     from catalog.query.lineage import Family
-    from catalog.query.rows import Rows
+    from catalog.query.rows import Rows, Stream
     from catalog.query.run import RunPage
     from catalog.query.trace import Trace
     from catalog.query.validate import Verdicts
@@ -314,14 +314,63 @@ class Catalog:
 
         return queries()
 
-    def sql(self, text: str, params: Mapping[str, str] | None = None) -> Rows:
-        """Return the rows of a SELECT, within the limits of the settings.
+    def count(self, name: str, params: Mapping[str, str] | None = None) -> int | None:
+        """Return how many rows a named query or a view has; None if that takes too long.
+
+        Raises:
+            UnknownQuery: there is none of that name.
+        """
+        from catalog.errors import QueryLimit
+        from catalog.query.named import resolve
+
+        sql, values = resolve(name, params or {})
+        counting = f"SELECT COUNT(*) FROM (\n{sql.strip()}\n) listed"  # noqa: S608 - a named query
+        with self._reader() as reader:
+            try:
+                ((rows,),) = reader.run(counting, values).rows
+            except QueryLimit:
+                return None
+        return int(rows)
+
+    @contextmanager
+    def stream(self, name: str, params: Mapping[str, str] | None = None) -> Iterator[Stream]:
+        """Give all rows of a named query or a view one after another, in little memory.
+
+        Raises:
+            UnknownQuery: there is none of that name.
+        """
+        from catalog.query.named import resolve
+
+        sql, values = resolve(name, params or {})
+        with self._reader() as reader:
+            yield reader.stream(sql, values)
+
+    @contextmanager
+    def stream_sql(self, text: str, params: Mapping[str, str] | None = None) -> Iterator[Stream]:
+        """Give all rows of a SELECT one after another, in little memory and within the time limit.
 
         Raises:
             QueryError: it is no SELECT, has an error, or takes too long.
         """
         with self._reader() as reader:
-            return reader.run(text, params or {}, row_limit=self.settings.sql_row_limit)
+            yield reader.stream(text, params or {})
+
+    def sql(
+        self, text: str, params: Mapping[str, str] | None = None, *, limit: int | None = None
+    ) -> Rows:
+        """Return the rows of a SELECT, within the limits of the settings.
+
+        Args:
+            text: one statement, with `:name` where a value goes.
+            params: the values.
+            limit: most rows to return, in place of the setting `sql_row_limit`.
+
+        Raises:
+            QueryError: it is no SELECT, has an error, or takes too long.
+        """
+        with self._reader() as reader:
+            most = self.settings.sql_row_limit if limit is None else limit
+            return reader.run(text, params or {}, row_limit=most)
 
     def trace(self, checkpoint: str) -> Trace:
         """Return everything that is known of one checkpoint.

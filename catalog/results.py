@@ -63,6 +63,8 @@ class IngestSummary:
     """Known checkpoints that are there and that `.catalogignore` or a setting leaves out now."""
     trashed_checkpoints: int
     """Known checkpoints that `catalog` moved to its trash."""
+    migrated: int
+    """Of the usable ones, those by a config that `catalog recover` wrote."""
     doubted: int
     """Of the usable ones, those whose config something speaks against."""
     newly_left_out: int

@@ -64,7 +64,11 @@ class Settings(NamedTuple):
         "Config keys that hold credentials, beside those that are known by their names.",
     ] = ()
     sql_time_limit: Annotated[float, "Seconds that one query may take."] = 5.0
-    sql_row_limit: Annotated[int, "Rows that `catalog sql` returns before it stops."] = 10_000
+    sql_row_limit: Annotated[
+        int,
+        "Rows that `Catalog.sql` returns before it stops. Changed, it also bounds `catalog sql`: a "
+        "table is cut there, and what is written for programs ends there with an error.",
+    ] = 10_000
 
     @classmethod
     def parse(cls, pairs: Iterable[str]) -> Settings:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -86,9 +89,15 @@ def test_query_takes_parameters_and_a_limit(db: Path) -> None:
     ]
     result = call("query", "--unusable", "--limit", "1", "-f", "ndjson")
     assert json.loads(result.stdout)["path"] == TWINS
-    assert result.stderr == "catalog: only the first row is shown. Raise --limit to see more.\n"
+    assert (
+        result.stderr
+        == "catalog: only the first 1 of 4 rows is shown. Raise --limit to see more.\n"
+    )
     result = call("query", "--unusable", "--limit", "2", "-f", "ndjson")
-    assert result.stderr == "catalog: only the first 2 rows are shown. Raise --limit to see more.\n"
+    assert (
+        result.stderr
+        == "catalog: only the first 2 of 4 rows are shown. Raise --limit to see more.\n"
+    )
 
 
 def test_a_limit_of_nothing_does_not_say_that_there_is_nothing(db: Path) -> None:
@@ -195,9 +204,58 @@ def test_sql_is_limited_by_settings(db: Path) -> None:
     cut = call("sql", endless.format("i"), "--set", "sql_row_limit=2", "-f", "csv")
     assert cut.stdout == "i\n1\n2\n"
     assert "--set sql_row_limit" in cut.stderr
+    assert cut.exit_code == 1
     assert "--set sql_time_limit" in refused(
         "sql", endless.format("COUNT(*)"), "--set", "sql_time_limit=0.05"
     )
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "tsv", "md"])
+def test_an_export_is_whole_or_an_error(db: Path, form: str) -> None:
+    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n{}) SELECT i FROM n"
+    whole = call("sql", counting.format(" WHERE i < 12345"), "-f", form)
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    assert whole.stdout.count("\n") - {"json": 2, "ndjson": 0, "md": 2}.get(form, 1) == 12345
+    late = call("sql", counting.format(""), "-f", form, "--set", "sql_time_limit=0.2")
+    assert late.exit_code == 1
+    assert late.stderr.startswith("catalog: The query took longer than 0.2 s and was stopped;")
+    bounded = call("sql", counting.format(""), "-f", form, "--set", "sql_row_limit=3")
+    assert bounded.exit_code == 1
+    assert "Only the first 3 rows are written, and there are more" in bounded.stderr
+
+
+def test_a_table_for_people_says_that_it_is_cut(db: Path) -> None:
+    counting = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+    cut = call("sql", counting)
+    assert (cut.exit_code, cut.stdout.splitlines()[-1].strip()) == (0, "200")
+    assert cut.stderr == (
+        "catalog: only the first 200 rows are shown; there are more. Raise --limit to see more.\n"
+    )
+    assert call("sql", counting, "--limit", "7").stdout.splitlines()[-1].strip() == "7"
+
+
+def test_an_export_takes_no_more_memory_for_more_rows(empty_db: Path) -> None:
+    code = (
+        "import resource, sys; from catalog.cli.main import app\n"
+        "try: app(sys.argv[1:])\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    )
+    wide = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) "
+        "SELECT i, hex(zeroblob(500)) AS text FROM n"
+    )
+    peaks = []
+    for count in (100, 200_000):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "sql", wide.format(count), "-f", "json"],
+            env={**os.environ, "CATALOG_DB": str(empty_db)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stderr.split()[-1]))
+    assert peaks[1] < peaks[0] + 20_000  # kB; the rows are 200 MB
 
 
 def test_a_syntax_error_is_told_in_the_database_s_words(db: Path) -> None:
@@ -280,7 +338,7 @@ def test_trace_draws_a_tree(db: Path) -> None:
     assert lines[1].startswith("202.3 MB, written 2025-10-17 19:29:34Z, torch-zip, lightning 2.4.0")
     assert "use  recoverable  No config lies where inference looks." in lines
     assert any(line.startswith(f"+12.5  ocr-team2/receipt/{RUN}") for line in lines)
-    assert any(line.startswith("+9.5  best-score-in-history") for line in lines)
+    assert any(line.startswith("+9.5  best-score-recorded") for line in lines)
     assert f"in  wandb/run-20251018_023219-{RUN}/run-{RUN}.wandb" in lines
     assert "its run  val/hmean 0.952, train/loss nan" in lines
     assert "git  2c6f1f1" in lines
@@ -297,7 +355,7 @@ def test_trace_gives_programs_everything(db: Path) -> None:
     assert found["checkpoint"]["path"] == BEST
     assert found["candidates"][0]["evidence"][0]["weight"] == 9.5
     evidence = call("trace", BEST, "-f", "csv").stdout.splitlines()
-    assert evidence[0] == "run,verdict,score,kind,weight,detail,file"
+    assert evidence[0] == "run,verdict,score,kind,weight,detail,file,file_state"
     assert len(evidence) == 4
 
 
@@ -389,6 +447,7 @@ class FakeCatalog:
         not_a_model=0,
         trashed_checkpoints=0,
         doubted=0,
+        migrated=0,
         missing_checkpoints=0,
         left_out_checkpoints=0,
         newly_left_out=0,

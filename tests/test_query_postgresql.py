@@ -96,6 +96,20 @@ def test_limits_hold(reader: Reader) -> None:
     assert (list(rows.rows), rows.truncated) == ([(1,), (2,), (3,)], True)
 
 
+def test_a_stream_is_whole_or_an_error(reader: Reader) -> None:
+    stream = reader.stream("SELECT i FROM generate_series(1, 12345) AS s(i)")
+    assert stream.columns == ("i",)
+    assert [i for (i,) in stream.rows] == list(range(1, 12346))
+    reader.limit_time(0.3)
+    endless = reader.stream(
+        "SELECT i, pg_sleep(0.0002) AS s FROM generate_series(1, 123456) AS s(i)"
+    )
+    with pytest.raises(QueryLimit, match=r"longer than 0\.3 s"):
+        for _ in endless.rows:
+            pass
+    assert reader.run("SELECT 1 AS x").rows == [(1,)]
+
+
 def test_a_colon_in_a_text_is_no_placeholder(reader: Reader) -> None:
     assert reader.run("SELECT ' :a 100%' AS a").rows == [(" :a 100%",)]
 

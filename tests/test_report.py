@@ -102,7 +102,7 @@ def test_all_some_or_none_can_be_traced(story_db: Path) -> None:
     changed(story_db, "UPDATE migration SET state = 'migrated' WHERE checkpoint_id < 3")
     text = written(story_db)
     assert "**NOTHING TO TRACE**" in text
-    assert "5 usable (of these 2 by recovery), 0 unusable" in text
+    assert "5 usable (2 of them migrated), 0 unusable" in text
     assert "Detailed Checkpoint Analysis" not in text
     assert "Recoverable" not in text
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +51,34 @@ def test_groups_add_up_to_the_whole(catalog: Catalog, group: str) -> None:
 
 def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
     rows = {row["experiment"]: row for row in catalog.status_by("experiment").dicts()}
-    assert set(rows) == {"det_a-unknown_training", "det_b-unknown_training", "odd"}
-    assert rows["det_a-unknown_training"]["recoverable"] == 1
+    assert set(rows) == {"ocr", "det_b-unknown_training", "odd"}  # W&B's project, and folders
+    assert rows["ocr"]["recoverable"] == 1
     assert rows["odd"]["damaged"] == 1
+
+
+def test_experiments_are_told_by_trackers_before_folders(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    project(
+        root,
+        Training("a"),
+        Training("b", run_id=None, begin=5000, hydra=True),
+        Training("c", run_id="c3d4e5f6", begin=9000, options={"project": "layout"}),
+    )
+    shutil.move(root / "outputs", root / "last")
+    catalog = catalog_of(root)
+    assert {row["experiment"] for row in catalog.status_by("experiment").dicts()} == {
+        "ocr",  # the project of W&B
+        "train",  # the job of Hydra
+        "layout",
+    }
+    with closing(sqlite3.connect(str(catalog.location.file))) as connection, connection:
+        connection.execute(
+            "UPDATE run SET project = NULL, group_name = 'ablation' WHERE tracker = 'wandb'"
+        )
+    assert {row["experiment"] for row in catalog.status_by("experiment").dicts()} == {
+        "ablation",
+        "train",
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,9 +86,13 @@ def test_experiments_are_told_by_their_folders(catalog: Catalog) -> None:
     [
         ("outputs/det_20251018_023219/checkpoints/best.ckpt", "det"),
         ("logs/ocr/version_3/checkpoints/last.ckpt", "ocr"),
-        ("outputs/2026-11-23/23-58-36/checkpoints/best.ckpt", "outputs"),
+        ("outputs/2026-11-23/23-58-36/checkpoints/best.ckpt", "2026-11-23/23-58-36"),
         ("runs/bert/checkpoint-500", "bert"),
-        ("multirun/2026-11-23/23-58-27/0/best.ckpt", "multirun"),
+        ("multirun/2026-11-23/23-58-27/0/best.ckpt", "2026-11-23/23-58-27"),
+        ("lightning_logs/version_3/checkpoints/last.ckpt", "version_3"),
+        ("bert_large/last/model.safetensors", "bert_large"),
+        ("outputs/last.ckpt", "."),
+        ("20251018_023219/best.ckpt", "20251018_023219"),
         ("best.ckpt", "."),
     ],
 )
@@ -130,6 +162,36 @@ def test_the_burn_down_shrinks_as_recoveries_go_on(catalog: Catalog) -> None:
     bars = [line for line in text.splitlines() if line.endswith(("ingest", f"recovery {batch}"))]
     assert [line.count("█") for line in bars] == [42, 28]
     assert [line.split()[-2 if line.endswith("ingest") else -3] for line in bars] == ["3", "2"]
+
+
+def test_what_a_recovery_made_usable_is_usable_in_every_command(catalog: Catalog) -> None:
+    (root,) = catalog.query("roots").dicts()
+    catalog.recover()
+    db = str(catalog.location.file)
+
+    def lines(*arguments: str) -> list[str]:
+        result = CliRunner().invoke(app, [*arguments, "--db", db])
+        assert result.exit_code == 0, result.stderr
+        return [" ".join(line.split()) for line in result.stdout.splitlines()]
+
+    summary = catalog.ingest([root["path"]])
+    assert (summary.usable, summary.migrated, summary.unusable) == (1, 1, 2)
+    assert any("usable 1 " in line for line in lines("status"))
+    assert any("of them migrated 1 " in line for line in lines("status"))
+    assert any(
+        ": 1 usable (1 of them migrated), 2 not; " in line for line in lines("ingest", root["path"])
+    )
+    report = "\n".join(lines("report"))
+    assert "): 1 usable (1 of them migrated), 2 unusable" in report
+    assert "| usable | 1 |" in report
+    assert "| of them migrated | 1 |" in report
+    progress = catalog.progress().dicts()[-1]
+    assert (progress["usable"], progress["migrated"]) == (1, 1)
+    states = {row["state"]: row for row in catalog.query("migration-status").dicts()}
+    assert states["usable"]["checkpoints"] == states["migrated"]["checkpoints"] == 1
+    assert states["usable"]["bytes"] == states["migrated"]["bytes"] > 0
+    assert states["migrated"]["part_of"] == "usable"
+    assert {row["part_of"] for name, row in states.items() if name != "migrated"} == {None}
 
 
 def test_every_change_is_a_row_with_its_cause(catalog: Catalog) -> None:

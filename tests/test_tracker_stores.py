@@ -190,6 +190,46 @@ def test_a_checkpoint_below_a_folder_of_the_run_s_id_is_told_of_it(tmp_path: Pat
     assert (config["file"], config["of_what"]) == ("mlflow.db", "folder of mlflow")
 
 
+MODEL = "m-" + "9b7cf009f42d47f0" * 2
+
+
+def model_file(tree: Path, path: str) -> None:
+    (tree / path).parent.mkdir(parents=True)
+    write_torch_zip(tree / path, {"w": FakeTensor("uint8", (2,), b"ab")})
+
+
+def test_a_logged_model_is_told_of_the_run_that_logged_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    experiment = write_mlruns(tree).parent
+    model_file(tree, f"mlruns/{experiment.name}/models/{MODEL}/artifacts/data/model.pth")
+    (experiment / "models" / MODEL / "meta.yaml").write_text(
+        f"model_id: {MODEL}\nname: model\nsource_run_id: {FIRST}\nstatus: 2\n"
+    )
+    other = MODEL.replace("9b", "0c")  # of a run that is not in the store
+    model_file(tree, f"mlruns/{experiment.name}/models/{other}/artifacts/other.pth")
+    (experiment / "models" / other / "meta.yaml").write_text(f"source_run_id: {SECOND}\n")
+    catalog = ingested(tree, tmp_path)
+    found = catalog.trace("model.pth")
+    assert [(row["tracker"], row["run"]) for row in found.places] == [("mlflow", FIRST)]
+    assert [row["path"] for row in catalog.run(FIRST).checkpoints] == [found.checkpoint["path"]]
+    assert "mlflow-params" in {row["kind"] for row in found.configs}
+    assert catalog.trace("other.pth").places == []
+    assert len(catalog.query("runs").rows) == 1
+
+
+def test_a_logged_model_of_a_server_is_told_of_the_run_that_logged_it(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    write_mlflow_database(tree / "mlflow.db")
+    with closing(sqlite3.connect(tree / "mlflow.db")) as connection, connection:
+        connection.execute("CREATE TABLE logged_models (model_id TEXT, source_run_id TEXT)")
+        connection.execute("INSERT INTO logged_models VALUES (?, ?)", (MODEL, SECOND))
+    model_file(tree, f"mlartifacts/1/models/{MODEL}/artifacts/model.ckpt")
+    catalog = ingested(tree, tmp_path)
+    (place,) = catalog.trace("model.ckpt").places
+    assert (place["tracker"], place["run"]) == ("mlflow", SECOND)
+
+
 @pytest.mark.parametrize("with_ids", [True, False])
 def test_trackio_s_runs(tmp_path: Path, with_ids: bool) -> None:
     write_trackio(tmp_path / "tree" / "trackio" / "proj.db", with_ids=with_ids)

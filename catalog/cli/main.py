@@ -71,6 +71,14 @@ class LazyGroup(Group):
             gc.enable()
         return name, load(name) if name in COMMANDS else command, rest
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the arguments before the command's name."""
+        try:
+            return super().make_context(*arguments, **options)
+        except Exception as error:
+            _without_passwords(error)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command and turn what a user can mend to one line and an exit code."""
         try:
@@ -88,6 +96,9 @@ class LazyGroup(Group):
         except KeyboardInterrupt as error:
             _complain("interrupted; what was written before is kept.")
             raise typer.Exit(130) from error
+        except Exception as error:
+            _without_passwords(error)
+            raise
         return result
 
 
@@ -99,10 +110,22 @@ def load(name: str) -> Any:
 
 
 def _complain(sentence: str) -> None:
-    from catalog.query.values import visible  # what goes well does without it
+    # What goes well does without these.
+    from catalog.passwords import hide_passwords
+    from catalog.query.values import visible
 
-    # It may name files, and a name may hold anything.
-    typer.echo("\n".join(map(visible, f"catalog: {sentence}".split("\n"))), err=True)
+    # It may name files, and a name may hold anything; or the URL of a database in a wrong place.
+    lines = hide_passwords(f"catalog: {sentence}").split("\n")
+    typer.echo("\n".join(map(visible, lines)), err=True)
+
+
+def _without_passwords(error: Exception) -> None:
+    """Take passwords out of an error of usage, which may repeat what was typed."""
+    message = getattr(error, "message", None)
+    if isinstance(message, str):
+        from catalog.passwords import hide_passwords
+
+        error.message = hide_passwords(message)  # type: ignore[attr-defined]
 
 
 def _end_with_the_pipe() -> NoReturn:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from catalog.api import Catalog
 
 
+PAGE = 200
+"""Rows of a table for people, unless --limit says otherwise; programs get all."""
+
+
 class Format(StrEnum):
     """How rows are printed."""
 
@@ -61,8 +65,13 @@ SetOption = Annotated[
 
 
 def command(arguments: str, db: str | None) -> str:
-    """Return a command to try next, as it can be typed: on the database that was named."""
-    named = f" --db {shlex.quote(db)}" if db else ""
+    """Return a command to try next, as it can be typed: on the database that was named.
+
+    A password is no part of it; the driver knows it from elsewhere, or it is typed again.
+    """
+    from catalog.schema.location import locate
+
+    named = f" --db {shlex.quote(locate(db).shown)}" if db else ""
     return f"`catalog {arguments}{named}`"
 
 

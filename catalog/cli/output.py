@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.options import Format
+from catalog.errors import QueryLimit
+from catalog.query.rows import Rows, Stream
+from catalog.query.values import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol
-
-    from catalog.query.rows import Rows
 
     class Page(Protocol):
         """What can be given whole to a program."""
@@ -36,28 +37,61 @@ def print_rows(rows: Rows, form: Format, *, more: str = "") -> None:
         from catalog.cli.table import print_table
 
         print_table(rows)
-    elif form is Format.JSON:
-        print_json(rows.dicts())
-    elif form is Format.NDJSON:
-        for row in rows.dicts():
-            sys.stdout.write(_json(row) + "\n")
-    elif form is Format.MD:
-        from catalog.report.tables import markdown_table
-
-        sys.stdout.write(markdown_table(rows))
     else:
-        writer = csv.writer(_Lines(), delimiter="," if form is Format.CSV else "\t")
-        writer.writerow(rows.columns)
-        writer.writerows([_cell(value) for value in row] for row in rows.rows)
+        print_stream(Stream(rows.columns, iter(rows.rows)), form)
     if rows.truncated:
         sys.stdout.flush()
-        sys.stderr.write(f"catalog: {_cut(len(rows.rows))}. {more}\n")
+        sys.stderr.write(f"catalog: {_cut(len(rows.rows), rows.total)}. {more}\n")
 
 
-def _cut(shown: int) -> str:
+def print_stream(stream: Stream, form: Format, most: int | None = None) -> int:
+    """Print rows as they come, for a program, and return how many they were.
+
+    Args:
+        stream: what a query gives.
+        form: how to print it; no table, whose columns are as wide as their longest values.
+        most: rows after which it is an error that there are more.
+
+    Raises:
+        QueryLimit: there are more, or it takes too long; what was printed before is not all.
+    """
+    columns, count = stream.columns, 0
+
+    def taken() -> Iterator[tuple[Any, ...]]:
+        nonlocal count
+        for row in stream.rows:
+            if count == most:
+                sys.stdout.flush()
+                raise QueryLimit(
+                    f"Only the first {counted(count, 'row')} are written, and there are more; "
+                    "allow them with --set sql_row_limit=N."
+                )
+            count += 1
+            yield row
+
+    if form is Format.JSON:
+        _print_members(dict(zip(columns, row, strict=True)) for row in taken())
+    elif form is Format.NDJSON:
+        for row in taken():
+            sys.stdout.write(_json(dict(zip(columns, row, strict=True))) + "\n")
+    elif form is Format.MD:
+        from catalog.report.tables import markdown_lines
+
+        sys.stdout.writelines(markdown_lines(columns, taken()))
+    else:
+        writer = csv.writer(_Lines(), delimiter="," if form is Format.CSV else "\t")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in row] for row in taken())
+    return count
+
+
+def _cut(shown: int, total: int | None) -> str:
     if shown == 0:
         return "there are rows, but the limit is 0"
-    return f"only the first {'row is' if shown == 1 else f'{shown} rows are'} shown"
+    if total is None:
+        are = "row is shown" if shown == 1 else f"{shown} rows are shown"
+        return f"only the first {are}; there are more"
+    return f"only the first {shown} of {total} rows {'is' if shown == 1 else 'are'} shown"
 
 
 def print_page(page: Page, rows: Callable[[], Rows], form: Format, draw: str) -> None:
@@ -87,13 +121,18 @@ class _Lines:
 
 def print_json(value: Any) -> None:
     """Print one JSON document; a list gets a line for each of its members."""
-    if isinstance(value, list) and value:
-        sys.stdout.write("[")
-        for number, member in enumerate(value):
-            sys.stdout.write(("," if number else "") + "\n" + _json(member))
-        sys.stdout.write("\n]\n")
+    if isinstance(value, list):
+        _print_members(value)
     else:
         sys.stdout.write(_json(value, indent=2) + "\n")
+
+
+def _print_members(members: Iterable[Any]) -> None:
+    separator = "[\n"
+    for member in members:
+        sys.stdout.write(separator + _json(member))
+        separator = ",\n"
+    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 def _json(value: Any, indent: int | None = None) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.tree import Branch, print_tree
-from catalog.query.values import counted, shown, visible
+from catalog.query.values import counted, gone_text, shown, visible
 from catalog.schema.canonical import common_metric, float32
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ def draw(page: RunPage) -> None:
     is_spread = len({row["root"] for row in rows}) > 1
     for row in page.directories:
         place = _place(row, "path", is_spread=is_spread)
-        _line(tree, "in", f"{place}  {row['tracker']}", row["join_detail"])
+        gone = gone_text(row["directory_state"])
+        _line(tree, "in", f"{place}{gone}  {row['tracker']}", row["join_detail"])
     for row in page.configs[:1]:
-        _line(tree, "config", f"{_place(row, 'file', is_spread=is_spread)}  {row['kind']}", None)
+        place = _place(row, "file", is_spread=is_spread) + gone_text(row["file_state"])
+        _line(tree, "config", f"{place}  {row['kind']}", None)
     _add_differences(tree, page)
     _add_curves(tree, page)
     linked = [row for row in page.checkpoints if row["verdict"] == "linked"]

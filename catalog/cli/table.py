@@ -30,7 +30,7 @@ def print_table(rows: Rows) -> None:
         for column in columns
     ]
     if sys.stdout.isatty():
-        _draw(rows.columns, list(zip(*cells, strict=True)), numeric)
+        _draw(rows, list(zip(*cells, strict=True)), numeric)
     else:
         _write(rows.columns, cells, numeric)
 
@@ -73,16 +73,17 @@ def _width(text: str) -> int:
     )
 
 
-def _draw(columns: tuple[str, ...], cells: list[tuple[str, ...]], numeric: list[bool]) -> None:
+def _draw(rows: Rows, cells: list[tuple[str, ...]], numeric: list[bool]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
+    columns = rows.columns
     widths = [max(map(_width, column)) for column in zip(columns, *cells, strict=True)]
     if sum(min(width, _FOLDED) + _FRAME for width in widths) > console.width:
-        _draw_records(columns, cells)
+        _draw_records(columns, cells, rows.total if rows.truncated else len(cells))
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for column, width, right in zip(columns, widths, numeric, strict=True):
@@ -98,15 +99,24 @@ def _draw(columns: tuple[str, ...], cells: list[tuple[str, ...]], numeric: list[
     console.print(table)
 
 
-def _draw_records(columns: tuple[str, ...], cells: list[tuple[str, ...]]) -> None:
-    """Write the columns under one another, where they do not fit beside one another."""
+def _draw_records(
+    columns: tuple[str, ...], cells: list[tuple[str, ...]], total: int | None
+) -> None:
+    """Write the columns under one another, where they do not fit beside one another.
+
+    Args:
+        columns: their names.
+        cells: the texts of each row.
+        total: how many rows there are, also where some are not shown; None if nobody knows.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
     for number, row in enumerate(cells, start=1):
-        console.print(Text(f"{number} of {len(cells)}", style="bold"))
+        of_all = "" if total is None else f" of {total}"
+        console.print(Text(f"{number}{of_all}", style="bold"))
         record = Table.grid(padding=(0, 2, 0, 0))
         record.add_column(style="dim", no_wrap=True)
         record.add_column(overflow="fold")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.cli.tree import Branch, print_tree
 from catalog.link.limits import CONTENT, LEAD, THRESHOLD
-from catalog.query.values import shown, visible
+from catalog.query.values import gone_text, shown, visible
 from catalog.states import BY_NAME
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _add_use(tree: Branch, row: Record) -> None:
         dim=row["reason"],
     )
     if row["inference_config"]:
-        _line(branch, "config", row["inference_config"], dim=row["inference_config_kind"])
+        named = row["inference_config"] + gone_text(row["inference_config_state"])
+        _line(branch, "config", named, dim=row["inference_config_kind"])
     elif row["inference_config_kind"]:
         _line(branch, "config", "in the file itself")
     if row["doubt"]:
@@ -121,7 +122,7 @@ def _add_runs(tree: Branch, trace: Trace) -> None:
                     candidate["display_name"],
                     candidate["run_state"],
                     candidate["started_at"] and f"started {shown('', candidate['started_at'])}",
-                    candidate["run_directory"],
+                    candidate["run_directory"] + gone_text(candidate["run_directory_state"]),
                 )
                 if fact
             ),
@@ -129,7 +130,7 @@ def _add_runs(tree: Branch, trace: Trace) -> None:
         for piece in candidate["evidence"]:
             said = _line(run, f"{piece['weight']:+.1f}", piece["kind"], dim=piece["detail"])
             if piece["file"]:
-                _line(said, "in", piece["file"])
+                _line(said, "in", piece["file"] + gone_text(piece["file_state"]))
     if len(told) > _FULL:
         _line(branch, "also", f"{len(told) - _FULL} more runs (-f json shows all)")
     if others:
@@ -168,10 +169,12 @@ def _why(trace: Trace) -> str | None:
 def _add_configs(tree: Branch, configs: list[Record]) -> None:
     for config in configs:
         if config["chosen"]:
-            _line(tree, "config", config["file"], style="green", dim=config["kind"])
+            named = config["file"] + gone_text(config["file_state"])
+            _line(tree, "config", named, style="green", dim=config["kind"])
     others = [config for config in configs if not config["chosen"]]
     for config in others[:_FEW]:
-        _line(tree, "config also", config["file"], dim=f"{config['kind']}, {config['of_what']}")
+        named = config["file"] + gone_text(config["file_state"])
+        _line(tree, "config also", named, dim=f"{config['kind']}, {config['of_what']}")
     if len(others) > _FEW:
         _line(tree, "config also", f"and {len(others) - _FEW} more (-f json shows all)")
 

@@ -16,7 +16,8 @@ from catalog.link.lineage import write_lineage
 from catalog.link.moves import follow_moves
 from catalog.link.weighing import load, prepare, weigh_candidates
 from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
-from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
+from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence, RunField
+from catalog.sources.stores.mlflow import MODEL_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -214,7 +215,8 @@ def _write_places(
 ) -> set[int]:
     """Write the folders that checkpoints lie in; return those that they lie in no more.
 
-    A run whose record is a row of a database (MLflow) has its files in a folder that bears its id.
+    A run whose record is a row of a database (MLflow) has its files in a folder that bears its id,
+    or that of a model which it logged.
     """
     table = table_of(CheckpointDirectory)
     by_id = {
@@ -222,6 +224,7 @@ def _write_places(
         for folder in folders
         if folder.tracker == _MLFLOW and _DRAWN.fullmatch(folder.tracker_run_id or "")
     }
+    by_id |= _logged_models(connection, by_id.values())
     before: dict[int, dict[str, int]] = {}
     for checkpoint, tracker, folder in fetched(
         connection,
@@ -253,6 +256,21 @@ def _write_places(
     store.delete(CheckpointDirectory, "checkpoint_id", sorted(stale))
     store.insert_rows(CheckpointDirectory, ("checkpoint_id", "tracker", "run_directory_id"), rows)
     return left
+
+
+def _logged_models(
+    connection: Connection, folders: Iterable[RunFolder]
+) -> dict[str | None, RunFolder]:
+    """Return the runs that state, or of which it is stated, that they logged a model, by its id."""
+    by_number = {folder.id: folder for folder in folders}
+    if not by_number:
+        return {}
+    fields = table_of(RunField)
+    rows = fetched(
+        connection,
+        select(fields.c.value, fields.c.run_directory_id).where(fields.c.name == MODEL_FIELD),
+    )
+    return {model: by_number[number] for model, number in rows if number in by_number}
 
 
 _NOWHERE: dict[str, int] = {}

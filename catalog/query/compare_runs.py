@@ -8,6 +8,7 @@ from catalog.errors import Ambiguous, NotFound
 from catalog.query.named import resolve
 from catalog.query.rows import Rows
 from catalog.query.run import config_of, find_run, value_text
+from catalog.query.values import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,15 @@ SELECT o.run, u.identity, {", ".join(f"o.{name}" for name in _FACTS)}
 FROM run_overview o JOIN run u ON u.id = o.run_number
 WHERE o.run_number = :id
 """  # noqa: S608 - the names above
+
+_GONE = """
+SELECT DISTINCT k.config_file, k.file_state
+FROM run_config_chosen k
+JOIN run u ON u.id = k.run_number
+JOIN run_directory d ON d.id = k.run_directory_id AND d.joined_by IS NULL
+WHERE u.identity = :identity AND k.file_state <> 'present'
+ORDER BY k.config_file
+"""
 
 
 def are_runs(reader: Reader, names: Sequence[str]) -> bool:
@@ -66,7 +76,17 @@ def compare_runs(reader: Reader, names: Sequence[str]) -> Rows:
             values = [side.get(key) for side in sides]
             if any(value != values[0] for value in values) or not all(key in s for s in sides):
                 rows.append((section, key, *values))
-    return Rows(("section", "key", *_titles(runs)), rows)
+    note = " ".join(_told_as_read(reader, run) for run in runs).strip() or None
+    return Rows(("section", "key", *_titles(runs)), rows, note=note)
+
+
+def _told_as_read(reader: Reader, run: dict[str, Any]) -> str:
+    """Return a sentence on the configs of a run that are not there any more; empty for none."""
+    found = reader.run(_GONE, {"identity": run["identity"]}).rows
+    return " ".join(
+        f"{visible(file)}, which states the config of {visible(run['run'])}, is {state}."
+        for file, state in found
+    )
 
 
 def _titles(runs: list[dict[str, Any]]) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from catalog.query.rows import Rows
+    from catalog.query.rows import Rows, Stream
     from catalog.schema.location import Location
     from catalog.settings import Settings
 
@@ -41,6 +41,19 @@ class Reader(Protocol):
             QueryError: the statement is wrong, would write, or names what does not exist.
             QueryLimit: it ran out of its time.
             DatabaseError: the database cannot be read.
+        """
+        ...
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Stream:
+        """Answer one SELECT with all its rows, one after another; see `run`.
+
+        The time limit is that of what the database does, however slowly the rows are taken.
+        Nothing else is asked before the last one is.
+
+        Raises:
+            QueryError: see `run`, also while rows are taken.
+            QueryLimit: the same.
+            DatabaseError: the same.
         """
         ...
 

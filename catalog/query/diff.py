@@ -17,7 +17,8 @@ from catalog.ingest.wholes import verified_sum
 from catalog.query.compare_runs import are_runs, compare_runs
 from catalog.query.find import find_checkpoint
 from catalog.query.inspect import inspect
-from catalog.query.rows import Rows
+from catalog.query.rows import Rows, file_state
+from catalog.query.values import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -54,6 +55,8 @@ class Subject:
     name: str
     sections: Mapping[str, Section]
     weights: Weights | None = None
+    file_state: str = "present"
+    """Present, gone or left out; of what the catalog alone knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,13 @@ def compare(
     if one.weights is not None and two.weights is not None:
         of_weights, note = _of_weights(one.weights, two.weights, verify=verify)
         found += of_weights
-    return as_rows(found)._replace(note=note)
+    notes = [
+        f"{visible(side.name)} is {side.file_state}: it is told as it was read last."
+        for side in (one, two)
+        if side.file_state != "present"
+    ]
+    notes += [note] if note else []
+    return as_rows(found)._replace(note=" ".join(notes) or None)
 
 
 def _side(opened: Callable[[], Reader], name: str, other: str) -> Subject:
@@ -266,6 +275,7 @@ def checkpoint_in_catalog(reader: Reader, text: str) -> Subject:
             is_of_weights=row[_FINGERPRINT] is not None or row["format"] == "safetensors",
             is_of_catalog=True,
         ),
+        row["file_state"],
     )
 
 
@@ -278,7 +288,8 @@ _FACTS: Final = (
 """What is compared beside hyper-parameters and tensors: what the training decided, no places."""
 _LISTS: Final = ("optimizers", "schedulers", "learning_rates")
 _CHECKPOINT: Final = f"""
-SELECT f.path, f.size, f.mtime_ns, f.inode, r.path AS root, k.document, c.weights_fingerprint,
+SELECT f.path, {file_state("f")} AS file_state,
+       f.size, f.mtime_ns, f.inode, r.path AS root, k.document, c.weights_fingerprint,
        c.weights_sha256, c.weights_doubt, c.damage, {", ".join(f"c.{name}" for name in _FACTS)}
 FROM checkpoint c
 JOIN file f ON f.id = c.id

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import create_engine, inspect, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from catalog import __version__
 from catalog.errors import CatalogError, DatabaseError, QueryError, QueryLimit
-from catalog.query.rows import Rows, unique_names
+from catalog.query.rows import Rows, Stream, unique_names
+from catalog.schema.engine import no_url
 from catalog.schema.version import LAST_WORKED, VERSION_TABLE, check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import CursorResult
 
     from catalog.schema.location import Location
     from catalog.settings import Settings
 
+_BATCH = 1_000
+"""Rows of an export that are fetched at once."""
 _QUERY_CANCELED = "57014"
 _READ_ONLY = "25006"
 _CONNECTION_CLASS = "08"
@@ -48,6 +55,8 @@ class PostgresqlReader:
                 f"{location.shown}: its driver is not installed ({error}); "
                 "try `pip install 'catalog[postgresql]'`."
             ) from error
+        except (ArgumentError, ValueError):
+            raise no_url(location) from None
         self._engine = engine
         try:
             self._connection = engine.connect()
@@ -69,16 +78,8 @@ class PostgresqlReader:
         self, sql: str, params: Mapping[str, Any] | None = None, *, row_limit: int | None = None
     ) -> Rows:
         """Answer one SELECT; see `catalog.query.connection.Reader.run`."""
-        if not sql.strip():
-            raise QueryError("There is no statement to run; write a SELECT.")
         try:
-            # Without values the text is not looked through for `:name`, so that a colon in a
-            # literal stays one; the driver still takes a single % for a placeholder.
-            result = (
-                self._connection.execute(text(sql), dict(params))
-                if params
-                else self._connection.exec_driver_sql(sql.replace("%", "%%"))
-            )
+            result = self._execute(sql, params)
             names = unique_names(result.keys())
             fetched = result.fetchall() if row_limit is None else result.fetchmany(row_limit + 1)
             result.close()
@@ -89,6 +90,47 @@ class PostgresqlReader:
         if row_limit is None:
             return Rows(names, rows)
         return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Stream:
+        """Answer one SELECT row by row; see `catalog.query.connection.Reader.stream`."""
+        began = time.monotonic()
+        try:
+            result = self._execute(sql, params)
+            names = unique_names(result.keys())
+        except SQLAlchemyError as error:
+            self._connection.rollback()
+            raise self._explain(error) from error
+        return Stream(names, self._batches(result, began + self._time_limit - time.monotonic()))
+
+    def _batches(self, result: CursorResult[Any], left: float) -> Iterator[tuple[Any, ...]]:
+        """Fetch rows for as many seconds as are left; those of who takes them do not count."""
+        while True:
+            began = time.monotonic()
+            try:
+                rows = result.fetchmany(_BATCH)
+            except SQLAlchemyError as error:
+                self._connection.rollback()
+                raise self._explain(error) from error
+            left -= time.monotonic() - began
+            for row in rows:
+                yield tuple(map(_plain, row))
+            if len(rows) < _BATCH:
+                result.close()
+                return
+            if left <= 0:
+                # The server's own limit is of each fetch.
+                raise self._too_long()
+
+    def _execute(self, sql: str, params: Mapping[str, Any] | None) -> CursorResult[Any]:
+        if not sql.strip():
+            raise QueryError("There is no statement to run; write a SELECT.")
+        # Without values the text is not looked through for `:name`, so that a colon in a
+        # literal stays one; the driver still takes a single % for a placeholder.
+        return (
+            self._connection.execute(text(sql), dict(params))
+            if params
+            else self._connection.exec_driver_sql(sql.replace("%", "%%"))
+        )
 
     def limit_time(self, seconds: float) -> None:
         """See `catalog.query.connection.Reader.limit_time`."""
@@ -126,22 +168,25 @@ class PostgresqlReader:
         self._connection.rollback()
         return None if found in (None, __version__) else str(found)
 
+    def _too_long(self) -> QueryLimit:
+        return QueryLimit(
+            f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
+            "or allow more with --set sql_time_limit=SECONDS."
+        )
+
     def _explain(self, error: SQLAlchemyError) -> CatalogError:
         state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
         if state == _QUERY_CANCELED:
-            return QueryLimit(
-                f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
-                "or allow more with --set sql_time_limit=SECONDS."
-            )
+            return self._too_long()
         if state == _READ_ONLY:
             return QueryError("`catalog sql` only reads: give it one SELECT (or WITH ... SELECT).")
         if state.startswith(_CONNECTION_CLASS):
             return DatabaseError(f"{self._shown}: the connection was lost: {_first_line(error)}.")
         if state in _UNDEFINED and (made_by := self._other_version()):
+            upgrade = f"catalog db upgrade --db {shlex.quote(self._shown)}"
             return QueryError(
                 f"The views of {self._shown} are those of catalog {made_by}: {_first_line(error)}. "
-                f"`catalog db upgrade --db {self._shown}` makes them anew, and so does any command "
-                "that writes."
+                f"`{upgrade}` makes them anew, and so does any command that writes."
             )
         return QueryError(
             f"The database did not understand the query: {_first_line(error)}. "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from catalog.errors import Ambiguous, NotFound
 from catalog.query.find import COMPARED, near_it
 from catalog.query.named import resolve
-from catalog.query.rows import Rows
+from catalog.query.rows import Rows, directory_state, file_state
 from catalog.query.siblings import siblings
 
 if TYPE_CHECKING:
@@ -36,23 +36,25 @@ _WAYS = (
 """From the strictest to the loosest; the first that finds something decides."""
 
 _RUN = "SELECT * FROM run_overview WHERE run_number = :id"
-_DIRECTORIES = """
-SELECT r.path AS root, d.path, d.tracker, d.mode, d.started_at, d.ended_at, d.zone, d.zone_basis,
+_DIRECTORIES = f"""
+SELECT r.path AS root, d.path, {directory_state("d")} AS directory_state,
+       d.tracker, d.mode, d.started_at, d.ended_at, d.zone, d.zone_basis,
        d.joined_by, d.join_detail
 FROM run_directory d JOIN root r ON r.id = d.root_id
 WHERE d.run_id = :id
 ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
          CASE WHEN d.copy_of_latest THEN 1 ELSE 0 END, d.started_at, d.path, r.path
-"""
-_CONFIGS = """
-SELECT f.path AS file, c.kind, c.rank, c.config_id, c.unresolved, d.tracker, r.path AS root
+"""  # noqa: S608 - from `file_state`
+_CONFIGS = f"""
+SELECT f.path AS file, {file_state("f")} AS file_state,
+       c.kind, c.rank, c.config_id, c.unresolved, d.tracker, r.path AS root
 FROM run_config c
 JOIN run_directory d ON d.id = c.run_directory_id
 JOIN file f ON f.id = c.file_id
 JOIN root r ON r.id = f.root_id
 WHERE d.run_id = :id AND c.kind <> 'hydra-overrides'
 ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path, r.path
-"""
+"""  # noqa: S608 - from `file_state`
 _VALUES = """
 SELECT d.run_id AS run, v.key, v.type, v.text
 FROM run_config_chosen k
@@ -76,7 +78,8 @@ WHERE series_id = :series AND position % :stride = 0
 ORDER BY position
 """
 _CHECKPOINTS = """
-SELECT t.path, t.state, t.epoch, t.global_step, t.own_score, t.monitor, t.verdict, t.root
+SELECT t.path, t.presence, t.state, t.epoch, t.global_step, t.own_score, t.monitor,
+       t.verdict, t.root
 FROM (SELECT l.checkpoint_id AS id FROM link l WHERE l.run_id = :id AND l.verdict = 'linked'
       UNION
       SELECT cd.checkpoint_id FROM checkpoint_directory cd

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from catalog import __version__
@@ -19,17 +20,19 @@ from catalog.errors import (
     QueryError,
     QueryLimit,
 )
-from catalog.query.rows import Rows, unique_names
+from catalog.query.rows import Rows, Stream, unique_names
 from catalog.schema.location import must_be_a_file
 from catalog.schema.version import LAST_WORKED, VERSION_TABLE, check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from catalog.schema.location import Location
     from catalog.settings import Settings
 
+_BATCH = 1_000
+"""Rows of an export that are fetched at once."""
 _READING = {
     sqlite3.SQLITE_SELECT,
     sqlite3.SQLITE_READ,
@@ -73,17 +76,49 @@ class SqliteReader:
         self, sql: str, params: Mapping[str, Any] | None = None, *, row_limit: int | None = None
     ) -> Rows:
         """Answer one SELECT; see `catalog.query.connection.Reader.run`."""
-        self._deadline = time.monotonic() + self._time_limit
-        try:
-            cursor = self._connection.execute(sql, params or {})
-            if cursor.description is None:
-                raise QueryError("There is no statement to run; write a SELECT.")
-            names = unique_names(column[0] for column in cursor.description)
+        with self._within(self._time_limit):
+            cursor, names = self._execute(sql, params)
             if row_limit is None:
                 return Rows(names, cursor.fetchall())
             rows = cursor.fetchmany(row_limit + 1)
             cursor.close()
             return Rows(names, rows[:row_limit], truncated=len(rows) > row_limit)
+
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Stream:
+        """Answer one SELECT row by row; see `catalog.query.connection.Reader.stream`."""
+        began = time.monotonic()
+        with self._within(self._time_limit):
+            cursor, names = self._execute(sql, params)
+        return Stream(names, self._batches(cursor, began + self._time_limit - time.monotonic()))
+
+    def _batches(self, cursor: sqlite3.Cursor, left: float) -> Iterator[tuple[Any, ...]]:
+        """Fetch rows for as many seconds as are left; those of who takes them do not count."""
+        while True:
+            began = time.monotonic()
+            with self._within(left):
+                rows = cursor.fetchmany(_BATCH)
+            left -= time.monotonic() - began
+            yield from rows
+            if len(rows) < _BATCH:
+                cursor.close()
+                return
+            if left <= 0:
+                raise self._too_long()
+
+    def _execute(
+        self, sql: str, params: Mapping[str, Any] | None
+    ) -> tuple[sqlite3.Cursor, tuple[str, ...]]:
+        cursor = self._connection.execute(sql, params or {})
+        if cursor.description is None:
+            raise QueryError("There is no statement to run; write a SELECT.")
+        return cursor, unique_names(column[0] for column in cursor.description)
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Let the database work for so long, and turn its exceptions to sentences."""
+        self._deadline = time.monotonic() + seconds
+        try:
+            yield
         except sqlite3.Error as error:
             raise self._explain(error) from error
         except UnicodeEncodeError as error:
@@ -168,16 +203,19 @@ class SqliteReader:
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
+    def _too_long(self) -> QueryLimit:
+        return QueryLimit(
+            f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
+            "or allow more with --set sql_time_limit=SECONDS."
+        )
+
     def _explain(self, error: sqlite3.Error) -> DatabaseError | QueryError:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code == sqlite3.SQLITE_INTERRUPT:
             if not self._is_late():
                 # Ctrl-C reaches Python inside the progress handler, where SQLite swallows it.
                 raise KeyboardInterrupt from error
-            return QueryLimit(
-                f"The query took longer than {self._time_limit:g} s and was stopped; narrow it, "
-                "or allow more with --set sql_time_limit=SECONDS."
-            )
+            return self._too_long()
         if code == sqlite3.SQLITE_NOTADB:
             return NotACatalog(f"{self._shown} is no SQLite database; name another file with --db.")
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catalog.query.find import find_checkpoint
-from catalog.query.rows import Rows
+from catalog.query.rows import Rows, directory_state, file_state
 
 if TYPE_CHECKING:
     from catalog.query.connection import Reader
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 Record: TypeAlias = dict[str, Any]
 """One row: column to value."""
 
-_CHECKPOINT = """
+_CHECKPOINT = f"""
 SELECT t.*, m.reason_code, m.remedy, m.config_kind AS inference_config_kind,
-       f.path AS inference_config, c.monitor_mode, c.directory, c.weights_doubt,
+       f.path AS inference_config, {file_state("f")} AS inference_config_state,
+       c.monitor_mode, c.directory, c.weights_doubt,
        c.loads_torch, c.loads_reason, c.loads_remedy,
        CASE WHEN SUBSTR(c.best_path, 1, 2) <> './' THEN c.best_path
             WHEN SUBSTR(c.best_path, 1, 4) = '././' THEN SUBSTR(c.best_path, 3)
@@ -28,32 +29,35 @@ JOIN file own ON own.id = c.id
 LEFT JOIN migration m ON m.checkpoint_id = t.checkpoint_id
 LEFT JOIN file f ON f.id = m.config_file_id
 WHERE t.checkpoint_id = :id
-"""
-_CANDIDATES = """
+"""  # noqa: S608 - from `file_state`
+_CANDIDATES = f"""
 SELECT l.id AS link, l.verdict, l.decided_by, l.score,
        COALESCE(u.tracker_run_id, u.identity) AS run,
        u.tracker, u.entity, u.project, u.display_name, u.state AS run_state, u.started_at,
-       u.ended_at, u.git_remote, u.git_commit, d.path AS run_directory
+       u.ended_at, u.git_remote, u.git_commit, d.path AS run_directory,
+       {directory_state("d")} AS run_directory_state
 FROM link l
 JOIN run u ON u.id = l.run_id
 JOIN run_directory d ON d.id = l.run_directory_id
 WHERE l.checkpoint_id = :id
 ORDER BY CASE l.verdict WHEN 'linked' THEN 0 WHEN 'ambiguous' THEN 1 WHEN 'candidate' THEN 2
          ELSE 3 END, l.score DESC, l.id
-"""
-_EVIDENCE = """
-SELECT e.link_id AS link, e.kind, e.weight, e.detail, f.path AS file
+"""  # noqa: S608 - from `file_state`
+_EVIDENCE = f"""
+SELECT e.link_id AS link, e.kind, e.weight, e.detail, f.path AS file,
+       {file_state("f")} AS file_state
 FROM link_evidence e
 JOIN link l ON l.id = e.link_id
 LEFT JOIN file f ON f.id = e.run_file_id
 WHERE l.checkpoint_id = :id
 ORDER BY ABS(e.weight) DESC, e.position
-"""
+"""  # noqa: S608 - from `file_state`
 _PLACES = """
 SELECT p.run, p.tracker, p.run_directory FROM checkpoint_in_run p WHERE p.checkpoint_id = :id
 """
-_CONFIGS = """
-SELECT f.path AS file, rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,
+_CONFIGS = f"""
+SELECT f.path AS file, {file_state("f")} AS file_state,
+       rc.kind, rc.rank, rc.unresolved, 'run' AS of_what,
        CASE WHEN rc.id = (SELECT o.id FROM run_config o
                           WHERE o.run_directory_id = l.run_directory_id
                             AND o.kind <> 'hydra-overrides'
@@ -64,7 +68,7 @@ JOIN run_config rc ON rc.run_directory_id = d.id
 JOIN file f ON f.id = rc.file_id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 UNION ALL
-SELECT f.path, rc.kind, rc.rank, rc.unresolved,
+SELECT f.path, {file_state("f")}, rc.kind, rc.rank, rc.unresolved,
        CASE WHEN cd.tracker = 'hydra' THEN 'job folder' ELSE 'folder of ' || cd.tracker END, 0
 FROM checkpoint_directory cd
 JOIN run_directory d ON d.id = cd.run_directory_id
@@ -75,33 +79,33 @@ WHERE cd.checkpoint_id = :id
                   AND l.verdict = 'linked' AND l.run_id = d.run_id
                   AND d.joined_by IS NULL)
 UNION ALL
-SELECT f.path, s.kind, 0, s.unresolved, 'beside the checkpoint', 0
+SELECT f.path, {file_state("f")}, s.kind, 0, s.unresolved, 'beside the checkpoint', 0
 FROM migration m
 JOIN sidecar s ON s.id = m.config_file_id
 JOIN file f ON f.id = s.id
 WHERE m.checkpoint_id = :id
 UNION ALL
-SELECT f.path, 'hyper-parameters', 0, NULL, 'inside the checkpoint', 0
+SELECT f.path, {file_state("f")}, 'hyper-parameters', 0, NULL, 'inside the checkpoint', 0
 FROM checkpoint c
 JOIN file f ON f.id = c.id
 WHERE c.id = :id AND c.config_id IS NOT NULL
-ORDER BY 6 DESC, 3, 1
-"""
-_METRICS = """
-SELECT n.name AS metric, s.value, s.special, f.path AS file
+ORDER BY 7 DESC, 4, 1
+"""  # noqa: S608 - from `file_state`
+_METRICS = f"""
+SELECT n.name AS metric, s.value, s.special, f.path AS file, {file_state("f")} AS file_state
 FROM link l
 JOIN metric_summary s ON s.run_directory_id = l.run_directory_id
 JOIN metric_name n ON n.id = s.metric_name_id
 JOIN file f ON f.id = s.file_id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 ORDER BY n.name, s.id
-"""
+"""  # noqa: S608 - from `file_state`
 _SCORES = """
 SELECT name, value, special, origin FROM checkpoint_score
 WHERE checkpoint_id = :id ORDER BY origin, name
 """
-_SIBLINGS = """
-SELECT f.path, m.state, c.epoch, c.global_step, c.own_score
+_SIBLINGS = f"""
+SELECT f.path, {file_state("f")} AS file_state, m.state, c.epoch, c.global_step, c.own_score
 FROM link l
 JOIN link o ON o.run_id = l.run_id AND o.verdict = 'linked' AND o.id <> l.id
 JOIN checkpoint c ON c.id = o.checkpoint_id
@@ -109,9 +113,9 @@ JOIN file f ON f.id = c.id
 LEFT JOIN migration m ON m.checkpoint_id = c.id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 ORDER BY f.path
-"""
-_FOLDER = """
-SELECT g.path, m.state, c.epoch, c.global_step, c.own_score
+"""  # noqa: S608 - from `file_state`
+_FOLDER = f"""
+SELECT g.path, {file_state("g")} AS file_state, m.state, c.epoch, c.global_step, c.own_score
 FROM file f
 JOIN file g ON g.root_id = f.root_id AND g.id <> f.id
 JOIN checkpoint c ON c.id = g.id
@@ -119,9 +123,10 @@ LEFT JOIN migration m ON m.checkpoint_id = c.id
 WHERE f.id = :id AND SUBSTR(g.path, 1, LENGTH(CAST(:folder AS TEXT))) = CAST(:folder AS TEXT)
   AND (CAST(:folder AS TEXT) <> '' OR g.path NOT LIKE '%/%')  -- the root's folder is all of it
 ORDER BY g.path
-"""
-_COPIES = """
-SELECT r.path AS root, g.path, g.state, g.modified_at, copy.equality
+"""  # noqa: S608 - from `file_state`
+_COPIES = f"""
+SELECT r.path AS root, g.path, {file_state("g")} AS file_state, g.state, g.modified_at,
+       copy.equality
 FROM (SELECT o.id, CASE WHEN o.weights_sha256 = c.weights_sha256 THEN 'verified'
                         ELSE 'stated' END AS equality
       FROM checkpoint c
@@ -141,7 +146,7 @@ JOIN root t ON t.id = s.root_id
 -- What another host saw at the same path is the same file.
 WHERE r.host = t.host OR g.size <> s.size OR g.mtime_ns <> s.mtime_ns OR g.inode <> s.inode
    OR RTRIM(r.path, '/') || '/' || g.path <> RTRIM(t.path, '/') || '/' || s.path
-"""
+"""  # noqa: S608 - from `file_state`
 _MOVES = """
 SELECT r.path AS root, f.path, f.missing_ingest_id AS ingest, m.moved_from_id AS id,
        CASE WHEN o.weights_sha256 = c.weights_sha256 THEN 'verified' ELSE 'stated' END AS equality
@@ -200,7 +205,7 @@ class Trace:
     def evidence(self) -> Rows:
         """Return every piece of evidence as a row, with the run that it is about."""
         return Rows(
-            ("run", "verdict", "score", "kind", "weight", "detail", "file"),
+            ("run", "verdict", "score", "kind", "weight", "detail", "file", "file_state"),
             [
                 (
                     candidate["run"],
@@ -210,6 +215,7 @@ class Trace:
                     piece["weight"],
                     piece["detail"],
                     piece["file"],
+                    piece["file_state"],
                 )
                 for candidate in self.candidates
                 for piece in candidate["evidence"]

@@ -54,6 +54,15 @@ def human_size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def gone_text(state: str | None) -> str:
+    """Return what stands behind the name of a file that is not there, or not looked at, any more.
+
+    Args:
+        state: present, gone or left out; None where no file is named.
+    """
+    return f" ({state})" if state not in (None, "present") else ""
+
+
 def counted(count: int, noun: str) -> str:
     """Return `1 checkpoint`, `2 checkpoints`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from catalog.query.named import resolve
-from catalog.query.values import counted, human_size
+from catalog.query.values import counted, gone_text, human_size
 from catalog.report.tables import code, escape
-from catalog.states import STATES
+from catalog.states import BY_NAME, STATES, usable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -129,8 +129,7 @@ def _summary(page: _Page, numbers: Row) -> None:
     page.heading("Key Findings", 3)
     page.add(
         f"- {numbers['checkpoints']} checkpoints ({human_size(numbers['bytes'])} present): "
-        f"{numbers['usable']} usable (of these {numbers['migrated']} by recovery"
-        f"{_some(numbers['doubted'], '{} with a doubt')})"
+        f"{usable_text(numbers['usable'], numbers['migrated'], numbers['doubted'])}"
         f"{_some(numbers['unchecked'], '{} unchecked')}, "
         f"{total} unusable ({human_size(numbers['unusable_bytes'])})"
         f"{_some(numbers['not_a_model'], '{} not a model')}, {numbers['missing']} missing"
@@ -173,6 +172,7 @@ def _analysis(page: _Page, numbers: Row) -> None:
     total = numbers["unusable"]
     if linked := page.first_rows("unusable-linked"):
         page.heading(f"Traceable Checkpoints ({numbers['unusable_linked']}/{total})", 3)
+        linked = _with_states(linked, "config_source")
         page.table(linked, path=code, run_directory=code, config_source=_config, score=_weight)
         page.cut("unusable-linked", len(linked), numbers["unusable_linked"])
         page.source("unusable-linked")
@@ -235,11 +235,13 @@ def _recovery(page: _Page, numbers: Row) -> None:
             "(`--dry-run` shows it and writes nothing):",
             "",
         )
+        recoverable = _with_states(recoverable, "source")
         page.table(recoverable, path=code, source=code, source_kind=escape)
         page.cut("recoverable", len(recoverable), numbers["recoverable"])
         page.source("recoverable")
     if recovered:
         page.add("", "What recoveries did so far:", "")
+        recovered = _with_states(recovered, "source")
         page.table(recovered, recovery=str, state=str, sidecar=code, source=code, note=escape)
         page.cut("recovered", len(recovered))
         page.source("recovered")
@@ -249,7 +251,7 @@ def _progress(page: _Page) -> None:
     rows = page.rows("migration-progress")
     if rows:
         page.heading("Migration Progress")
-        page.table(page.rows("migration-status"), state=escape, checkpoints=str, bytes=human_size)
+        page.table(page.rows("migration-status"), state=_state, checkpoints=str, bytes=human_size)
         page.add("", "After each ingest and each recovery:", "")
         latest = rows[-page.most :]
         # A rare state needs no column where no checkpoint was in it.
@@ -314,6 +316,18 @@ def _recommendations(page: _Page, numbers: Row) -> None:
 def _some(count: int, text: str, before: str = ", ") -> str:
     """Return a text with a count, to go on with a sentence; empty where there is none."""
     return f"{before}{text.format(count)}" if count else ""
+
+
+def _with_states(rows: list[Row], column: str) -> list[Row]:
+    """Return the rows with what became of a file behind its name."""
+    return [
+        {**row, column: row[column] and row[column] + gone_text(row[f"{column}_state"])}
+        for row in rows
+    ]
+
+
+def _state(name: str) -> str:
+    return escape(BY_NAME[name].label)
 
 
 def _config(path: str | None) -> str:

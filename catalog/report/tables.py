@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from catalog.query.rows import Rows
 
 _ACTIVE = re.compile(r"([\\|`*_\[\]<>~#&])")
@@ -14,9 +16,15 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 def markdown_table(rows: Rows) -> str:
     """Return a table with a line a row; a value that is None is an empty cell."""
-    lines = [_line(map(escape, rows.columns)), "|" + " --- |" * len(rows.columns)]
-    lines += [_line(map(escape, row)) for row in rows.rows]
-    return "\n".join(lines) + "\n"
+    return "".join(markdown_lines(rows.columns, rows.rows))
+
+
+def markdown_lines(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
+    """Give the lines of such a table as the rows come."""
+    yield _line(map(escape, columns)) + "\n"
+    yield "|" + " --- |" * len(columns) + "\n"
+    for row in rows:
+        yield _line(map(escape, row)) + "\n"
 
 
 def escape(value: Any) -> str:

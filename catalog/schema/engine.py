@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from catalog.errors import DatabaseBusy, DatabaseError, NotACatalog
 
@@ -43,6 +43,9 @@ def open_engine(location: Location, *, durable: bool = False, reading: bool = Fa
             f"{location.shown}: its driver is not installed ({error}); "
             "try `pip install 'catalog[postgresql]'`."
         ) from error
+    except (ArgumentError, ValueError):
+        # What SQLAlchemy says of it may hold what was taken for a port.
+        raise no_url(location) from None
     if location.file is not None:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin if reading else _begin_immediate)
@@ -51,6 +54,14 @@ def open_engine(location: Location, *, durable: bool = False, reading: bool = Fa
         if durable:
             event.listen(engine, "connect", _make_durable)
     return engine
+
+
+def no_url(location: Location) -> DatabaseError:
+    """Return the error of a URL that cannot be taken apart."""
+    return DatabaseError(
+        f"{location.shown} is no URL of a database; write it as "
+        "postgresql+psycopg://user@host:port/name."
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -6,7 +6,6 @@ Nothing here imports SQLAlchemy: read commands on SQLite come this way.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +22,13 @@ class Location(NamedTuple):
     file: Path | None
     """The SQLite file; None for any other database."""
 
-    @property
-    def shown(self) -> str:
-        """How to name it to a person: the path, or the URL with its password hidden."""
-        if self.file is not None:
-            return str(self.file)
-        return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", self.url)
+    shown: str
+    """How to name it to a person, and in a command to type: the path, or the URL without a
+    password, which the driver knows from $PGPASSWORD or ~/.pgpass."""
+
+    def __repr__(self) -> str:
+        """Return its name: a password stays out of tracebacks that show variables."""
+        return f"Location({self.shown!r})"
 
 
 def locate(db: str | os.PathLike[str] | None = None) -> Location:
@@ -43,23 +43,41 @@ def locate(db: str | os.PathLike[str] | None = None) -> Location:
     text = os.fspath(db) if db is not None else os.environ.get(ENVIRONMENT) or DEFAULT
     scheme, found, rest = text.partition("://")
     if not found:
-        return Location(f"sqlite:///{text}", Path(text))
+        if "=" in text and _is_connection_string(text):
+            raise DatabaseError(
+                "What names the database looks like a connection string with a password; give a "
+                "file path or a URL such as postgresql+psycopg://user@host/name."
+            )
+        return Location(f"sqlite:///{text}", Path(text), text)
+    from catalog.passwords import address_of, hide_passwords
+
     dialect = scheme.partition("+")[0]
     if dialect == "sqlite":
         path = rest.removeprefix("/").partition("?")[0]
         if path in {"", ":memory:"}:
             raise DatabaseError(
-                f"{text}: a catalog in memory would be gone at once; name a file, "
+                f"{hide_passwords(text)}: a catalog in memory would be gone at once; name a file, "
                 "such as sqlite:///catalog.db."
             )
-        return Location(f"sqlite:///{path}", Path(path))
+        if "@" in rest and not rest.startswith("/"):
+            raise DatabaseError(
+                f"{hide_passwords(text)}: SQLite has no users and no hosts; write sqlite:///FILE."
+            )
+        return Location(f"sqlite:///{path}", Path(path), path)
     if dialect in {"postgresql", "postgres"}:
-        driver = scheme if "+" in scheme else "postgresql+psycopg"
-        return Location(f"{driver}://{rest}", None)
+        address = address_of(scheme if "+" in scheme else "postgresql+psycopg", rest)
+        return Location(address.url, None, address.shown)
     raise DatabaseError(
-        f"{text}: catalog keeps its tables in SQLite or PostgreSQL, not in {dialect!r}; "
-        "give a file path or a URL that begins with sqlite:/// or postgresql+psycopg://."
+        f"{hide_passwords(text)}: catalog keeps its tables in SQLite or PostgreSQL, not in "
+        f"{dialect!r}; give a file path or a URL that begins with sqlite:/// or "
+        "postgresql+psycopg://."
     )
+
+
+def _is_connection_string(text: str) -> bool:
+    from catalog.passwords import is_connection_string
+
+    return is_connection_string(text)
 
 
 def must_be_a_file(file: Path, shown: str) -> None:

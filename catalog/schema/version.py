@@ -6,6 +6,8 @@ holds this list to the revisions in `migrations/`.
 
 from __future__ import annotations
 
+import shlex
+
 from catalog.errors import NotACatalog, SchemaNewer, SchemaOlder
 
 REVISIONS = ("0.1.0", "0.2.0", "0.3.0", "0.5.0")
@@ -40,7 +42,7 @@ def check(found: str | None, shown: str) -> None:
     if found in REVISIONS:
         raise SchemaOlder(
             f"{shown} has schema {found}, this catalog needs {HEAD}. "
-            f"Run `catalog db upgrade --db {shown}`; it copies the file first."
+            f"Run `catalog db upgrade --db {shlex.quote(shown)}`; it copies the file first."
         )
     raise SchemaNewer(
         f"{shown} has schema {found}, which is newer than this catalog ({HEAD}). "

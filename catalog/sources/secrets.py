@@ -85,8 +85,14 @@ _VALUES = re.compile(
 _SHORTEST = 15
 """Characters of the shortest text that is such a key."""
 _USERINFO = re.compile(
-    r"(?<=://)(?:[^\s/@:]{0,256}:[^\s/@]{1,256}|(?:(?<=https://)|(?<=http://))[^\s/@:]{1,256})@"
+    r"(?<=://)(?:[^\s/@:]{0,256}:[^\s/]{1,256}|(?:(?<=https://)|(?<=http://))[^\s/@:]{1,256})@"
 )
+_DATABASE_USERINFO = re.compile(
+    r"(?:postgres|mysql|mariadb|mssql|oracle|redis|mongodb|amqp|cockroach)[\w+]{0,64}://"
+    r"(?P<userinfo>[^\s/@:]{0,256}:\S{1,256}@)"
+)
+"""What people write there unescaped: a password with a slash in it."""
+_IN_QUERY = re.compile(r"(?<=[?&])((?:ssl)?password|passwd|pwd)=[^\s&]{1,256}", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"<[^<>]*>|\$\{.*\}|\*+")
 _WANDB_KEY = re.compile(r"[0-9a-f]{40}")
 _ASSIGNMENT = re.compile(r"(\s*[-+~]{0,2}([^=\s]{1,128})=)([\s\S]*)")
@@ -109,7 +115,14 @@ def redact_text(text: str) -> str:
     """Return text with everything that looks like a credential replaced."""
     if not _policy.enabled or (len(text) < _SHORTEST and "://" not in text):
         return text
-    return _VALUES.sub(REDACTED, _USERINFO.sub(f"{REDACTED}@", text))
+    if "://" in text:
+        text = _DATABASE_USERINFO.sub(_without_userinfo, text)
+        text = _IN_QUERY.sub(rf"\1={REDACTED}", _USERINFO.sub(f"{REDACTED}@", text))
+    return _VALUES.sub(REDACTED, text)
+
+
+def _without_userinfo(match: re.Match[str]) -> str:
+    return match[0].removesuffix(match["userinfo"]) + f"{REDACTED}@"
 
 
 def redact_arguments(arguments: Iterable[str]) -> list[str]:

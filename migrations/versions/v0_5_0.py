@@ -30,6 +30,7 @@ def upgrade() -> None:
 
 
 def _trees_have_several_hosts() -> None:
+    _comment("link_evidence", "kind", "Kind of observation, e.g. `best-score-recorded`.")
     _comment("root", "host", "Name of the machine that saw the tree last.")
     _comment("root", None, "A directory tree that was ingested, on the host where it is.")
     op.create_table(

@@ -226,7 +226,7 @@ def story() -> list[list[SQLModel]]:
             LinkEvidence(
                 link_id=1,
                 position=0,
-                kind="best-score-in-history",
+                kind="best-score-recorded",
                 weight=9.5,
                 detail="0.952 stands in the history of val/hmean.",
                 run_file_id=13,

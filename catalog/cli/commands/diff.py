@@ -49,5 +49,8 @@ def diff(
         sys.stderr.write(f"Nothing differs. {rows.note or ''}".rstrip() + "\n")
         return
     print_rows(rows, form)
+    if rows.note:
+        sys.stdout.flush()
+        sys.stderr.write(f"catalog: {rows.note}\n")
     if fail_if_any and rows.rows:
         raise typer.Exit(1)

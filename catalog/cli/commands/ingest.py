@@ -10,6 +10,7 @@ import typer
 from catalog.cli.conversion import Command
 from catalog.cli.options import DbOption, HostOption, SetOption, command, new_app, open_catalog
 from catalog.query.values import counted
+from catalog.states import usable_text
 
 if TYPE_CHECKING:
     from catalog.results import ForeignTree, IngestSummary, LostTree
@@ -114,9 +115,7 @@ def _profile(done: "IngestSummary") -> str:
 def _summary(done: "IngestSummary", db: str | None) -> str:
     files = f"({done.read} read, {done.unchanged} unchanged, {done.missing} newly missing"
     files += f", {done.newly_left_out} newly left out)" if done.newly_left_out else ")"
-    usable = f"{done.usable} usable"
-    if done.doubted:
-        usable += f" ({done.doubted} with a doubt)"
+    usable = usable_text(done.usable, done.migrated, done.doubted)
     if done.unchecked:
         usable += f", {done.unchecked} unchecked"
     usable += f", {done.unusable} not"

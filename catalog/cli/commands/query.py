@@ -1,18 +1,26 @@
 """`catalog query`: questions by name."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.cli.conversion import Command
-from catalog.cli.options import DbOption, Format, FormatOption, SetOption, new_app, open_catalog
-from catalog.cli.output import print_rows
+from catalog.cli.options import (
+    PAGE,
+    DbOption,
+    Format,
+    FormatOption,
+    SetOption,
+    new_app,
+    open_catalog,
+)
+from catalog.cli.output import print_rows, print_stream
 from catalog.errors import UsageError
 
-app = new_app()
+if TYPE_CHECKING:
+    from catalog.api import Catalog
 
-PAGE = 200
-"""Rows of a table for people, unless --limit says otherwise; programs get all."""
+app = new_app()
 
 
 def _flag(name: str, text: str) -> object:
@@ -114,21 +122,40 @@ def query(
             raise UsageError("-p and --fail-if-any need the name of a query.")
         print_rows(catalog.queries(), form)
         return
+    values = _pairs(parameters)
+    count = _print(catalog, names[0], values, form, limit=limit, verify=verify)
+    if not count and values and (hint := catalog.why_no_rows(values)):
+        typer.echo(f"catalog: {hint}", err=True)
+    if fail_if_any and count:
+        raise typer.Exit(1)
+
+
+def _print(
+    catalog: "Catalog",
+    name: str,
+    values: dict[str, str],
+    form: Format,
+    *,
+    limit: int | None,
+    verify: bool,
+) -> int:
+    """Print the answer, and return how many rows there are, those that a limit cut off included."""
+    if limit is None and form is not Format.TABLE and not verify:
+        with catalog.stream(name, values) as stream:
+            return print_stream(stream, form)
     if limit is None and form is Format.TABLE:
         limit = PAGE
-    values = _pairs(parameters)
     if verify:
         from catalog.cli.progress import showing
 
         with showing(quiet=False) as progress:
             rows = catalog.verify_duplicates(limit=limit, progress=progress)
     else:
-        rows = catalog.query(names[0], values, limit=limit)
+        rows = catalog.query(name, values, limit=limit)
+    if rows.truncated:
+        rows = rows._replace(total=catalog.count(name, values))
     print_rows(rows, form, more="Raise --limit to see more.")
-    if not rows.rows and not rows.truncated and values and (hint := catalog.why_no_rows(values)):
-        typer.echo(f"catalog: {hint}", err=True)
-    if fail_if_any and (rows.rows or rows.truncated):
-        raise typer.Exit(1)
+    return len(rows.rows) + rows.truncated
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from catalog.cli.options import (
 )
 from catalog.cli.output import print_rows
 from catalog.errors import UsageError
+from catalog.passwords import hide_passwords
 from catalog.query.rows import Rows
 from catalog.query.values import counted, visible
 
@@ -149,7 +150,8 @@ _SAID = {
 def _nothing(only: str | None) -> str:
     if only is None:
         return "Nothing to recover"
-    return f"Nothing to recover: no unusable checkpoint has {visible(only)!r} in its path"
+    part = visible(hide_passwords(only))
+    return f"Nothing to recover: no unusable checkpoint has {part!r} in its path"
 
 
 def _next(batch: int | None, counts: dict[str, int], db: str | None, *, dry_run: bool) -> str:

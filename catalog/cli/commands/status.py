@@ -85,20 +85,23 @@ def _draw(console: "Console", states: Rows) -> None:
 
     rows = states.dicts()
     width = min(_BAR, max(console.width - len(rows), 1))
-    total = sum(row["checkpoints"] for row in rows)
-    bar = Text()
+    # A state's own part: those of its kinds have a colour of their own.
+    parts = {row["state"]: row["checkpoints"] for row in rows}
     for row in rows:
+        if row["part_of"]:
+            parts[row["part_of"]] -= row["checkpoints"]
+    total = sum(parts.values())
+    bar = Text()
+    for state, count in parts.items():
         # At least one cell for a state that has any checkpoint at all.
-        cells = max(1, round(width * row["checkpoints"] / total)) if row["checkpoints"] else 0
-        bar.append("█" * cells, style=BY_NAME[row["state"]].colour)
+        cells = max(1, round(width * count / total)) if count else 0
+        bar.append("█" * cells, style=BY_NAME[state].colour)
     if total:
         console.print(bar)
     for row in _rows_to_show(rows):
         line = Text("■ ", style=BY_NAME[row["state"]].colour)
-        line.append(
-            f"{row['state']:<18}{row['checkpoints']:>8}  {human_size(row['bytes']):>10}",
-            style="default",
-        )
+        counts = f"{row['checkpoints']:>8}  {human_size(row['bytes']):>10}"
+        line.append(f"{BY_NAME[row['state']].label:<18}{counts}", style="default")
         console.print(line)
     bytes_of = {row["state"]: row["bytes"] for row in rows}
     unusable = sum(bytes_of[state] for state in UNUSABLE)

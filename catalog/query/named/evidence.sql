@@ -1,7 +1,10 @@
 -- The evidence for and against each run that may have written a checkpoint.
 -- :param checkpoint: its path, or a part of it
 SELECT f.path, COALESCE(u.tracker_run_id, u.identity) AS run, l.verdict, l.score, e.kind, e.weight,
-       e.detail, g.path AS run_file, d.path AS run_directory
+       e.detail, g.path AS run_file,
+       CASE WHEN g.state = 'present' THEN 'present'
+            WHEN g.missing_ingest_id IS NOT NULL THEN 'gone'
+            WHEN g.id IS NOT NULL THEN 'left out' END AS run_file_state, d.path AS run_directory
 FROM root r
 CROSS JOIN file f
 JOIN link l ON l.checkpoint_id = f.id

@@ -1,5 +1,6 @@
 -- What is in the catalog, in one row.
--- The counts from `usable` to `trashed_checkpoints` add up to `checkpoints`. Those of links are of
+-- The counts from `usable` to `trashed_checkpoints` add up to `checkpoints`; those that are migrated
+-- or in doubt are of the usable. Those of links are of
 -- the checkpoints that are there, other data under a checkpoint's name left aside.
 SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
        s.checkpoints AS checkpoints,
@@ -10,6 +11,7 @@ SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
        s.missing AS missing_checkpoints,
        s.left_out AS left_out_checkpoints,
        s.trashed AS trashed_checkpoints,
+       s.migrated AS migrated,
        s.doubted AS doubted,
        s.linked AS linked,
        s.ambiguous AS ambiguous,
@@ -17,6 +19,7 @@ SELECT (SELECT COUNT(*) FROM open_problems) AS problems,
 FROM (
     SELECT COUNT(*) AS checkpoints,
            COUNT(CASE WHEN m.state IN ({USABLE}) THEN 1 END) AS usable,
+           COUNT(CASE WHEN m.state = 'migrated' THEN 1 END) AS migrated,
            COUNT(CASE WHEN m.state = 'unchecked' THEN 1 END) AS unchecked,
            COUNT(CASE WHEN m.state IN ({UNUSABLE}) THEN 1 END) AS unusable,
            COUNT(CASE WHEN m.state = 'not a model' THEN 1 END) AS not_a_model,

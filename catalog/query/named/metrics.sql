@@ -42,7 +42,11 @@ k AS (
 SELECT k.run, n.name AS metric, s.value AS summary, s.special, l.final,
        CASE f.goal WHEN 'min' THEN h.lowest WHEN 'max' THEN h.highest END AS best,
        h.lowest, h.highest, h.points, h.first_step, h.last_step, f.step_metric,
-       k.path AS run_directory, COALESCE(sf.path, hf.path) AS source
+       k.path AS run_directory, COALESCE(sf.path, hf.path) AS source,
+       CASE WHEN COALESCE(sf.state, hf.state) = 'present' THEN 'present'
+            WHEN COALESCE(sf.missing_ingest_id, CASE WHEN sf.id IS NULL THEN hf.missing_ingest_id END)
+                 IS NOT NULL THEN 'gone'
+            ELSE 'left out' END AS source_state
 FROM k
 JOIN metric_name n ON n.id = k.metric_name_id
 LEFT JOIN metric_summary s ON s.id = (

@@ -27,9 +27,10 @@ SELECT (SELECT COUNT(*) FROM root) AS roots,
        c.unusable - v.linked - v.ambiguous AS unusable_unlinked,
        v.stated AS unusable_with_run_config
 FROM (
-    SELECT COALESCE(SUM(s.checkpoints), 0) AS checkpoints,
-           COALESCE(SUM(CASE WHEN s.state NOT IN ({ABSENT}) THEN s.bytes END), 0) AS bytes,
-           COALESCE(SUM(CASE WHEN s.state IN ({USABLE}) THEN s.checkpoints END), 0) AS usable,
+    SELECT COALESCE(SUM(CASE WHEN s.part_of IS NULL THEN s.checkpoints END), 0) AS checkpoints,
+           COALESCE(SUM(CASE WHEN s.part_of IS NULL AND s.state NOT IN ({ABSENT})
+                             THEN s.bytes END), 0) AS bytes,
+           COALESCE(SUM(CASE WHEN s.state = 'usable' THEN s.checkpoints END), 0) AS usable,
            COALESCE(SUM(CASE WHEN s.state IN ({UNUSABLE}) THEN s.checkpoints END), 0) AS unusable,
            COALESCE(SUM(CASE WHEN s.state IN ({UNUSABLE}) THEN s.bytes END), 0)
                AS unusable_bytes,

@@ -1,5 +1,8 @@
 -- Unusable checkpoints whose config is known, and the file that `catalog recover` cuts it from.
-SELECT t.path, t.run, s.path AS source, m.source_kind, m.reason, t.root
+SELECT t.path, t.run, s.path AS source,
+       CASE WHEN s.state = 'present' THEN 'present'
+            WHEN s.missing_ingest_id IS NOT NULL THEN 'gone'
+            WHEN s.id IS NOT NULL THEN 'left out' END AS source_state, m.source_kind, m.reason, t.root
 FROM root r
 CROSS JOIN file f
 CROSS JOIN migration m

@@ -1,5 +1,5 @@
 -- Unusable checkpoints whose run is known, with the config of that run.
-SELECT t.path, t.run, t.run_directory, t.config_source, t.score, m.state, t.root
+SELECT t.path, t.run, t.run_directory, t.config_source, t.config_source_state, t.score, m.state, t.root
 FROM root r
 CROSS JOIN file f
 CROSS JOIN migration m

@@ -6,7 +6,7 @@ SELECT t.path, t.size, t.modified_at, m.state, m.reason, m.remedy, t.run, t.verd
         WHERE l.checkpoint_id = m.checkpoint_id AND l.verdict <> 'rejected'
         ORDER BY CASE l.verdict WHEN 'linked' THEN 0 ELSE 1 END, l.score DESC, l.id
         LIMIT 1) AS best_candidate,
-       t.config_source, t.loads_by_default, t.root
+       t.config_source, t.config_source_state, t.loads_by_default, t.root
 FROM root r
 CROSS JOIN file f
 CROSS JOIN migration m

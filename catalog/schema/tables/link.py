@@ -54,7 +54,7 @@ class LinkEvidence(SQLModel, table=True):
 
     link_id: int = column("The link.", foreign_key="link.id", ondelete="CASCADE", primary_key=True)
     position: int = column("Its place among those of the link, from 0.", primary_key=True)
-    kind: str = column("Kind of observation, e.g. `best-score-in-history`.")
+    kind: str = column("Kind of observation, e.g. `best-score-recorded`.")
     weight: float = column("Log-odds; above 0 it speaks for the link, below 0 against it.")
     detail: str = column("A sentence with the values that were compared.")
     run_file_id: int | None = column(

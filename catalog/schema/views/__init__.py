@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog.states import ABSENT, OTHER, STATES, UNUSABLE, USABLE
+from catalog.states import ABSENT, COUNTED, OTHER, STATES, UNUSABLE, USABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,14 +64,15 @@ def with_states(sql: str) -> str:
 @cache
 def _filling() -> dict[str, str]:
     sums = (
-        f"COALESCE(SUM(CASE WHEN d.state = {_quoted(one.name)} THEN d.delta END), 0)\n"
+        f"COALESCE(SUM(CASE WHEN d.state IN ({_listed(COUNTED[one.name])}) THEN d.delta END), 0)\n"
         f"           AS {one.column}"
         for one in STATES
     )
     rows = (
         f"SELECT {place} AS place, {_quoted(one.name)} AS state, {_quoted(one.meaning)} AS meaning,"
         f"\n           {int(one.is_usable)} AS is_usable, {int(one.is_unusable)} AS is_unusable, "
-        f"{int(one.is_absent)} AS is_absent"
+        f"{int(one.is_absent)} AS is_absent, "
+        f"{_quoted(one.part_of) if one.part_of else 'CAST(NULL AS TEXT)'} AS part_of"
         for place, one in enumerate(STATES, start=1)
     )
     return {

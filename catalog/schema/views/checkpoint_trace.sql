@@ -21,6 +21,7 @@
 -- run_state, run_started_at: how the run ended, and when it started, UTC
 -- git_commit: the code that ran
 -- config_kind, config_source: the document and the file that state the run's config
+-- config_source_state: of that file: present, gone or left out
 -- state, reason: see checkpoint_state, and why it is not usable
 -- doubt: what speaks against the config that inference finds, a sentence
 -- weights_fingerprint: equal for equal weights
@@ -66,6 +67,9 @@ SELECT c.id AS checkpoint_id,
        u.git_commit AS git_commit,
        k.kind AS config_kind,
        kf.path AS config_source,
+       CASE WHEN kf.state = 'present' THEN 'present'
+            WHEN kf.missing_ingest_id IS NOT NULL THEN 'gone'
+            WHEN kf.id IS NOT NULL THEN 'left out' END AS config_source_state,
        m.state AS state,
        m.reason AS reason,
        m.doubt AS doubt,

@@ -4,7 +4,7 @@
 -- finished_at: its end, UTC
 -- cause: `ingest`, or `recovery N`
 -- changed: checkpoints whose state changed with it
--- {STATE_COLUMNS}: checkpoints in that state after it
+-- {STATE_COLUMNS}: checkpoints in that state after it; those migrated are of the usable
 -- unusable: all that count as unusable together (see checkpoint_state): what is left to do
 SELECT i.id AS ingest,
        i.finished_at AS finished_at,

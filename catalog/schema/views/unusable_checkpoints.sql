@@ -9,6 +9,7 @@
 -- remedy: what to try
 -- verdict, run, run_directory: where it came from, where that is known
 -- config_source: the file that states the run's config
+-- config_source_state: of that file: present, gone or left out
 -- recovery_source, recovery_source_kind: what `catalog recover` would cut the config from
 -- loads_by_default: yes, no or unknown: whether `torch.load(file)` takes it as it is
 -- best_candidate: the run that wrote it, or the one that most speaks for, by its id
@@ -25,6 +26,7 @@ SELECT t.checkpoint_id AS checkpoint_id,
        t.run AS run,
        t.run_directory AS run_directory,
        t.config_source AS config_source,
+       t.config_source_state AS config_source_state,
        s.path AS recovery_source,
        m.source_kind AS recovery_source_kind,
        t.loads_by_default AS loads_by_default,

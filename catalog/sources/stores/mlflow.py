@@ -4,6 +4,9 @@ File store: `meta.yaml` (status, start and end in ms since 1970), `params/NAME` 
 the bare value, `metrics/NAME` with lines `TIMESTAMP_MS VALUE STEP`; names with `/` are folders.
 Database (mlflow 1 to 3): tables `runs`, `params`, `tags`, `metrics`, `experiments`. A NaN there is
 the value 0 with `is_nan` = 1. A run is told by 32 hexadecimal digits.
+Logged models (mlflow 3): `mlruns/EXPERIMENT/models/m-ID/` with a `meta.yaml`, or the table
+`logged_models`, state the run that logged them; `artifacts/` of that folder holds their files, in
+a server's store as well.
 """
 
 from __future__ import annotations
@@ -37,10 +40,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "mlflow"
-VERSION = 1
+VERSION = 2
 RANK = 10
 
 RUN = re.compile(r"[0-9a-f]{32}")
+MODEL = re.compile(r"m-[0-9a-f]{32}")
+"""A folder of a logged model."""
+MODEL_FIELD = "logged_model"
+"""Field of a run: the folder name of a model that it logged."""
 _DATABASES = frozenset({"mlflow.db", "mlruns.db"})
 _META = "meta.yaml"
 _MAX_VALUE = 64 * 1024
@@ -66,9 +73,10 @@ def recognise(listing: Listing) -> list[Item]:
         for entry in listing.entries
         if is_file(entry) and entry.name in _DATABASES
     ]
-    if RUN.fullmatch(split(listing.path)[1]):
+    is_run = RUN.fullmatch(split(listing.path)[1])
+    if is_run or MODEL.fullmatch(split(listing.path)[1]):
         found += [
-            item_of(NAME, listing, entry, run_directory=listing.path)
+            item_of(NAME, listing, entry, run_directory=listing.path if is_run else None)
             for entry in listing.entries
             if is_file(entry) and entry.name == _META
         ]
@@ -105,6 +113,8 @@ def read(root: Path, item: Item) -> Facts:
 
     """
     name = split(item.path)[1]
+    if item.run_directory is None and name == _META:
+        return _read_model(root, item.path)
     if item.run_directory is None:
         return _read_database(root, item.path)
     place = _place(item.run_directory)
@@ -127,6 +137,21 @@ def read(root: Path, item: Item) -> Facts:
         fields, secrets = _tag_fields(values)
         return Facts(run_directory=place, fields=fields, problems=redaction_problem(secrets))
     return _params(place, values)
+
+
+def _read_model(root: Path, path: str) -> Facts:
+    """Read what a logged model says of its run, where that run's folder is in the store."""
+    document = read_yaml(root / path)
+    folder = split(path)[0]
+    meta = document.mapping or {}
+    run, model = meta.get("source_run_id"), split(folder)[1]
+    if not (isinstance(run, str) and RUN.fullmatch(run)):
+        return Facts(problems=document.problems)
+    place = join(split(split(folder)[0])[0], run)
+    if not (root / place / _META).is_file():
+        return Facts(problems=document.problems)
+    fields = tuple(field_of(MODEL_FIELD, model, RANK))
+    return Facts(run_directory=_place(place), fields=fields, problems=document.problems)
 
 
 def _place(path: str) -> RunDirectory:
@@ -247,6 +272,7 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
     experiments = dict(tables.rows("experiments", ("experiment_id", "name"), "experiment_id"))
     params = _by_run(tables, "params")
     tags = _by_run(tables, "tags")
+    models = _models(tables)
     metrics: dict[str, dict[str, list[tuple[int | None, float, float | None]]]] = {}
     for run, name, value, at, step, is_nan in tables.rows(
         "metrics",
@@ -271,6 +297,7 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
         yield Facts(
             run_directory=said.run_directory,
             fields=(
+                *(field for model in models[run] for field in field_of(MODEL_FIELD, model, RANK)),
                 *fields,
                 *_run_fields(
                     name=_text(name),
@@ -285,6 +312,15 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
             series=tuple(_series(metrics.pop(run, {}))),
             problems=(*said.problems, *redaction_problem(secrets)),
         )
+
+
+def _models(tables: Tables) -> dict[str, list[str]]:
+    """Return the logged models of each run."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for model, run in tables.rows("logged_models", ("model_id", "source_run_id"), '"model_id"'):
+        if isinstance(model, str) and isinstance(run, str) and MODEL.fullmatch(model):
+            found[run].append(model)
+    return found
 
 
 def _by_run(tables: Tables, table: str) -> dict[str, dict[str, str]]:
