@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from catalog.link.moves import follow_moves
 from catalog.link.weighing import load, prepare, weigh_candidates
 from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence
+from catalog.sources.run_ids import is_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -220,7 +220,7 @@ def _write_places(
     by_id = {
         folder.tracker_run_id: folder
         for folder in folders
-        if folder.tracker == _MLFLOW and _DRAWN.fullmatch(folder.tracker_run_id or "")
+        if folder.tracker == _MLFLOW and is_drawn(folder.tracker_run_id or "")
     }
     before: dict[int, dict[str, int]] = {}
     for checkpoint, tracker, folder in fetched(
@@ -255,5 +255,3 @@ def _write_places(
 
 _NOWHERE: dict[str, int] = {}
 _MLFLOW = "mlflow"
-_DRAWN = re.compile(r"[0-9a-f]{32}")
-"""Ids that MLflow draws (`uuid4().hex`): no other folder is called so by chance."""
