@@ -8,10 +8,11 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from catalog.schema.store import fetched, table_of
 from catalog.schema.tables import ConfigValue
+from catalog.sources.formats.registry import last_letters, names_a_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
     from catalog.link.subjects import RunFolder
 
-_ENDINGS = ("ckpt", "pt", "pth", "safetensors", "bin", "h5", "keras", "onnx")
-_CHECKPOINT = re.compile(rf"\.(?:{'|'.join(_ENDINGS)})$|(?:^|/)checkpoint-\d+/?$")
+_FOLDER = re.compile(r"(?:^|/)checkpoint-\d+/?$")
 
 
 class Input(NamedTuple):
@@ -38,12 +38,15 @@ class Inputs:
 
     def __init__(self, connection: Connection) -> None:
         table = table_of(ConfigValue)
-        wanted = [table.c.text.like(f"%.{ending}") for ending in _ENDINGS]
+        end = func.lower(func.substr(table.c.text, func.length(table.c.text) - 2))
         self._of_config: dict[int, list[tuple[str, str]]] = defaultdict(list)
         for number, key, text in fetched(
             connection,
             select(table.c.config_id, table.c.key, table.c.text)
-            .where(table.c.type == "str", or_(*wanted, table.c.text.like("%checkpoint-%")))
+            .where(
+                table.c.type == "str",
+                or_(end.in_(last_letters()), table.c.text.like("%checkpoint-%")),
+            )
             .order_by(table.c.config_id, table.c.key),
         ):
             if is_checkpoint(text):
@@ -75,7 +78,7 @@ class Inputs:
 
 def is_checkpoint(text: str) -> bool:
     """Tell whether a path names a checkpoint: a file, or a Trainer's `checkpoint-N`."""
-    return _CHECKPOINT.search(text) is not None
+    return names_a_checkpoint(text) or _FOLDER.search(text) is not None
 
 
 @lru_cache(maxsize=4_096)
