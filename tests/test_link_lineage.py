@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from catalog import Catalog
 from catalog.sources.formats.registry import names_a_checkpoint, stem_of, suffixes
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
+from tests.support.trees import START
 from tests.support.wandb_files import write_run_directory
 
 
@@ -49,3 +51,67 @@ def test_data_is_no_checkpoint_by_its_name() -> None:
 def test_the_stem_of_a_name_goes_without_all_of_its_ending() -> None:
     assert stem_of("a/model_best.pth.tar") == "a/model_best"
     assert stem_of("epoch=4-val/loss=2.9.ckpt") == "epoch=4-val/loss=2.9"
+
+
+OWN = "outputs/det_20251018_023217"
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "starts_from_it"),
+    [
+        ("save_path", "weights/final.pth", False),
+        ("checkpoint", f"{OWN}/checkpoints/best.pth", False),
+        ("checkpoint", "ckpts/x7k2m9qa/best.pth", False),
+        ("model_file", "ckpts/20251018_023219/best.pth", False),
+        ("checkpoint", "outputs/other_20251017_010101/best.pth", True),
+        ("resume", "outputs/other_20251017_010101/best.pth", True),
+        ("model.pretrained", "weights/final.pth", True),
+    ],
+)
+def test_a_run_does_not_start_from_what_it_writes(
+    tmp_path: Path, key: str, path: str, starts_from_it: bool
+) -> None:
+    write_run_directory(
+        tmp_path / "tree" / "wandb",
+        "x7k2m9qa",
+        started=START,
+        config={"output_dir": OWN, key: path},
+        rows=[{"loss": 0.5}],
+    )
+    assert [row["named"] for row in lineage(tmp_path)] == [path] * starts_from_it
+
+
+@pytest.mark.parametrize(("seconds", "starts_from_it"), [(-60, True), (2, False)])
+def test_a_file_written_while_the_run_lived_is_its_own(
+    tmp_path: Path, seconds: int, starts_from_it: bool
+) -> None:
+    tree = tmp_path / "tree"
+    file = write_checkpoint(tree / "Data" / "x13.pth")
+    os.utime(file, (START + seconds, START + seconds))
+    write_run_directory(
+        tree / "wandb",
+        "x7k2m9qa",
+        started=START,
+        config={"checkpoint": "Data/x13.pth"},
+        rows=[{"loss": 1 / (n + 1), "_timestamp": START + n} for n in range(5)],
+    )
+    assert [row["parent"] for row in lineage(tmp_path)] == ["Data/x13.pth"] * starts_from_it
+
+
+def test_a_test_of_its_own_best_file_after_training_is_no_start(tmp_path: Path) -> None:
+    """Lightning says the same of a file that it restores and of one that it tests."""
+    own, other = f"{OWN}/checkpoints/best.ckpt", "outputs/other_20251017_010101/last.ckpt"
+    write_run_directory(
+        tmp_path / "tree" / "wandb",
+        "x7k2m9qa",
+        started=START,
+        config={"output_dir": OWN},
+        rows=[{"loss": 0.5}],
+        output_lines=[
+            f"Restoring states from the checkpoint path at {other}",
+            f"Restored all states from the checkpoint at {other}",
+            f"Restoring states from the checkpoint path at {own}",
+            f"Loaded model weights from the checkpoint at {own}",
+        ],
+    )
+    assert [row["named"] for row in lineage(tmp_path)] == [other]

@@ -49,7 +49,7 @@ def load(connection: Connection, settings: Settings) -> Work:
     runs = [folder for folder in folders if is_run(folder)]
     subjects = load_subjects(connection, folders)
     finder = Finder(connection, runs, subjects, settings)
-    inputs = Inputs(connection)
+    inputs = Inputs(connection, folders, subjects)
     context = Context(
         connection,
         settings,

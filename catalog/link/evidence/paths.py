@@ -12,6 +12,7 @@ from catalog.link.evidence.context import Stated
 from catalog.link.evidence.numbers import STEP_COUNTERS
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
+from catalog.link.keys import says_holding, says_loading, says_reading, says_writing
 from catalog.link.places import folder_of, own_folder, tells_training
 from catalog.link.subjects import Said
 
@@ -49,24 +50,6 @@ _TRAINING = re.compile(r"(?:^|[._])(?:exp|experiment|run)_?name$", re.IGNORECASE
 """Keys under which nothing but a training's name stands."""
 _NAME = re.compile(r"name|experiment|exp_|exp$|_id$|version|tag", re.IGNORECASE)
 """Keys of a config under which a training's name stands."""
-_WORDS = re.compile(r"[^a-z0-9]+")
-_READING = frozenset(
-    {
-        "pretrained", "resume", "restore", "load", "loaded", "init", "initial", "from", "finetune",
-        "eval", "evaluate", "evaluation", "test", "infer", "inference", "predict", "prediction",
-        "input", "inputs", "source", "teacher", "data", "dataset",
-    }
-)  # fmt: skip
-_HOLDING = frozenset({"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "model", "models"})
-_WRITING = frozenset(
-    {
-        "output", "outputs", "out", "save", "saved", "dirpath", "log", "logs", "logger", "logging",
-        "run", "work",
-    }
-)  # fmt: skip
-"""Words in a config's key that tell what its folder is for."""
-_LOADED = frozenset({"name", "or", "path"})
-"""Hugging Face's `model_name_or_path` and `_name_or_path`: what `from_pretrained` loads."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -330,22 +313,16 @@ def _names_what(key: str) -> tuple[bool, bool]:
     return (_NAME.search(key) is not None, _TRAINING.search(key) is not None)
 
 
-@lru_cache(maxsize=4_096)
 def _is_for_reading(key: str) -> bool:
     """Tell whether checkpoints are read from a folder under a config's key."""
-    words = set(_WORDS.split(key.lower()))
-    return bool(words & _READING and words & _HOLDING) or words >= _LOADED
+    return (says_reading(key) and says_holding(key)) or says_loading(key)
 
 
-@lru_cache(maxsize=4_096)
 def _as_output(key: str) -> float:
     """Return how much a folder under a config's key tells of where a run wrote."""
-    words = set(_WORDS.split(key.lower()))
-    if words & _READING or words >= _LOADED:
+    if says_reading(key):
         return 0.0
-    if words & _HOLDING and not words & _WRITING:
-        return NAMED
-    return STRONG
+    return NAMED if says_holding(key) and not says_writing(key) else STRONG
 
 
 def _names(text: str, key: str) -> bool:
