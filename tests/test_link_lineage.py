@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from catalog import Catalog
 from catalog.sources.formats.registry import names_a_checkpoint, stem_of, suffixes
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
+from tests.support.trainer_files import write_safetensors
 from tests.support.trees import START
 from tests.support.wandb_files import write_run_directory
 
@@ -115,3 +117,45 @@ def test_a_test_of_its_own_best_file_after_training_is_no_start(tmp_path: Path) 
         ],
     )
     assert [row["named"] for row in lineage(tmp_path)] == [other]
+
+
+def write_model(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    write_safetensors(folder / "model.safetensors", {"h.0.weight": [4, 4]})
+    config = {"model_type": "qwen2", "architectures": ["Q"], "vocab_size": 8}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def write_adapter(folder: Path, base: str) -> None:
+    folder.mkdir(parents=True)
+    shapes = {"base_model.model.h.0.lora_A.weight": [2, 4]}
+    write_safetensors(folder / "adapter_model.safetensors", shapes)
+    config = {"peft_type": "LORA", "base_model_name_or_path": base, "r": 2}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("base", "place", "found"),
+    [
+        ("/home/u/cases/38b/base", "38b/base", True),
+        ("base", "38b/run/base", True),
+        ("../base", "38b/base", True),
+        ("meta-llama/Llama-2-7b", "38b/models/Llama-2-7b", True),
+        ("/home/other/base", "38b/base", False),
+    ],
+)
+def test_an_adapter_comes_from_its_base_and_a_missing_one_is_named(
+    tmp_path: Path, base: str, place: str, found: bool
+) -> None:
+    tree = tmp_path / "tree"
+    write_model(tree / place)
+    write_adapter(tree / "38b" / "run" / "checkpoint-20", base)
+    (row,) = lineage(tmp_path)
+    assert (row["named_as"], row["named"]) == ("base-model", base)
+    assert row["parent"] == (place if found else None)
+    catalog = Catalog(tmp_path / "catalog.db")
+    (parent,) = catalog.lineage("38b/run/checkpoint-20").parents
+    assert (parent.path, parent.state) == ((place, "present") if found else (base, "unknown"))
+    if found:
+        (child,) = catalog.lineage(place).children
+        assert child.path == "38b/run/checkpoint-20"

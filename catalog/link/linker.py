@@ -93,7 +93,7 @@ def link_checkpoints(
     runs |= _write_links(connection, alone | copied, ingest_id)
     write_bases(connection, before, now)
     left = _write_places(connection, work.subjects, work.folders)
-    write_lineage(connection, work.folders, work.context.inputs, moves)
+    write_lineage(connection, work.folders, work.subjects, work.context.inputs, moves)
     weighed = frozenset(subject.id for subject in due)
     return Linking(weighed, frozenset(runs), frozenset(left))
 
