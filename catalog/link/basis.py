@@ -88,7 +88,10 @@ class Bases:
                 ],
             )
         said = [(*one, shown) for one, shown in decisions]
-        return _digest(self._of_place(subject, candidates), subject.token, beside, said, copies)
+        called = self._context.called.rests_on(subject)
+        return _digest(
+            self._of_place(subject, candidates), subject.token, beside, said, copies, called
+        )
 
     def _of_place(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
         """Return the digest of what checkpoints of one place share, which come one after another.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import func, or_, select
 
 from catalog.link.outputs import Outputs
 from catalog.link.parents import Parents
+from catalog.link.texts import texts
 from catalog.schema.store import fetched, table_of
 from catalog.schema.tables import ConfigValue
 from catalog.sources.formats.registry import last_letters, names_a_checkpoint
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from catalog.link.names import Names
     from catalog.link.subjects import RunFolder, Subject
 
 _FOLDER = re.compile(r"(?:^|/)checkpoint-\d+/?$")
@@ -47,6 +47,7 @@ class Inputs:
         connection: to the catalog.
         folders: every run directory and job folder.
         subjects: every checkpoint.
+        names: of all runs.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Inputs:
         connection: Connection,
         folders: Collection[RunFolder],
         subjects: Iterable[Subject],
+        names: Names,
     ) -> None:
         table = table_of(ConfigValue)
         end = func.lower(func.substr(table.c.text, func.length(table.c.text) - 2))
@@ -71,7 +73,7 @@ class Inputs:
                 self._of_config[int(number)].append((key, text))
         self._found: dict[int, tuple[Input, ...]] = {}
         self.parents = Parents(subjects)
-        self.outputs = Outputs(connection, folders, self.parents, self._of_config.keys())
+        self.outputs = Outputs(connection, folders, self.parents, names, self._of_config.keys())
 
     def of(self, folder: RunFolder) -> tuple[Input, ...]:
         """Return what a run folder names, each path once: its log, its config, its arguments.
@@ -108,13 +110,3 @@ class Inputs:
 def is_checkpoint(text: str) -> bool:
     """Tell whether a path names a checkpoint: a file, or a Trainer's `checkpoint-N`."""
     return names_a_checkpoint(text) or _FOLDER.search(text) is not None
-
-
-@lru_cache(maxsize=4_096)
-def texts(text: str) -> tuple[str, ...] | None:
-    """Return the members of a JSON list as texts, None if it is no list."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return None
-    return tuple(str(value) for value in values) if isinstance(values, list) else None

@@ -52,7 +52,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
     folders: dict[int, RunFolder] = {}
     for (
         number, root_id, root, path, tracker, run_id, tracker_run_id, stamp, in_utc, started_at,
-        ended_at, copy_of_latest, project_name,
+        ended_at, copy_of_latest, project_name, display_name,
     ) in fetched(
         connection,
         select(
@@ -69,6 +69,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             table.c.ended_at,
             table.c.copy_of_latest,
             runs.c.project,
+            runs.c.display_name,
         )
         .join(roots, roots.c.id == table.c.root_id)
         .outerjoin(runs, runs.c.id == table.c.run_id)
@@ -86,6 +87,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             ended_at=_moment(ended_at),
             copy_of_latest=bool(copy_of_latest),
             project_name=project_name,
+            display_name=display_name,
         )
     _add_fields(connection, folders)
     _add_configs(connection, folders)

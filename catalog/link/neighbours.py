@@ -10,10 +10,10 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from catalog.link.inputs import texts
 from catalog.link.limits import CLOCK_SLACK
 from catalog.link.places import HOLDERS, folder_of
 from catalog.link.subjects import is_run
+from catalog.link.texts import texts
 from catalog.link.twins import Twins
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from sqlalchemy import or_, select
 
 from catalog.link.keys import says_reading, says_saving, says_writing
 from catalog.link.limits import CLOCK_SLACK, WRITE_SLACK
+from catalog.link.names import plain_stem
 from catalog.link.places import says_nothing
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import ConfigValue
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from catalog.link.inputs import Input
+    from catalog.link.names import Names
     from catalog.link.parents import Parents
     from catalog.link.subjects import RunFolder
 
@@ -42,6 +44,7 @@ class Outputs:
         connection: to the catalog.
         folders: every run directory and job folder.
         parents: finds the file that a path means.
+        names: of all runs.
         config_ids: the configs that name checkpoints.
     """
 
@@ -50,9 +53,11 @@ class Outputs:
         connection: Connection,
         folders: Iterable[RunFolder],
         parents: Parents,
+        names: Names,
         config_ids: Collection[int],
     ) -> None:
         self._parents = parents
+        self._names = names
         self._lives = Counter(folder.run_id or 0 for folder in folders if not folder.copy_of_latest)
         self._named: dict[int, list[str]] = defaultdict(list)
         table = table_of(ConfigValue)
@@ -73,8 +78,8 @@ class Outputs:
     def wrote(self, folder: RunFolder, named: Input) -> bool:
         """Tell whether a run surely wrote a file that it names.
 
-        Its key says so, or the file was last written while the run lived, or its path bears what
-        was not there before the run: its drawn id, or the second of its start.
+        Its key says so, or the file was last written while the run lived, or it bears the run's
+        name, or its path what was not there before: the drawn id, or the second of its start.
         """
         if named.named_as in _READ_ROLES and not named.key:
             return False
@@ -82,7 +87,10 @@ class Outputs:
             return True
         if self._bears_its_name(folder, named.path):
             return True
-        return not says_reading(named.key) and self._written_by(folder, named) is True
+        if says_reading(named.key):
+            return False
+        before = self._written_by(folder, named)
+        return before is True or (before is None and self._is_called(folder, named.path))
 
     def may_have_written(self, folder: RunFolder, named: Input) -> bool:
         """Tell whether a file lies where the run wrote, and nothing says that it was there before.
@@ -97,6 +105,11 @@ class Outputs:
         return (seconds is not None and 0 <= seconds <= WRITE_SLACK) or any(
             _is_directly_in(named.path, output, folder) for output in self._outputs(folder)
         )
+
+    def _is_called(self, folder: RunFolder, path: str) -> bool:
+        """Tell whether a file has the name of the run: `Data/x13.pth` in the run `x 13`."""
+        plain = plain_stem(path)
+        return plain is not None and self._names.of_run(folder, plain) is not None
 
     def _bears_its_name(self, folder: RunFolder, path: str) -> bool:
         """Tell whether a path bears the run's id or start; a resumed run found such files."""

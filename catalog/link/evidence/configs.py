@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, FAIR, Observation
-from catalog.link.inputs import texts
+from catalog.link.texts import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

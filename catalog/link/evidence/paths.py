@@ -13,6 +13,7 @@ from catalog.link.evidence.numbers import STEP_COUNTERS
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
 from catalog.link.keys import says_holding, says_loading, says_reading, says_writing
+from catalog.link.names import called_alike
 from catalog.link.places import folder_of, own_folder, tells_training
 from catalog.link.subjects import Said
 
@@ -41,6 +42,9 @@ SHARED_JOB = 0.5
 NAMED_TWICE = 4.5
 """For the name of a training that both the folder bears and the file begins with: not enough for
 a link, but where several runs bear it, each of them may have written the file."""
+
+NAMED_ALONE = 6.0
+"""For a name that one run of all has, and one training's folder or file in its own project."""
 
 SHORTEST_NAME = 5
 """Letters of a name that is no mere word."""
@@ -121,6 +125,16 @@ def _key_in(said: Said, subject: Subject, folder: RunFolder) -> str | None:
 
 def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
+    for plain, shared in called_alike(context.called, subject, folder):
+        if context.called.decides(plain) and own_project(subject, context) == folder.project:
+            yield Observation(
+                "name-stated",
+                NAMED_ALONE,
+                f"The run's {shared.key} is {shared.text}, as the checkpoint's folder or file, "
+                "and no other run's.",
+                shared.file_id,
+            )
+            return
     called = _called(folder, context)
     if not called:
         return
@@ -247,8 +261,8 @@ def _read_from(subject: Subject, folder: RunFolder, context: Context) -> Said | 
 
 
 def is_called(_subject: Subject, folder: RunFolder, context: Context) -> bool:
-    """Tell whether a run's config holds anything that can be the name of a training."""
-    return bool(_called(folder, context))
+    """Tell whether a run states anything that can be the name of a training."""
+    return context.called.is_called(folder) or bool(_called(folder, context))
 
 
 def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
