@@ -13,6 +13,7 @@ from catalog import Catalog
 from catalog.sources.run_ids import is_drawn
 from tests.support.linking import traced
 from tests.support.torch_files import lightning_checkpoint, scalar, write_torch_zip
+from tests.support.trainer_files import write_safetensors
 from tests.support.trees import Training
 from tests.support.wandb_files import write_run_directory
 
@@ -126,3 +127,68 @@ def write(tmp_path: Path, statement: str) -> None:
     with connection:
         connection.execute(statement)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"wandb_run_id": "x7k2m9qa"},
+        {"wandb_id": "x7k2m9qa"},
+        {"run_id": "x7k2m9qa"},
+        {"config": {"wandb_run_id": "x7k2m9qa"}},
+        {"args": {"wandb": {"run_id": "x7k2m9qa"}}},
+        {"wandb": {"id": "x7k2m9qa", "name": "fluent-surf-3"}},
+        {"hyper_parameters": {"wandb_run_id": "x7k2m9qa"}},
+        {"wandb_run_path": "team/ocr/x7k2m9qa"},
+        {"wandb_url": "https://wandb.ai/team/ocr/runs/x7k2m9qa"},
+    ],
+)
+def test_an_id_inside_a_checkpoint_names_its_run(tmp_path: Path, content: dict[str, Any]) -> None:
+    tree = tmp_path / "tree"
+    write_run_directory(tree / "wandb", "x7k2m9qa", rows=[{"loss": 0.5}])
+    write_run_directory(tree / "wandb", "e5f6g7h8", stamp="20251018_024219", rows=[{"loss": 0.4}])
+    (tree / "weights").mkdir()
+    write_torch_zip(tree / "weights" / "final.pt", {"model": {"w": scalar(1.0)}, **content})
+    verdict, run, kinds = traced(tmp_path, "final.pt")
+    assert (verdict, run) == ("linked", "x7k2m9qa")
+    assert kinds["run-id-stated"] == 20.0
+
+
+def test_an_id_in_the_metadata_of_safetensors_names_its_run(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    write_run_directory(tree / "wandb", "x7k2m9qa", rows=[{"loss": 0.5}])
+    (tree / "weights").mkdir()
+    path = tree / "weights" / "model.safetensors"
+    write_safetensors(path, {"w": [2, 2]}, wandb_run_id="x7k2m9qa")
+    assert traced(tmp_path, "model.safetensors")[:2] == ("linked", "x7k2m9qa")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"parent_run_id": "x7k2m9qa"},
+        {"resume": {"wandb_run_id": "x7k2m9qa"}},
+        {"mlflow_run_id": "x7k2m9qa"},
+        {"run_id": "e5f6g7h8"},
+        {"wandb_run_path": "team/seg/x7k2m9qa"},
+    ],
+)
+def test_the_id_of_another_run_inside_is_none_of_its_own(
+    tmp_path: Path, content: dict[str, Any]
+) -> None:
+    tree = tmp_path / "tree"
+    write_run_directory(tree / "wandb", "x7k2m9qa", rows=[{"loss": 0.5}])
+    (tree / "weights").mkdir()
+    write_torch_zip(tree / "weights" / "final.pt", {"model": {"w": scalar(1.0)}, **content})
+    assert traced(tmp_path, "final.pt")[0] == "unlinked"
+
+
+def test_a_word_inside_a_checkpoint_is_proof_in_its_own_project_only(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    write_run_directory(tree / "detector" / "wandb", "baseline", rows=[{"loss": 0.5}])
+    content = {"model": {"w": scalar(1.0)}, "wandb_run_id": "baseline"}
+    for place in ("detector", "tagger"):
+        (tree / place / "weights").mkdir(parents=True)
+        write_torch_zip(tree / place / "weights" / "final.pt", content)
+    assert traced(tmp_path, "detector/weights")[:2] == ("linked", "baseline")
+    assert traced(tmp_path, "tagger/weights")[0] == "unlinked"

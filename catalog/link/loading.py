@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import case, func, or_, select
 
+from catalog.link.inside import add_ids_inside
 from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Places, folder_of
 from catalog.link.subjects import Flat, RunFolder, Said, Subject, Surroundings, Value
@@ -200,8 +201,10 @@ def load_subjects(connection: Connection, folders: Iterable[RunFolder]) -> list[
         .order_by(scores.c.id),
     ):
         subjects[number].scores.append((name, float(value)))
+    folders = list(folders)
     _add_remembered(connection, subjects)
     _add_stated_ids(connection, subjects)
+    add_ids_inside(connection, subjects, folders)
     surroundings = _Surroundings(folders)
     places = Places()
     for subject in subjects.values():
