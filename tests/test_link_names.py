@@ -33,6 +33,7 @@ def write_run(tree: Path, run_id: str = "x7k2m9qa", **parts: Any) -> None:
         ({"args": ["+exp=det_r18_v3"]}, "det_r18_v3/model.pth"),
         ({"config": {"exp_name": "det_r18_v3"}}, "weights/det_r18_v3_best.pth"),
         ({"display_name": "det r18 v3"}, "weights/det_r18_v3.pth"),
+        ({"display_name": "2025-10-18_02-32-17"}, "outputs/2025-10-18/02-32-17/best.pth"),
         ({"display_name": "x 13", "config": {"checkpoint": "Data/x13.pth"}}, "Data/x13.pth"),
     ],
 )
