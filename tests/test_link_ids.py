@@ -167,6 +167,7 @@ def test_an_id_in_the_metadata_of_safetensors_names_its_run(tmp_path: Path) -> N
     "content",
     [
         {"parent_run_id": "x7k2m9qa"},
+        {"parent": {"wandb_run_id": "x7k2m9qa"}},
         {"resume": {"wandb_run_id": "x7k2m9qa"}},
         {"mlflow_run_id": "x7k2m9qa"},
         {"run_id": "e5f6g7h8"},

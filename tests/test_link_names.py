@@ -76,7 +76,10 @@ def test_a_name_in_another_project_does_not_tell(tmp_path: Path) -> None:
     assert traced(tmp_path, "best.pth")[0] == "unlinked"
 
 
-@pytest.mark.parametrize("option", ["--resume", "--model.name", "--dataset"])
+@pytest.mark.parametrize(
+    "option",
+    ["--resume", "--model.name", "--dataset", "--load_run", "--parent-run", "--base_exp_name"],
+)
 def test_what_names_no_training_does_not_tell(tmp_path: Path, option: str) -> None:
     tree = tmp_path / "tree"
     write_weights(tree / "det_r18_v3" / "best.pth")

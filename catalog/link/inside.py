@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 
-from catalog.link.keys import says_reading
+from catalog.link.keys import says_another, says_reading
 from catalog.link.subjects import Said, is_run
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import Checkpoint, ConfigValue
@@ -80,7 +80,7 @@ def add_ids_inside(
 
 def _id_in(key: str, text: str, known: set[str | None]) -> str | None:
     """Return the id, or ENTITY/PROJECT/ID, that stands under a key; None if it is no such key."""
-    if not _KEY.fullmatch(key) or says_reading(key):
+    if not _KEY.fullmatch(key) or says_reading(key) or says_another(key):
         return None
     url = _URL.fullmatch(text)
     stated = text if url is None else f"{url['project']}/{url['id']}"

@@ -28,6 +28,17 @@ _SAVING = frozenset(
 )
 """Words in the key of a file that a run writes."""
 
+_ANOTHER = re.compile(
+    r"(?:^|[._/-])(?:base|compare|other|parent|prev|previous|old|ref|reference)(?:$|[._/-])",
+    re.IGNORECASE,
+)
+
+
+@lru_cache(maxsize=4_096)
+def says_another(key: str) -> bool:
+    """Tell whether a key is of another training's name or id: `parent_run`, `base_exp_name`."""
+    return _ANOTHER.search(key) is not None
+
 
 @lru_cache(maxsize=4_096)
 def says_writing(key: str) -> bool:

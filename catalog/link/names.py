@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import or_, select
 
+from catalog.link.keys import says_another, says_reading
 from catalog.link.places import tells_training
 from catalog.link.texts import texts
 from catalog.schema.store import chunks, fetched, table_of
@@ -161,6 +162,12 @@ def _plain(name: str) -> str | None:
     return None if is_number or len(plain) < _SHORTEST else plain
 
 
+@lru_cache(maxsize=4_096)
+def _names_the_training(key: str) -> bool:
+    """Tell whether the name of the very training stands under a key, not that of another."""
+    return _KEY.fullmatch(key) is not None and not says_reading(key) and not says_another(key)
+
+
 def _stated(folder: RunFolder, of_config: dict[int, list[tuple[str, str]]]) -> Iterator[Name]:
     if folder.display_name:
         yield Name(folder.display_name, "display name", None)
@@ -170,7 +177,7 @@ def _stated(folder: RunFolder, of_config: dict[int, list[tuple[str, str]]]) -> I
             option, equals, value = text.partition("=")
             key = (option if equals else before).lstrip("-+").replace("-", "_")
             value = value if equals else text
-            if key and not value.startswith("-") and _KEY.fullmatch(key):
+            if key and not value.startswith("-") and _names_the_training(key):
                 yield Name(value.strip("'\""), f"argument {key}", folder.arguments.file_id)
             before = text if text.startswith("-") and not equals else ""
     for config_id, file_id in folder.config[:1]:
@@ -192,7 +199,7 @@ def _of_configs(connection: Connection, numbers: set[int]) -> dict[int, list[tup
             )
             .order_by(table.c.config_id, table.c.key),
         ):
-            if text and _KEY.fullmatch(key):
+            if text and _names_the_training(key):
                 found[int(number)].append((key, text))
     return found
 
