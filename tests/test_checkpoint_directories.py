@@ -259,7 +259,6 @@ def test_links_are_followed_only_inside(tmp_path: Path) -> None:
     (root / "dead.ckpt").symlink_to("gone.ckpt")
     (root / "out.ckpt").symlink_to("../outside.ckpt")
     (root / "app.h5").symlink_to("/nowhere/model-500.h5")
-    (root / "round.ckpt").symlink_to("round.ckpt")
 
     inside = facts(root, "last.ckpt").checkpoint
     assert inside is not None
@@ -273,7 +272,28 @@ def test_links_are_followed_only_inside(tmp_path: Path) -> None:
         told = facts(root, name)
         assert told.checkpoint is None
         assert codes(told) == [code]
-    assert codes(facts(root, "round.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("links", "message"),
+    [
+        ({"a.ckpt": "a.ckpt"}, "The link leads to itself."),
+        ({"a.ckpt": "./x/../a.ckpt", "x/b": "b"}, "The link leads to itself."),
+        (
+            {"a.ckpt": "b.ckpt", "b.ckpt": "a.ckpt"},
+            "The link leads to links that lead round in a circle.",
+        ),
+    ],
+)
+def test_a_link_that_leads_to_itself_is_told_so(
+    tmp_path: Path, links: dict[str, str], message: str
+) -> None:
+    for name, target in links.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(target)
+    told = facts(tmp_path, "a.ckpt")
+    assert told.checkpoint is None
+    assert [(one.code, one.message) for one in told.problems] == [("link-loop", message)]
 
 
 def test_a_fifo_is_never_opened(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from what stands there are written.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, select, update
 
 from catalog.errors import NotFound
+from catalog.ingest.identities import follow_identities, identities_by_id
 from catalog.ingest.joins import join_folders
 from catalog.ingest.repeats import store_once
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
@@ -44,9 +44,6 @@ RUN_TRACKERS = frozenset(
 )
 """What makes folders that are runs. A job of Hydra is one as well until a tracker's record of the
 same training is found (`catalog.ingest.joins`); a sweep's folder is of many runs and so of none."""
-
-_DRAWN = re.compile(r"[A-Za-z0-9]{8}|[0-9a-f]{32}")
-"""Ids that W&B and MLflow draw at random."""
 
 COLUMNS = {
     "entity": "entity",
@@ -111,12 +108,13 @@ def gather_runs(connection: Connection) -> None:
     folders = _folders(connection)
     _tell_times(folders)
     _adopt_copies(folders)
-    own = {folder.id: identity for folder in folders if (identity := _identity(folder)) is not None}
+    own = _identities(folders)
     joins = join_folders(connection, folders, own)
     groups: dict[str, list[Folder]] = defaultdict(list)
+    former: dict[int, int | None] = {}
     for folder in folders:
         join = joins.get(folder.id)
-        folder.run_id = None
+        former[folder.id], folder.run_id = folder.run_id, None
         folder.joined_by = join.kind if join else None
         folder.join_detail = join.detail if join else None
         if join or folder.id in own:
@@ -127,6 +125,7 @@ def gather_runs(connection: Connection) -> None:
     for values in fetched(connection, select(table)):
         row = dict(zip(names, values, strict=True))
         before[row["identity"]] = row
+    follow_identities(connection, groups, before, former)
     store = Store(connection)
     for identity in sorted(groups):
         members = sorted(
@@ -292,20 +291,18 @@ def _adopt_copies(folders: list[Folder]) -> None:
                 folder.tracker_run_id = twin.tracker_run_id
 
 
-def _identity(folder: Folder) -> str | None:
-    if folder.tracker not in RUN_TRACKERS:
-        return None
-    place = folder.path.rpartition("/")[0]
-    if folder.tracker == "transformers" and (output := folder.value("output")):
-        # Each of its checkpoints tells of the training so far.
-        return f"transformers:{folder.root_id}:{output}:{folder.value('training')}"
-    if folder.tracker_run_id is None:
-        return f"{folder.tracker}:{folder.root_id}:{folder.path}"
-    if _DRAWN.fullmatch(folder.tracker_run_id):
-        # Made by the tracker at random: the same id anywhere is the same run.
-        return f"{folder.tracker}:{folder.tracker_run_id}"
-    # Given by a person ("general" names 124 runs): only unique where it was written.
-    return f"{folder.tracker}:{folder.tracker_run_id}:{folder.root_id}:{place}"
+def _identities(folders: Iterable[Folder]) -> dict[int, str]:
+    """Return what makes each folder one of a run, but for those that are of no run."""
+    runs = [folder for folder in folders if folder.tracker in RUN_TRACKERS]
+    found = identities_by_id(runs)
+    for folder in runs:
+        if folder.tracker == "transformers" and (output := folder.value("output")):
+            # Each of its checkpoints tells of the training so far.
+            training = folder.value("training")
+            found[folder.id] = f"transformers:{folder.root_id}:{output}:{training}"
+        else:
+            found.setdefault(folder.id, f"{folder.tracker}:{folder.root_id}:{folder.path}")
+    return found
 
 
 def _run(identity: str, members: list[Folder]) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Bases:
         candidates: Sequence[RunFolder],
         decisions: Sequence[tuple[Decision, int | None]],
         copies: Sequence[int],
+        siblings: Sequence[int],
     ) -> bytes:
         """Return the digest of everything that the verdict on a checkpoint is made from.
 
@@ -70,6 +71,7 @@ class Bases:
             candidates: the run folders that are weighed.
             decisions: a person's word, with the folder that is shown for the run.
             copies: the files that have its weights and remember its places.
+            siblings: the files of its training.
         """
         places = self._context.places
         beside: object = None
@@ -88,7 +90,16 @@ class Bases:
                 ],
             )
         said = [(*one, shown) for one, shown in decisions]
-        return _digest(self._of_place(subject, candidates), subject.token, beside, said, copies)
+        called = self._context.called.rests_on(subject)
+        return _digest(
+            self._of_place(subject, candidates),
+            subject.token,
+            beside,
+            said,
+            copies,
+            siblings,
+            called,
+        )
 
     def _of_place(self, subject: Subject, candidates: Sequence[RunFolder]) -> bytes:
         """Return the digest of what checkpoints of one place share, which come one after another.

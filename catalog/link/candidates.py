@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from catalog.link.evidence.artifacts import parsed
 from catalog.link.limits import CLOCK_SLACK
+from catalog.link.names import names_of_file, names_of_place
 from catalog.link.places import folder_of
 from catalog.schema.store import chunks, fetched, table_of
 from catalog.schema.tables import MetricSeries, MetricSummary
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from catalog.link.names import Names
     from catalog.link.subjects import RunFolder, Subject
     from catalog.settings import Settings
 
@@ -41,9 +43,11 @@ class Finder:
         connection: Connection,
         folders: Iterable[RunFolder],
         subjects: Collection[Subject],
+        names: Names,
         settings: Settings,
     ) -> None:
         self._tolerance = timedelta(seconds=settings.link_tolerance)
+        self._names = names
         self._by_number: dict[int, RunFolder] = {}
         self._by_id: dict[str, list[RunFolder]] = defaultdict(list)
         self._by_run: dict[int, list[RunFolder]] = defaultdict(list)
@@ -101,6 +105,10 @@ class Finder:
                 self._of_place.clear()
             kept = self._of_place[place] = _Kept(self._find_by_place(subject))
         more = {folder.id: folder for folder in self._by_score(subject, kept.numbers)}
+        for plain in names_of_file(subject.path):
+            for folder in self._named(plain):
+                if folder.id not in kept.numbers:
+                    more[folder.id] = folder
         if subject.md5 is not None:
             for folder in self._by_digest.get(subject.md5, ()):
                 if folder.id not in kept.numbers:
@@ -128,6 +136,8 @@ class Finder:
         for key in subject.place.keys:
             for tail in key:
                 take(self._by_named.get(tail.rpartition("/")[2], ()))
+        for plain in names_of_place(subject.place):
+            take(self._named(plain))
         take(self._in_time(subject))
         for above in _above(subject.path):
             neighbours = self.by_project.get(above, ())
@@ -153,6 +163,11 @@ class Finder:
             ):
                 return other
         return folder
+
+    def _named(self, plain: str) -> list[RunFolder]:
+        """Return the runs that are called so; a name that hundreds share finds nobody."""
+        found = self._names.folders(plain)
+        return found if len(found) <= NEIGHBOURS else []
 
     def _in_time(self, subject: Subject) -> Iterable[RunFolder]:
         if subject.stamp is None:

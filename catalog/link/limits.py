@@ -16,3 +16,5 @@ LEAD: Final = 3.0
 
 CLOCK_SLACK = 1.0
 """Seconds by which two clocks of one process may seem out of order: both are cut to seconds."""
+WRITE_SLACK = 60.0
+"""Seconds after a run's last sign of life in which it may still have written a file."""

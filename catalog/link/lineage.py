@@ -1,27 +1,27 @@
-"""Which checkpoints runs started from: what they name, found among the files that are known."""
+"""Which checkpoints runs and models started from: what they name, found among the known files."""
 
 from __future__ import annotations
 
-import posixpath
-from collections import defaultdict
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from catalog.link.places import own_folder
 from catalog.schema.store import Store, fetched, table_of
-from catalog.schema.tables import Lineage
+from catalog.schema.tables import Lineage, Mention
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
     from catalog.link.inputs import Inputs
+    from catalog.link.parents import Parents
     from catalog.link.subjects import RunFolder, Subject
 
-_Row = tuple[str, str, int | None, int]
+_Row = tuple[int | None, str, str, int | None, int]
+"""Folder of the run, path, how it is named, the checkpoint meant, the file that names it."""
+BASE_MODEL = "base-model"
+"""Role of a mention, and how such a row is named."""
 
 
 def write_lineage(
@@ -31,7 +31,7 @@ def write_lineage(
     inputs: Inputs,
     moves: Mapping[int, int],
 ) -> None:
-    """Bring `lineage` in line with what runs and jobs name.
+    """Bring `lineage` in line with what runs, jobs and checkpoints name.
 
     Args:
         connection: in a transaction.
@@ -40,80 +40,58 @@ def write_lineage(
         inputs: what the folders name.
         moves: the checkpoint that a missing one is now.
     """
-    known = Parents(subjects)
     table = table_of(Lineage)
-    before: dict[int, dict[_Row, int]] = defaultdict(dict)
-    for row in fetched(connection, select(table)):
-        before[int(row.run_directory_id)][row.path, row.named_as, row.parent_id, row.file_id] = int(
-            row.id
-        )
+    before = {
+        (row.run_directory_id, row.path, row.named_as, row.parent_id, row.file_id): int(row.id)
+        for row in fetched(connection, select(table))
+    }
     store = Store(connection)
-    for folder in folders:
-        old = before.pop(folder.id, {})
-        for named in inputs.of(folder):
-            parent = known.find(named.path, folder)
-            while parent is not None and parent in moves:
-                parent = moves[parent]
-            if old.pop((named.path, named.named_as, parent, named.file_id), None) is None:
-                store.add(
-                    Lineage,
-                    {
-                        "id": store.number(Lineage),
-                        "run_directory_id": folder.id,
-                        "path": named.path,
-                        "named_as": named.named_as,
-                        "parent_id": parent,
-                        "file_id": named.file_id,
-                    },
-                )
-        if old:
-            before[folder.id] = old
-    store.delete(Lineage, "id", [number for rows in before.values() for number in rows.values()])
+    for folder_id, path, named_as, parent, file_id in (
+        *_of_runs(folders, inputs),
+        *_of_checkpoints(connection, subjects, inputs.parents),
+    ):
+        while parent is not None and parent in moves:
+            parent = moves[parent]
+        if before.pop((folder_id, path, named_as, parent, file_id), None) is None:
+            store.add(
+                Lineage,
+                {
+                    "id": store.number(Lineage),
+                    "run_directory_id": folder_id,
+                    "path": path,
+                    "named_as": named_as,
+                    "parent_id": parent,
+                    "file_id": file_id,
+                },
+            )
+    store.delete(Lineage, "id", list(before.values()))
     store.flush()
 
 
-class Parents:
-    """Checkpoints by their names, to find the one that a path means."""
-
-    def __init__(self, subjects: Iterable[Subject]) -> None:
-        self._subjects = subjects
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[Subject]]:
-        by_name: dict[str, list[Subject]] = defaultdict(list)
-        for subject in self._subjects:
-            by_name[posixpath.basename(subject.path)].append(subject)
-        return by_name
-
-    def find(self, path: str, folder: RunFolder) -> int | None:
-        """Return the checkpoint that a run's path means, None if none or several may be.
-
-        The very path counts most, then the path below the run's project. After a move the tail of
-        the path has to do: down to a folder whose name tells one training from another.
-        """
-        wanted = posixpath.normpath(path.replace("\\", "/"))
-        places = [wanted, posixpath.normpath(posixpath.join(folder.project, wanted))]
-        alike = self._by_name.get(posixpath.basename(wanted), [])
-        for place in places:
-            for subject in alike:
-                if subject.host == folder.host and subject.path == place:
-                    return subject.id
-        telling = own_folder(wanted)
-        if telling is None:
-            return None
-        least = len(wanted.removeprefix(posixpath.dirname(telling)).strip("/").split("/"))
-        lengths = [(_common_tail(subject.path, wanted), subject) for subject in alike]
-        longest = max((length for length, _ in lengths), default=0)
-        found = [subject for length, subject in lengths if length == longest]
-        if longest < least or len(found) != 1:
-            return None
-        return found[0].id
+def _of_runs(folders: Iterable[RunFolder], inputs: Inputs) -> Iterator[_Row]:
+    """Yield what runs and jobs name, but for the files that they wrote."""
+    for folder in folders:
+        for named in inputs.of(folder):
+            if not inputs.outputs.may_have_written(folder, named):
+                parent = inputs.parents.find(named.path, folder)
+                yield folder.id, named.path, named.named_as, parent, named.file_id
 
 
-def _common_tail(left: str, right: str) -> int:
-    count = 0
-    for one, other in zip(reversed(left.split("/")), reversed(right.split("/")), strict=False):
-        if one != other or not one:
-            break
-        count += 1
-    return count
+def _of_checkpoints(
+    connection: Connection, subjects: Iterable[Subject], parents: Parents
+) -> Iterator[_Row]:
+    """Yield the models that adapters and pipelines name as what they were made from."""
+    table = table_of(Mention)
+    rows = list(
+        fetched(
+            connection,
+            select(table.c.file_id, table.c.text)
+            .where(table.c.role == BASE_MODEL)
+            .order_by(table.c.id),
+        )
+    )
+    by_number = {subject.id: subject for subject in subjects} if rows else {}
+    for number, path in dict.fromkeys(map(tuple, rows)):
+        subject = by_number.get(int(number))
+        if subject is not None:
+            yield None, path, BASE_MODEL, parents.base_of(subject, path), subject.id

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,11 @@ from catalog.link.copies import copies_of, inherit
 from catalog.link.decisions import apply, load_decisions
 from catalog.link.lineage import write_lineage
 from catalog.link.moves import follow_moves
+from catalog.link.siblings import agree, siblings_of
 from catalog.link.weighing import load, prepare, weigh_candidates
 from catalog.schema.store import CHUNK, Store, chunks, fetched, table_of
 from catalog.schema.tables import CheckpointDirectory, Link, LinkEvidence, RunField
+from catalog.sources.run_ids import is_drawn
 from catalog.sources.stores.mlflow import MODEL_FIELD
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from catalog.ingest.pipeline import Progress
+    from catalog.link.neighbours import Neighbours
     from catalog.link.subjects import RunFolder, Subject, Surroundings
     from catalog.link.verdict import Judged
     from catalog.settings import Settings
@@ -62,6 +64,7 @@ def link_checkpoints(
     work = load(connection, settings)
     before, now, candidates = stored(connection), {}, {}
     groups = copies_of(work.subjects)
+    trainings = siblings_of(work.subjects)
     decisions = load_decisions(connection)
     bases = Bases(connection, work.folders, work.context)
     for subject in work.subjects:
@@ -74,21 +77,25 @@ def link_checkpoints(
                 for one in decisions.get(subject.id, ())
             ],
             [other.id for other in groups.get(subject.id, ())],
+            [other.id for other in trainings.get(subject.id, ())],
         )
-    due = _due(work.subjects, before, now, groups)
+    due = _due(work.subjects, before, now, trainings, groups)
     runs: set[int] = set()
     alone: dict[int, list[Judged]] = {}
     copied: dict[int, list[Judged]] = {}
+    waiting = _Waiting(trainings, work.context.places)
     for done, subject in enumerate(due, 1):
         if done % CHUNK == 1:
-            # Only verdicts that others depend on are kept until all are there.
-            runs |= _write_links(connection, alone, ingest_id)
-            alone.clear()
             prepare(work, due[done - 1 : done - 1 + CHUNK], candidates)
         spoken = decisions.get(subject.id, [])
         judged = weigh_candidates(work, subject, candidates[subject.id], spoken)
-        kept = copied if subject.id in groups else alone
-        kept[subject.id] = apply(judged, spoken, work.folder_of_run)
+        told = waiting.take(subject, apply(judged, spoken, work.folder_of_run))
+        if len(alone) + len(told) > CHUNK:
+            # Only verdicts that others depend on are kept until all are there.
+            runs |= _write_links(connection, alone, ingest_id)
+            alone.clear()
+        for number, verdicts in told.items():
+            (copied if number in groups else alone)[number] = verdicts
         progress("link", done, len(due))
     inherit({id(groups[number]): groups[number] for number in copied}.values(), copied)
     runs |= _write_links(connection, alone | copied, ingest_id)
@@ -99,15 +106,48 @@ def link_checkpoints(
     return Linking(weighed, frozenset(runs), frozenset(left))
 
 
+class _Waiting:
+    """Holds verdicts on files of one training until all of them are there, then lets them agree."""
+
+    def __init__(self, trainings: Mapping[int, list[Subject]], places: Neighbours) -> None:
+        self._trainings = trainings
+        self._places = places
+        self._verdicts: dict[int, dict[int, list[Judged]]] = defaultdict(dict)
+
+    def take(self, subject: Subject, judged: list[Judged]) -> dict[int, list[Judged]]:
+        """Take the verdict on one checkpoint and return those that are settled now."""
+        training = self._trainings.get(subject.id)
+        if training is None:
+            return {subject.id: judged}
+        verdicts = self._verdicts[id(training)]
+        verdicts[subject.id] = judged
+        if len(verdicts) < len(training):
+            return {}
+        del self._verdicts[id(training)]
+        agree(training, verdicts, {one.id for one in training if self._places.rivals(one)})
+        return verdicts
+
+
 def _due(
     subjects: Sequence[Subject],
     before: Mapping[int, bytes],
     now: Mapping[int, bytes],
-    groups: Mapping[int, Sequence[Subject]],
+    *groups: Mapping[int, Sequence[Subject]],
 ) -> list[Subject]:
-    """Return the checkpoints to judge: what changed, and the copies of what changed."""
+    """Return the checkpoints to judge: what changed, and what follows from that.
+
+    Args:
+        subjects: all of them.
+        before: what verdicts rested on.
+        now: what they rest on now.
+        groups: the files that a verdict has to do with: of its training, and copies.
+    """
     changed = {subject.id for subject in subjects if before.get(subject.id) != now[subject.id]}
-    changed |= {other.id for number in list(changed) for other in groups.get(number, ())}
+    count = -1
+    while len(changed) != count:
+        count = len(changed)
+        for several in groups:
+            changed |= {other.id for number in list(changed) for other in several.get(number, ())}
     return [subject for subject in subjects if subject.id in changed]
 
 
@@ -222,7 +262,7 @@ def _write_places(
     by_id = {
         folder.tracker_run_id: folder
         for folder in folders
-        if folder.tracker == _MLFLOW and _DRAWN.fullmatch(folder.tracker_run_id or "")
+        if folder.tracker == _MLFLOW and is_drawn(folder.tracker_run_id or "")
     }
     by_id |= _logged_models(connection, by_id.values())
     before: dict[int, dict[str, int]] = {}
@@ -275,5 +315,3 @@ def _logged_models(
 
 _NOWHERE: dict[str, int] = {}
 _MLFLOW = "mlflow"
-_DRAWN = re.compile(r"[0-9a-f]{32}")
-"""Ids that MLflow draws (`uuid4().hex`): no other folder is called so by chance."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import case, func, or_, select
 
+from catalog.link.inside import add_ids_inside
 from catalog.link.numbers import tells
 from catalog.link.places import HOLDERS, Places, folder_of
 from catalog.link.subjects import Flat, RunFolder, Said, Subject, Surroundings, Value
@@ -58,7 +59,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
     folders: dict[int, RunFolder] = {}
     for (
         number, root_id, root, path, tracker, run_id, tracker_run_id, stamp, in_utc, started_at,
-        ended_at, copy_of_latest, project_name,
+        ended_at, copy_of_latest, project_name, display_name,
     ) in fetched(
         connection,
         select(
@@ -75,6 +76,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             table.c.ended_at,
             table.c.copy_of_latest,
             runs.c.project,
+            runs.c.display_name,
         )
         .join(roots, roots.c.id == table.c.root_id)
         .outerjoin(runs, runs.c.id == table.c.run_id)
@@ -92,6 +94,7 @@ def load_folders(connection: Connection) -> list[RunFolder]:
             ended_at=_moment(ended_at),
             copy_of_latest=bool(copy_of_latest),
             project_name=project_name,
+            display_name=display_name,
         )
     _add_fields(connection, folders)
     _add_configs(connection, folders)
@@ -209,8 +212,10 @@ def load_subjects(connection: Connection, folders: Iterable[RunFolder]) -> list[
         .order_by(scores.c.id),
     ):
         subjects[number].scores.append((name, float(value)))
+    folders = list(folders)
     _add_remembered(connection, subjects)
     _add_stated_ids(connection, subjects)
+    add_ids_inside(connection, subjects, folders)
     surroundings = _Surroundings(folders)
     places = Places()
     for subject in subjects.values():

@@ -46,7 +46,7 @@ class Key(NamedTuple):
         path = _framed(text)
         for tail in (self.whole, self.anchor):
             _, found, inside = path.rpartition(f"/{tail}/")
-            if found and all(map(_says_nothing, inside.strip("/").split("/"))):
+            if found and all(map(says_nothing, inside.strip("/").split("/"))):
                 return True
         return False
 
@@ -223,7 +223,8 @@ def _key_of(path: str, *, is_folder: bool) -> Key | None:
     return Key("/".join(names[start:end]), "/".join(names[start : place + 1]))
 
 
-def _says_nothing(name: str) -> bool:
+def says_nothing(name: str) -> bool:
+    """Tell whether a folder's name says what lies in it, and nothing of which training it is."""
     return not name or (_GENERIC.fullmatch(name) is not None and _NUMBERED.fullmatch(name) is None)
 
 

@@ -54,6 +54,8 @@ class RunFolder:
     copy_of_latest: bool
     project_name: str | None = None
     """The tracker's name of the project."""
+    display_name: str | None = None
+    """What its tracker shows it as."""
     has_its_times: bool = False
     """Its files kept the modification times that they were written with."""
     is_gone: bool = False
@@ -84,7 +86,7 @@ class RunFolder:
         return (
             self.id, self.host, self.path, self.tracker, self.run_id, self.tracker_run_id,
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
-            self.project_name, self.has_its_times, self.is_gone,
+            self.project_name, self.display_name, self.has_its_times, self.is_gone,
             self.is_ended, self.never_began,
             self.reused, self.job_path, self.arguments and (*self.arguments,),
             astuple(self.job_start), self.config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -115,6 +116,14 @@ class Judged:
         """Whether the run itself says that it worked in the checkpoint's own folder."""
         return any(one.weight >= STRONG and one.kind in PLACE_KINDS for one in self.observations)
 
+    def having(self, more: Observation) -> Judged:
+        """Return the same with one more observation, which counts in full."""
+        other = copy(self)
+        other.observations = [*self.observations, more]
+        other.kinds = self.kinds | {more.kind}
+        other.score = round(self.score + more.weight, 3)
+        return other
+
     def saw(self, kind: str) -> bool:
         """Tell whether an observation of that kind was made."""
         return kind in self.kinds
@@ -195,6 +204,17 @@ def judge(weighed: Iterable[tuple[RunFolder, list[Observation]]]) -> list[Judged
     sure = [one for one in ranked if one.verdict in {"linked", "ambiguous"}]
     rest = [one for one in ranked if one.verdict not in {"linked", "ambiguous"}]
     return sure + rest[: max(0, KEPT - len(sure))]
+
+
+def decide(ranked: list[Judged]) -> list[Judged]:
+    """Return runs in order with their verdicts, after a score has changed.
+
+    Args:
+        ranked: all runs that were judged for one checkpoint.
+    """
+    ranked = sorted(ranked, key=_order)
+    _decide(ranked)
+    return ranked
 
 
 def _decide(ranked: list[Judged]) -> None:

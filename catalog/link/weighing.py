@@ -12,6 +12,7 @@ from catalog.link.evidence.context import Context
 from catalog.link.evidence.numbers import metrics_of
 from catalog.link.inputs import Inputs
 from catalog.link.loading import Configs, load_folders, load_subjects
+from catalog.link.names import Names
 from catalog.link.neighbours import Neighbours
 from catalog.link.rarity import with_rarity
 from catalog.link.subjects import is_run
@@ -48,8 +49,9 @@ def load(connection: Connection, settings: Settings) -> Work:
     folders = load_folders(connection)
     runs = [folder for folder in folders if is_run(folder)]
     subjects = load_subjects(connection, folders)
-    finder = Finder(connection, runs, subjects, settings)
-    inputs = Inputs(connection)
+    names = Names(connection, runs, subjects)
+    finder = Finder(connection, runs, subjects, names, settings)
+    inputs = Inputs(connection, folders, subjects, names)
     context = Context(
         connection,
         settings,
@@ -57,6 +59,7 @@ def load(connection: Connection, settings: Settings) -> Work:
         finder.by_project,
         Neighbours(subjects, folders, inputs, settings.link_tolerance),
         inputs,
+        names,
     )
     first: dict[int, RunFolder] = {}
     for folder in sorted(runs, key=lambda one: (one.is_gone, one.copy_of_latest, one.path)):

@@ -37,6 +37,11 @@ JOIN file f ON f.id = l.file_id
 WHERE cd.checkpoint_id = :id
   AND NOT EXISTS (SELECT 1 FROM link k WHERE k.checkpoint_id = cd.checkpoint_id
                   AND k.verdict = 'linked')
+UNION
+SELECT l.path, l.named_as, l.parent_id, f.path, NULL
+FROM lineage l
+JOIN file f ON f.id = l.file_id
+WHERE l.file_id = :id AND l.run_directory_id IS NULL
 ORDER BY 1, 2, 4
 """
 _CHILDREN = """
@@ -49,6 +54,11 @@ LEFT JOIN run u ON u.id = d.run_id
 LEFT JOIN link k ON k.run_id = d.run_id AND k.verdict = 'linked' AND k.checkpoint_id <> :id
 LEFT JOIN file c ON c.id = k.checkpoint_id
 WHERE l.parent_id = :id
+UNION
+SELECT l.file_id, l.named_as, f.path, NULL, f.path
+FROM lineage l
+JOIN file f ON f.id = l.file_id
+WHERE l.parent_id = :id AND l.run_directory_id IS NULL
 ORDER BY 4, 5, 2, 3
 """
 
@@ -64,7 +74,8 @@ class Relative:
     run: str | None
     """On the way up the run that named it, on the way down the run that went on from it."""
     named_as: str
-    """How it is named: `restored-from`, `artifact-used`, `argument`, or a config's key."""
+    """How it is named: `restored-from`, `artifact-used`, `argument`, a config's key, or
+    `base-model`."""
     file: str
     """The file that names it."""
     relatives: list[Relative] = field(default_factory=list)

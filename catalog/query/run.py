@@ -27,6 +27,9 @@ _SIBLINGS = 50
 _WAYS = (
     "u.tracker_run_id = CAST(:text AS TEXT)",
     "u.identity = CAST(:text AS TEXT)",
+    # With its tracker alone, or as W&B's pages show it: ENTITY/PROJECT/ID.
+    """(u.tracker || ':' || u.tracker_run_id = CAST(:text AS TEXT)
+        OR u.identity = u.tracker || ':' || CAST(:text AS TEXT))""",
     """EXISTS (SELECT 1 FROM run_directory d JOIN root r ON r.id = d.root_id WHERE d.run_id = u.id
        AND (d.path = CAST(:text AS TEXT) OR r.path || '/' || d.path = CAST(:text AS TEXT)))""",
     "u.display_name = CAST(:text AS TEXT)",

@@ -30,9 +30,11 @@ _ENDING_LINES = 10
 _ANSI = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])")
 _STAMPED = re.compile(rb"\[?\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}[.,]\d{3}(?!\d)")
 _RESTORED = re.compile(
-    rb"(?:Restoring states from the checkpoint path|Restored all states from the checkpoint)"
-    rb" at (.+)"
+    rb"(?:Restoring states from the checkpoint path|(Restored all) states from the checkpoint"
+    rb"|(Loaded model weights) from (?:the )?checkpoint) at (.+)"
 )
+"""What Lightning says of a checkpoint: first that it restores it, then that it trains on from it,
+or that only its weights were loaded, to test or to predict (`_CheckpointConnector`)."""
 _EXCEPTION = re.compile(rb"(?:[A-Za-z_]\w*\.)*([A-Z]\w*(?:Error|Exception|Interrupt|Exit))(?::|$)")
 _TRACEBACK = b"Traceback (most recent call last)"
 
@@ -44,6 +46,8 @@ class LogScan:
         self._first: dict[str, None] = {}
         self._last: dict[str, None] = {}
         self._restored: dict[str, None] = {}
+        self._trained_on: dict[str, None] = {}
+        self._only_loaded: dict[str, None] = {}
         self._tail: list[bytes] = []
         self._saw_traceback = False
         self._rest = b""
@@ -76,6 +80,8 @@ class LogScan:
             "first": [*self._first],
             "last": [*self._last],
             "restored": [*self._restored],
+            "trained_on": [*self._trained_on],
+            "only_loaded": [*self._only_loaded],
             "endings": [match[1].decode() if match else "" for match in endings],
             "traceback": self._saw_traceback,
         }
@@ -85,6 +91,8 @@ class LogScan:
         self._first = dict.fromkeys(state["first"])
         self._last = dict.fromkeys(state["last"])
         self._restored = dict.fromkeys(state["restored"])
+        self._trained_on = dict.fromkeys(state["trained_on"])
+        self._only_loaded = dict.fromkeys(state["only_loaded"])
         self._tail = [f"{name}:".encode() if name else b"" for name in state["endings"]]
         self._saw_traceback = state["traceback"]
 
@@ -104,7 +112,12 @@ class LogScan:
             self._stamped(blake2b(line, digest_size=8).hexdigest())
         match = _RESTORED.search(line) if b"heckpoint" in line else None
         if match and len(self._restored) < _MAX_RESTORED:
-            self._restored[match[1].decode("utf-8", "replace").strip()] = None
+            path = match[3].decode("utf-8", "replace").strip()
+            self._restored[path] = None
+            if match[1]:
+                self._trained_on[path] = None
+            elif match[2]:
+                self._only_loaded[path] = None
         if _TRACEBACK in line:
             self._saw_traceback = True
         self._tail.append(line[:500])
@@ -124,7 +137,11 @@ class LogScan:
 
     def mentions(self) -> tuple[Mention, ...]:
         """Return the checkpoints that were restored and the hashes of stamped lines."""
-        restored = [Mention("restored-from", path) for path in self._restored]
+        only_loaded = self._only_loaded.keys() - self._trained_on.keys()
+        restored = [
+            Mention("weights-loaded" if path in only_loaded else "restored-from", path)
+            for path in self._restored
+        ]
         lines = [Mention("log-line", digest) for digest in (*self._first, *self._last)]
         return (*restored, *lines)
 

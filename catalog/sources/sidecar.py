@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from catalog.sources.documents import MAX_VALUES, read_json, read_yaml
 from catalog.sources.facts import Config, Facts, Item, Listing, Mention, Plain, RunDirectory
+from catalog.sources.formats.registry import names_a_checkpoint, stem_of
 from catalog.sources.interpolation import resolve, unresolved_keys
 from catalog.sources.paths import is_file, item_of, split
 from catalog.sources.plain import leaves
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
 NAME = "sidecar"
 VERSION = 1
 
-_CHECKPOINT = re.compile(
-    r"(.+)\.(?:ckpt|pt|pth|bin|safetensors|h5|hdf5|keras|onnx|pkl|tar|zip)", re.IGNORECASE
-)
+_OTHER = re.compile(r"(.+)\.(?:bin|pkl|tar|zip)", re.IGNORECASE)
+"""Names that only some checkpoints have; a config beside one is a sidecar all the same."""
 _FOLDER = re.compile(r"checkpoint-\d+")
 """A Trainer's checkpoint; what belongs to it as a whole lies beside it."""
 _SUFFIXES = {
@@ -67,7 +67,7 @@ _ROLES = (
 
 def recognise(listing: Listing) -> list[Item]:
     """Return the sidecars of checkpoints in this listing, and config files by their names."""
-    stems = {match[1] for e in listing.entries if (match := _CHECKPOINT.fullmatch(e.name))}
+    stems = {stem for e in listing.entries for stem in _stems(e.name)}
     stems |= {e.name for e in listing.entries if _FOLDER.fullmatch(e.name)}
     in_version = bool(_VERSION_FOLDER.fullmatch(split(listing.path)[1]))
     holder = listing.path if in_version else None
@@ -76,6 +76,15 @@ def recognise(listing: Listing) -> list[Item]:
         for entry in listing.entries
         if is_file(entry) and _is_wanted(entry.name, stems)
     ]
+
+
+def _stems(name: str) -> Iterator[str]:
+    """Yield what sidecars of a checkpoint begin with: for `a.pth.tar` both `a` and `a.pth`."""
+    if names_a_checkpoint(name):
+        yield stem_of(name)
+    match = _OTHER.fullmatch(name)
+    if match is not None:
+        yield match[1]
 
 
 def _is_wanted(name: str, stems: set[str]) -> bool:

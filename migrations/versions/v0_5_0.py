@@ -27,6 +27,7 @@ def upgrade() -> None:
     _checkpoints_say_what_was_looked_at()
     _states_say_one_thing_each()
     _states_are_named_anew()
+    _checkpoints_name_their_base()
 
 
 def _trees_have_several_hosts() -> None:
@@ -319,6 +320,62 @@ def _states_are_named_anew() -> None:
         "WHERE checkpoint_id IN (SELECT checkpoint_id FROM state_anew WHERE before <> after)"
     )
     op.execute("DROP TABLE state_anew")
+
+
+def _checkpoints_name_their_base() -> None:
+    """Let a row of `lineage` be of a checkpoint: an adapter comes from its base model."""
+    if op.get_bind().dialect.name == "sqlite":
+        _anew(
+            "lineage",
+            "id, run_directory_id, path, named_as, parent_id, file_id",
+            sa.Column("id", sa.Integer(), nullable=False),
+            sa.Column("run_directory_id", sa.Integer(), nullable=True),
+            sa.Column("path", sa.String(), nullable=False),
+            sa.Column("named_as", sa.String(), nullable=False),
+            sa.Column("parent_id", sa.Integer(), nullable=True),
+            sa.Column("file_id", sa.Integer(), nullable=False),
+            sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_lineage_file_id_file")),
+            sa.ForeignKeyConstraint(
+                ["parent_id"], ["checkpoint.id"], name=op.f("fk_lineage_parent_id_checkpoint")
+            ),
+            sa.ForeignKeyConstraint(
+                ["run_directory_id"],
+                ["run_directory.id"],
+                name=op.f("fk_lineage_run_directory_id_run_directory"),
+            ),
+            sa.PrimaryKeyConstraint("id", name=op.f("pk_lineage")),
+            sa.UniqueConstraint(
+                "run_directory_id", "path", name=op.f("uq_lineage_run_directory_id_path")
+            ),
+        )
+        op.create_index("ix_lineage_parent_id", "lineage", ["parent_id"], unique=False)
+        return
+    op.alter_column("lineage", "run_directory_id", existing_type=sa.Integer(), nullable=True)
+    for name, comment in (
+        (
+            None,
+            (
+                "A checkpoint that a run, or another checkpoint, names as what it started from or "
+                "read."
+            ),
+        ),
+        (
+            "run_directory_id",
+            (
+                "The folder of the run (or of the job that nobody tracked) that names it; empty where "
+                "a checkpoint does."
+            ),
+        ),
+        (
+            "named_as",
+            (
+                "How: `restored-from` (its log), `artifact-used`, `argument`, the key of its config, "
+                "or `base-model`: what an adapter or a pipeline was made from."
+            ),
+        ),
+        ("file_id", "The file or checkpoint that names it."),
+    ):
+        _comment("lineage", name, comment)
 
 
 def _anew(name: str, columns: str, *parts: sa.schema.SchemaItem) -> None:

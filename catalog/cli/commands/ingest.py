@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 app = new_app()
 
 _NOTHING = (
-    "Nothing was recognised there. An ingest looks for checkpoints (.ckpt, .pt, .pth, "
-    ".safetensors, .gguf, .h5, .onnx, a Trainer's checkpoint-500/, ...), for what W&B, Hydra, "
-    "MLflow, TensorBoard and others left of runs, and for configs beside checkpoints; name a "
-    "folder that holds some. What `.catalogignore` or the setting `ignore` names is left out."
+    "Nothing was recognised there. An ingest looks for checkpoints ({suffixes}, a Trainer's "
+    "checkpoint-500/, ...), for what W&B, Hydra, MLflow, TensorBoard and others left of runs, and "
+    "for configs beside checkpoints; name a folder that holds some. What `.catalogignore` or the "
+    "setting `ignore` names is left out."
 )
 
 
@@ -136,7 +136,7 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
     lines += map(_lost, done.lost)
     lines += (_elsewhere(tree, db) for tree in done.elsewhere)
     if not done.seen and not done.lost:
-        lines.append(_NOTHING)
+        lines.append(_nothing())
     following = ["status"] if done.seen or done.checkpoints else ["ingest PATH"]
     if done.unusable:
         following = ["query --unusable", "recover --dry-run"]
@@ -153,6 +153,14 @@ def _summary(done: "IngestSummary", db: str | None) -> str:
 
 _SHOWN = 6
 """Kinds of files that the summary names."""
+
+
+def _nothing() -> str:
+    # Imported here, for only this sentence needs them: best known first.
+    from catalog.sources.formats.registry import suffixes
+
+    listed = sorted(suffixes(), key=lambda one: (one != ".ckpt", one))
+    return _NOTHING.format(suffixes=", ".join(listed))
 
 
 def _unread(kinds: "dict[str, int]", db: str | None) -> str:

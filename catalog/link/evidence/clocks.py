@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import IMPOSSIBLE, Observation
-from catalog.link.limits import CLOCK_SLACK
+from catalog.link.limits import CLOCK_SLACK, WRITE_SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +49,6 @@ CLOCK_KINDS = frozenset(
     }
 )
 """Every kind of observation that rests on clocks."""
-WRITE_SLACK = 60.0
-"""Seconds after a run's last sign of life in which it may still have written a file."""
 _WRITE_SLACK = timedelta(seconds=WRITE_SLACK)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from catalog.link.evidence.observation import Observation
     from catalog.link.inputs import Inputs
     from catalog.link.loading import Configs
+    from catalog.link.names import Names
     from catalog.link.neighbours import Neighbours
     from catalog.link.subjects import RunFolder, Said
     from catalog.settings import Settings
@@ -126,6 +127,7 @@ class Context:
     """Run folders by the project folder that they belong to."""
     places: Neighbours
     inputs: Inputs
+    called: Names
     named: dict[int, list[tuple[Said, float]]] = field(default_factory=dict)
     """What run folders name as their output; kept by `paths`."""
     read_from: dict[int, tuple[Said, ...]] = field(default_factory=dict)

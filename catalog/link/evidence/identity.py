@@ -8,19 +8,23 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from catalog.link.evidence.observation import CERTAIN, CONTRADICTION, Observation
+from catalog.link.evidence.paths import own_project
 from catalog.link.places import artifact_run_id
+from catalog.sources.run_ids import is_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from catalog.link.evidence.context import Context
-    from catalog.link.subjects import RunFolder, Subject
+    from catalog.link.subjects import RunFolder, Said, Subject
 
 
 WORD = 1.5
 """For an id that is a word in the path: people give such names to folders as well."""
 WORD_IN_PROJECT = 3.0
 """For an id that is a word, in a folder of its project's name: Lightning's PROJECT/ID."""
+WORD_IN_PLACE = 6.0
+"""The same where it lies in the run's own project on disk: no other run of it bears that id."""
 
 
 def inside_run_directory(
@@ -33,26 +37,25 @@ def inside_run_directory(
         )
 
 
-def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:
+def run_id_in_path(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """Lightning's WandbLogger saves to PROJECT/RUN-ID/checkpoints unless told otherwise."""
     run_id = folder.tracker_run_id
     if run_id is None:
         return
     paths = (subject.path, *subject.remembered)
     of_artifact = artifact_run_id(subject.directory)
-    if of_artifact is not None and is_random_id(of_artifact):
-        yield (
-            Observation(
-                "run-id-in-path",
-                CERTAIN,
-                f"It lies in an artifact of the run, {posixpath.basename(subject.directory)}.",
-            )
-            if of_artifact == run_id
-            else Observation(
-                "other-run-id-in-path",
-                CONTRADICTION,
-                f"It lies in an artifact of another run, {of_artifact}.",
-            )
+    if of_artifact == run_id:
+        yield Observation(
+            "run-id-in-path",
+            _named_by_id(run_id, _in_place(WORD_IN_PROJECT, subject, folder, context)),
+            f"It lies in an artifact of the run, {posixpath.basename(subject.directory)}.",
+        )
+        return
+    if of_artifact is not None and is_drawn(of_artifact):
+        yield Observation(
+            "other-run-id-in-path",
+            CONTRADICTION,
+            f"It lies in an artifact of another run, {of_artifact}.",
         )
         return
     if run_id in subject.names_above:
@@ -62,10 +65,12 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
                 continue
             where = "its path" if path == subject.path else "a path that it remembers"
             above = names[names.index(run_id) - 1] if names.index(run_id) else ""
-            word = WORD_IN_PROJECT if above and above == folder.project_name else WORD
+            word = WORD
+            if above and above == folder.project_name:
+                word = _in_place(WORD_IN_PROJECT, subject, folder, context)
             yield Observation(
                 "run-id-in-path",
-                CERTAIN if is_random_id(run_id) else word,
+                _named_by_id(run_id, word),
                 f"The run's id {run_id} is a folder in {where}, {path}.",
             )
             return
@@ -78,14 +83,25 @@ def run_id_in_path(subject: Subject, folder: RunFolder, _context: Context) -> It
         )
 
 
+def _named_by_id(run_id: str, word: float) -> float:
+    """Return how much an id tells: all, but for one that may be a word."""
+    return CERTAIN if is_drawn(run_id) else word
+
+
+def _in_place(elsewhere: float, subject: Subject, folder: RunFolder, context: Context) -> float:
+    """Return what a word tells of a checkpoint: more where it lies in the run's own project."""
+    own = own_project(subject, context)
+    return WORD_IN_PLACE if own is not None and own == folder.project else elsewhere
+
+
 def may_name_run(subject: Subject, folder: RunFolder, _context: Context) -> bool:
     """Tell whether paths of a checkpoint's place may hold the id of this run, or of another."""
     if folder.tracker_run_id is None:
         return False
     place = subject.place
     of_artifact = artifact_run_id(place.directory)
-    if of_artifact is not None and is_random_id(of_artifact):
-        return True
+    if of_artifact is not None and is_drawn(of_artifact):
+        return True  # of this run or of another
     if folder.tracker_run_id in place.names_above:
         return True
     project = f"{folder.project_name}/"
@@ -100,32 +116,45 @@ def _id_of_another(paths: tuple[str, ...], project_name: str) -> str | None:
     pattern = rf"(?:^|/){re.escape(project_name)}/([^/]+)/checkpoints(?:/|$)"
     for path in paths:
         match = re.search(pattern, posixpath.normpath(path))
-        if match and is_random_id(match[1]):
+        if match and is_drawn(match[1]):
             return match[1]
     return None
 
 
-def run_id_stated(subject: Subject, folder: RunFolder, _context: Context) -> Iterator[Observation]:
+def run_id_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """A `.metadata` sidecar, or the checkpoint itself, names the run."""
+    if folder.tracker_run_id is None:
+        return
     for said in subject.stated_run_ids:
-        if folder.tracker_run_id is not None and folder.tracker_run_id in said.text.split("/"):
+        if _is_of(said.text, folder):
             yield Observation(
                 "run-id-stated",
-                CERTAIN,
-                f"A file beside the checkpoint names run {said.text}.",
+                _named_by_id(
+                    folder.tracker_run_id,
+                    CERTAIN if own_project(subject, context) == folder.project else WORD_IN_PROJECT,
+                ),
+                f"{_stating(said, subject)} names run {said.text}.",
                 said.file_id,
             )
             return
-    if subject.stated_run_ids and folder.tracker_run_id is not None:
+    if subject.stated_run_ids:
         said = subject.stated_run_ids[0]
         yield Observation(
             "other-run-id-stated",
             CONTRADICTION,
-            f"A file beside the checkpoint names another run, {said.text}.",
+            f"{_stating(said, subject)} names another run, {said.text}.",
             said.file_id,
         )
 
 
-def is_random_id(run_id: str) -> bool:
-    """Tell an id that the tracker drew (8 of a-z and 0-9) from a word that a person gave."""
-    return len(run_id) == 8 and run_id.isalnum() and any(sign.isdigit() for sign in run_id)
+def _stating(said: Said, subject: Subject) -> str:
+    return "The checkpoint" if said.file_id == subject.id else "A file beside the checkpoint"
+
+
+def _is_of(text: str, folder: RunFolder) -> bool:
+    """Tell whether an id, or ENTITY/PROJECT/ID, is of a run."""
+    names = text.strip("/").split("/")
+    if folder.tracker_run_id not in names:
+        return False
+    is_path = len(names) == 3 and names[-1] == folder.tracker_run_id
+    return not is_path or folder.project_name in {None, names[1]}

@@ -147,9 +147,11 @@ def step_reached(subject: Subject, folder: RunFolder, context: Context) -> Itera
             )
             return
         if own < first - slack and context.has_whole_history(folder.run_id, counter):
+            # A summary alone tells where a run ended, not where it began.
+            has_rows = context.longest_history(folder.run_id) != 0
             yield Observation(
                 "step-before-run",
-                IMPOSSIBLE,
+                IMPOSSIBLE if has_rows else IMPOSSIBLE * LOST,
                 f"The checkpoint is of {counter} {own}, the run began at {first:g}.",
             )
             return

@@ -12,6 +12,8 @@ from catalog.link.evidence.context import Stated
 from catalog.link.evidence.numbers import STEP_COUNTERS
 from catalog.link.evidence.observation import CONTRADICTION, ELSEWHERE, STRONG, Observation
 from catalog.link.inputs import is_checkpoint
+from catalog.link.keys import says_holding, says_loading, says_reading, says_writing
+from catalog.link.names import called_alike
 from catalog.link.places import folder_of, own_folder, tells_training
 from catalog.link.subjects import Said
 
@@ -41,6 +43,9 @@ NAMED_TWICE = 4.5
 """For the name of a training that both the folder bears and the file begins with: not enough for
 a link, but where several runs bear it, each of them may have written the file."""
 
+NAMED_ALONE = 6.0
+"""For a name that one run of all has, and one training's folder or file in its own project."""
+
 SHORTEST_NAME = 5
 """Letters of a name that is no mere word."""
 SHORTEST_TRAINING = 3
@@ -49,24 +54,6 @@ _TRAINING = re.compile(r"(?:^|[._])(?:exp|experiment|run)_?name$", re.IGNORECASE
 """Keys under which nothing but a training's name stands."""
 _NAME = re.compile(r"name|experiment|exp_|exp$|_id$|version|tag", re.IGNORECASE)
 """Keys of a config under which a training's name stands."""
-_WORDS = re.compile(r"[^a-z0-9]+")
-_READING = frozenset(
-    {
-        "pretrained", "resume", "restore", "load", "loaded", "init", "initial", "from", "finetune",
-        "eval", "evaluate", "evaluation", "test", "infer", "inference", "predict", "prediction",
-        "input", "inputs", "source", "teacher", "data", "dataset",
-    }
-)  # fmt: skip
-_HOLDING = frozenset({"checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "model", "models"})
-_WRITING = frozenset(
-    {
-        "output", "outputs", "out", "save", "saved", "dirpath", "log", "logs", "logger", "logging",
-        "run", "work",
-    }
-)  # fmt: skip
-"""Words in a config's key that tell what its folder is for."""
-_LOADED = frozenset({"name", "or", "path"})
-"""Hugging Face's `model_name_or_path` and `_name_or_path`: what `from_pretrained` loads."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -138,6 +125,16 @@ def _key_in(said: Said, subject: Subject, folder: RunFolder) -> str | None:
 
 def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
+    for plain, shared in called_alike(context.called, subject, folder):
+        if context.called.decides(plain) and own_project(subject, context) == folder.project:
+            yield Observation(
+                "name-stated",
+                NAMED_ALONE,
+                f"The run's {shared.key} is {shared.text}, as the checkpoint's folder or file, "
+                "and no other run's.",
+                shared.file_id,
+            )
+            return
     called = _called(folder, context)
     if not called:
         return
@@ -264,8 +261,8 @@ def _read_from(subject: Subject, folder: RunFolder, context: Context) -> Said | 
 
 
 def is_called(_subject: Subject, folder: RunFolder, context: Context) -> bool:
-    """Tell whether a run's config holds anything that can be the name of a training."""
-    return bool(_called(folder, context))
+    """Tell whether a run states anything that can be the name of a training."""
+    return context.called.is_called(folder) or bool(_called(folder, context))
 
 
 def _named(folder: RunFolder, context: Context) -> list[tuple[Said, float]]:
@@ -330,22 +327,16 @@ def _names_what(key: str) -> tuple[bool, bool]:
     return (_NAME.search(key) is not None, _TRAINING.search(key) is not None)
 
 
-@lru_cache(maxsize=4_096)
 def _is_for_reading(key: str) -> bool:
     """Tell whether checkpoints are read from a folder under a config's key."""
-    words = set(_WORDS.split(key.lower()))
-    return bool(words & _READING and words & _HOLDING) or words >= _LOADED
+    return (says_reading(key) and says_holding(key)) or says_loading(key)
 
 
-@lru_cache(maxsize=4_096)
 def _as_output(key: str) -> float:
     """Return how much a folder under a config's key tells of where a run wrote."""
-    words = set(_WORDS.split(key.lower()))
-    if words & _READING or words >= _LOADED:
+    if says_reading(key):
         return 0.0
-    if words & _HOLDING and not words & _WRITING:
-        return NAMED
-    return STRONG
+    return NAMED if says_holding(key) and not says_writing(key) else STRONG
 
 
 def _names(text: str, key: str) -> bool:

@@ -17,7 +17,7 @@ class NotRegularFileError(OSError):
 
 
 class LinkRefusedError(OSError):
-    """A symbolic link that is not followed; `code` is `dead-link` or `link-outside`."""
+    """A symbolic link that is not followed; `code`: `dead-link`, `link-loop` or `link-outside`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -113,7 +113,8 @@ def open_inside(root: Path, path: Path | str) -> ByteSource:
     """Open a regular file below a root, without ever blocking and without leaving the root.
 
     Raises:
-        LinkRefusedError: a symbolic link stands there that is dead or leads out of the root.
+        LinkRefusedError: a symbolic link stands there that is dead, leads to itself, or out of the
+            root.
         NotRegularFileError: a FIFO, device, socket or directory stands there; it is not opened.
         OSError: the file cannot be opened.
     """
@@ -130,6 +131,8 @@ def open_inside(root: Path, path: Path | str) -> ByteSource:
         except FileNotFoundError:
             message = "The link leads nowhere: the file it names is gone."
             raise LinkRefusedError("dead-link", message) from None
+        if stat.S_ISLNK(status.st_mode):  # `realpath` stops at a link that it met before
+            raise LinkRefusedError("link-loop", _loop(path))
         path = target
     if not stat.S_ISREG(status.st_mode):
         raise NotRegularFileError("no regular file stands there")
@@ -141,3 +144,10 @@ def open_inside(root: Path, path: Path | str) -> ByteSource:
     source = ByteSource(descriptor, 0, status.st_size, None)
     source.root, source.path = root, given
     return source
+
+
+def _loop(path: Path | str) -> str:
+    link = Path(os.path.normpath(path))
+    if Path(os.path.normpath(link.parent / link.readlink())) == link:
+        return "The link leads to itself."
+    return "The link leads to links that lead round in a circle."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import posixpath
 import re
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from catalog.sources.formats.folder import FolderFormat
     from catalog.sources.formats.format import Format
+
+_OF_SOME_MODELS = ".bin"
+"""`pytorch_model.bin`; data has it as often."""
 
 
 @cache
@@ -79,6 +83,30 @@ def is_named_like_a_model(name: str) -> bool:
     if _has_sign()(name) is None:
         return False
     return any(is_named(name) for is_named in _tests_of_names())
+
+
+def names_a_checkpoint(path: str) -> bool:
+    """Say whether a path that some text names is one of a checkpoint, by its last name alone.
+
+    Names that data has as well (`train.bin`) do not say so.
+    """
+    name = path[path.rfind("/") + 1 :].lower()
+    return name.endswith(suffixes()) or (
+        name.endswith(_OF_SOME_MODELS) and is_named_like_a_model(name)
+    )
+
+
+@cache
+def last_letters() -> tuple[str, ...]:
+    """Return the last three characters of all paths that name a checkpoint, in lower case."""
+    return tuple(sorted({suffix[-3:] for suffix in (*suffixes(), _OF_SOME_MODELS)}))
+
+
+def stem_of(path: str) -> str:
+    """Return a path without the ending that makes it a checkpoint's, else without its last one."""
+    lower = path.lower()
+    ending = max((one for one in suffixes() if lower.endswith(one)), key=len, default=None)
+    return posixpath.splitext(path)[0] if ending is None else path[: -len(ending)]
 
 
 def formats_named(name: str) -> list[Format]:

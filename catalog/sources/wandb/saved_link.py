@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from catalog.sources.facts import Facts, Item, Listing, Mention
+from catalog.sources.formats.registry import names_a_checkpoint
 from catalog.sources.paths import join, split
 from catalog.sources.wandb import run_directory
 
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-saved-link"
-VERSION = 1
-
-ENDINGS = (".ckpt", ".pt", ".pth", ".safetensors", ".bin", ".h5", ".hdf5", ".keras", ".onnx")
-"""Of the names of checkpoints."""
+VERSION = 2
 
 
 def recognise(listing: Listing) -> list[Item]:
@@ -29,7 +27,7 @@ def recognise(listing: Listing) -> list[Item]:
     links = [
         entry
         for entry in listing.entries
-        if entry.kind == "link" and (entry.target or "").endswith(ENDINGS)
+        if entry.kind == "link" and names_a_checkpoint(entry.target or "")
     ]
     holder = _run_directory(listing.path) if links else None
     if holder is None:

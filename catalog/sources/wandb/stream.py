@@ -27,6 +27,7 @@ from catalog.sources.facts import (
     RunField,
     Summary,
 )
+from catalog.sources.formats.registry import names_a_checkpoint
 from catalog.sources.growth import MAX_BOOKMARK
 from catalog.sources.interpolation import unresolved_keys
 from catalog.sources.log_lines import LogScan
@@ -40,7 +41,6 @@ from catalog.sources.wandb.framing import HEADER, Frames
 from catalog.sources.wandb.history import MAX_POINTS, History, LatestValues, key_path
 from catalog.sources.wandb.metadata_file import git_fields
 from catalog.sources.wandb.protobuf import Message, WireError, varint
-from catalog.sources.wandb.saved_link import ENDINGS
 from catalog.sources.wandb.summary_file import numbers, progress_fields
 from catalog.sources.wandb.values import as_logged, prefer_resolved
 
@@ -332,7 +332,7 @@ class _Content:
             path, digest = entry.text(1), entry.text(2)
             self._mention("artifact-file", path)
             self._mention("artifact-digest", digest)
-            if path.endswith(ENDINGS):
+            if names_a_checkpoint(path):
                 name = said.get("original_filename")
                 score = said.get("score")
                 logged = [
