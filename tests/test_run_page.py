@@ -353,7 +353,7 @@ def test_value_and_curve_are_of_one_folder(tmp_path: Path) -> None:
     for part in ("checkpoint-5", "checkpoint-10"):
         page = output("run", part, "--db", db).splitlines()
         (line,) = (line for line in page if " eval_loss  " in line)
-        assert line.endswith("0.2 to 2 over 10 points, in out/checkpoint-10")
+        assert line.endswith("0.2 to 2 over 10 points")
         assert "eval_loss  0.2  █" in line
     (run,) = Catalog(db).query("runs").dicts()
     curves = Catalog(db).run(run["run"]).curves

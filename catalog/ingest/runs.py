@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from catalog.errors import NotFound
 from catalog.ingest.joins import join_folders
+from catalog.ingest.lives import tell_lives, write_cuts
 from catalog.ingest.repeats import store_once
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
 from catalog.schema.store import Store, fetched, table_of
@@ -92,6 +93,8 @@ class Folder:
     joined_by: str | None
     join_detail: str | None
     kept_apart: bool
+    life: int | None
+    beginning: str | None
     fields: dict[str, tuple[int, str, str | None, str | None]] = field(default_factory=dict)
     """Name: (rank, value, utc, basis) of the source to believe."""
 
@@ -151,9 +154,11 @@ def gather_runs(connection: Connection) -> None:
         for folder in members:
             folder.run_id = number
     store.flush()
+    cuts = tell_lives(connection, folders)
     _write_folders(connection, folders)
     _drop(connection, [int(old["id"]) for old in before.values()])
     store_once(connection)
+    write_cuts(connection, cuts)
 
 
 def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) -> None:
@@ -389,6 +394,8 @@ def _state(folder: Folder) -> tuple[str, str]:
         basis = f"exit code {code}"
         if code == "0":
             return "finished", basis
+        if folder.value("preempting") is not None:
+            return "interrupted", f"preempted, {basis}"
         return ("interrupted" if code == str(INTERRUPTED) else "failed"), basis
     stated = folder.value("state")
     # From 0.10 on the metadata say "running" for ever: they are written once, at the start.
@@ -396,6 +403,8 @@ def _state(folder: Folder) -> tuple[str, str]:
         return stated, f"its metadata say {stated}"
     if stated == "killed":
         return "interrupted", "its metadata say killed"
+    if folder.value("preempting") is not None:
+        return "interrupted", "preempted"
     ending = folder.value("log_ending")
     if ending == "KeyboardInterrupt":
         return "interrupted", "its log ends with KeyboardInterrupt"
@@ -422,6 +431,8 @@ def _write_folders(connection: Connection, folders: Iterable[Folder]) -> None:
         "run_id",
         "joined_by",
         "join_detail",
+        "life",
+        "beginning",
     )
     before: Mapping[int, tuple[Any, ...]] = {
         number: tuple(rest)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import Ambiguous, NotFound
 from catalog.query.named import resolve
 from catalog.query.rows import Rows
-from catalog.query.run import config_of, find_run, value_text
+from catalog.query.run import config_of, find_run, last_value, value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,11 @@ SELECT o.run, u.identity, {", ".join(f"o.{name}" for name in _FACTS)}
 FROM run_overview o JOIN run u ON u.id = o.run_number
 WHERE o.run_number = :id
 """  # noqa: S608 - the names above
+
+_OWN = """
+SELECT d.path FROM run_directory d JOIN run u ON u.id = d.run_id
+WHERE u.identity = :identity AND d.joined_by IS NULL
+"""
 
 
 def are_runs(reader: Reader, names: Sequence[str]) -> bool:
@@ -79,10 +84,12 @@ def _titles(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def _finals(reader: Reader, identity: str) -> dict[str, Any]:
-    """Return where each metric ended: its summary, else the last value of its history."""
+    """Return where each metric ended; what other tools' folders tell fills gaps."""
+    own = {path for (path,) in reader.run(_OWN, {"identity": identity}).rows}
     found: dict[str, Any] = {}
-    for row in reader.run(*resolve("metrics", {"run": identity})).dicts():
-        value = row["special"] or (row["summary"] if row["summary"] is not None else row["final"])
+    rows = reader.run(*resolve("metrics", {"run": identity})).dicts()
+    for row in sorted(rows, key=lambda row: row["run_directory"] in own):
+        value = last_value(row)
         if value is not None:
             found[row["metric"]] = value
     return found

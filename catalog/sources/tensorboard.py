@@ -304,7 +304,7 @@ class _Events:
         except WireError:
             self._malformed += 1
             return
-        self.last_time = _double(event, 1) or self.last_time
+        self.last_time = event.double(1) or self.last_time
 
     def _value(self, event: Message, value: Message) -> None:
         tag = value.text(1)
@@ -324,7 +324,7 @@ class _Events:
         elif tag in self._scalar_tags:
             number = _scalar(value.message(8))
         if number is not None and tag:
-            self._point(tag, event.integer(2), number, _double(event, 1))
+            self._point(tag, event.integer(2), number, event.double(1))
 
     def _session(self, plugin: Message) -> None:
         """Take the hyper-parameters of `session_start_info`.
@@ -354,13 +354,6 @@ class _Events:
         )
 
 
-def _double(message: Message, number: int) -> float | None:
-    if number not in message:
-        return None
-    bits = message.integer(number) & 0xFFFF_FFFF_FFFF_FFFF
-    return float(_DOUBLE.unpack(bits.to_bytes(8, "little"))[0])
-
-
 def _scalar(tensor: Message) -> float | None:
     """Return the one number of a tensor: 1 dtype, 4 tensor_content, 5/6 float or double values."""
     if tensor.integer(1) not in _TENSOR_TYPES:
@@ -378,7 +371,7 @@ def _scalar(tensor: Message) -> float | None:
 def _plain(value: Message) -> Plain:
     """Return a `google.protobuf.Value`: 2 number, 3 string, 4 bool; anything else is None."""
     if 2 in value:
-        number = _double(value, 2)
+        number = value.double(2)
         return int(number) if number is not None and number.is_integer() else number
     if 3 in value:
         return value.text(3)

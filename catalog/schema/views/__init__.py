@@ -24,6 +24,7 @@ ORDER = (
     "checkpoint_in_run",
     "run_overview",
     "run_config_chosen",
+    "metric_life",
     "run_metrics",
     "config_flat",
     "checkpoint_trace",

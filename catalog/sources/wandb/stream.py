@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 NAME = "wandb-stream"
-VERSION = 5
+VERSION = 6
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
-_RUN, _EXIT, _USED_ARTIFACT, _ENVIRONMENT = 17, 18, 25, 26
+_RUN, _EXIT, _PREEMPTING, _USED_ARTIFACT, _ENVIRONMENT = 17, 18, 23, 25, 26
 
 _GOALS: dict[int, Literal["min", "max"]] = {1: "min", 2: "max"}
 _SUMMARIES = {
@@ -279,9 +279,24 @@ class _Content:
         if run.integer(18):
             self._set(field("resumed", True))
         self._set(moment_field("started_at", _moment(run.message(17)), ranks.STREAM))
+        self._branch(run.message(23))
         self._git(run.message(21))
         self._telemetry(run.message(19))
         self._update_config(run.message(4))
+
+    def _branch(self, point: Message) -> None:
+        """Take where a run was forked or rewound: `BranchPoint` {1 run, 2 value, 3 metric}."""
+        source = point.text(1)
+        if source and point.text(3) in {"", "_step"}:
+            self._set(field_of("branch_run", source, ranks.STREAM))
+            step = point.double(2)
+            at = "" if step is None else f" at step {step:g}"
+            self._mention("forked-from", f"{source}{at}")
+            if step is not None and step.is_integer():
+                self._set(field_of("branch_step", int(step), ranks.STREAM))
+
+    def _preempting(self, _message: Message) -> None:
+        self._set(field_of("preempting", True, ranks.STREAM))
 
     def _environment(self, environment: Message) -> None:
         field = partial(field_of, rank=ranks.STREAM)
@@ -409,6 +424,7 @@ class _Content:
         _METRIC: _metric,
         _TELEMETRY: _telemetry,
         _EXIT: _exit,
+        _PREEMPTING: _preempting,
         _USED_ARTIFACT: _used_artifact,
         _ENVIRONMENT: _environment,
     }
