@@ -83,13 +83,29 @@ ORDER BY p.position
 """
 _PROBLEMS = """
 SELECT DISTINCT p.code, p.path, p.message
-FROM run_directory d
-JOIN file f ON f.root_id = d.root_id
-JOIN problem p ON p.file_id = f.id AND p.resolved_ingest_id IS NULL
-WHERE d.run_id = :id AND f.state <> 'missing'
-  AND (f.path = d.path OR SUBSTR(f.path, 1, LENGTH(d.path) + 1) = d.path || '/')
+FROM ({telling}
+      UNION
+      SELECT f.id FROM run_directory d JOIN file f ON f.root_id = d.root_id AND f.path = d.path
+      WHERE d.run_id = :id) own
+JOIN problem p ON p.file_id = own.file_id AND p.resolved_ingest_id IS NULL
+JOIN file f ON f.id = own.file_id AND f.state <> 'missing'
 ORDER BY p.path, p.code
 """
+TELLING_FILES = """
+SELECT t.file_id FROM run_directory d
+JOIN run_field t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.file_id FROM run_directory d
+JOIN metric_series t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.file_id FROM run_directory d
+JOIN run_config t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.id FROM run_directory d
+JOIN file t ON t.root_id = d.root_id AND t.path = d.path || '/run-' || d.tracker_run_id || '.wandb'
+WHERE d.run_id = {run}
+"""
+"""The files that tell of a run; a damaged one may have left nothing but its name."""
 _CHECKPOINTS = """
 SELECT t.path, t.state, t.epoch, t.global_step, t.own_score, t.monitor, t.verdict, t.root
 FROM (SELECT l.checkpoint_id AS id FROM link l WHERE l.run_id = :id AND l.verdict = 'linked'
@@ -169,7 +185,9 @@ def run_page(reader: Reader, text: str) -> RunPage:
         metrics=reader.run(*resolve("metrics", {"run": _identity(reader, number)})).dicts(),
         curves=_curves(reader, number, {row["monitor"] for row in checkpoints}),
         checkpoints=checkpoints,
-        problems=reader.run(_PROBLEMS, {"id": number}).dicts(),
+        problems=reader.run(
+            _PROBLEMS.format(telling=TELLING_FILES.format(run=":id")), {"id": number}
+        ).dicts(),
     )
 
 
@@ -255,9 +273,11 @@ def last_value(row: Record) -> float | str | None:
     Returns:
         A number, or `nan`, `inf` or `-inf`.
     """
-    if row["special"] is not None or row["summary"] is not None:
-        return row["special"] or row["summary"]
-    return row["last_special"] or row["final"]
+    stated = row["special"] or row["summary"]
+    if stated is None:
+        stated = row["last_special"] or row["final"]
+    value: float | str | None = stated
+    return value
 
 
 def value_text(value: tuple[str, str | None] | None) -> str | None:

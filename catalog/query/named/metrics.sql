@@ -76,8 +76,7 @@ SELECT k.run, n.name AS metric, s.value AS summary, s.special,
         JOIN problem p ON p.file_id = c.file_id AND p.resolved_ingest_id IS NULL
         WHERE c.run_number = k.run_number AND c.own = k.own
           AND c.metric_name_id = k.metric_name_id
-          AND p.code IN ('damaged-stream', 'truncated-stream', 'damaged-record', 'malformed-record',
-           'malformed-row', 'oversized-record', 'history-cut')) AS gap
+          AND p.code IN ({GAPS})) AS gap
 FROM k
 JOIN metric_name n ON n.id = k.metric_name_id
 LEFT JOIN metric_summary s ON s.id = (

@@ -67,8 +67,7 @@ SELECT COALESCE(u.tracker_run_id, u.identity) AS run,
         JOIN problem p ON p.file_id = x.file_id AND p.resolved_ingest_id IS NULL
         WHERE x.run_number = d.run_id AND x.metric_name_id = k.metric_name_id
           AND (x.run_directory_id = d.id OR (x.life IS NOT NULL AND d.life IS NOT NULL))
-          AND p.code IN ('damaged-stream', 'truncated-stream', 'damaged-record', 'malformed-record',
-           'malformed-row', 'oversized-record', 'history-cut')) AS gap
+          AND p.code IN ({GAPS})) AS gap
 FROM (
     -- Each metric of each folder once: by its first summary, or else by its first series.
     SELECT s.run_directory_id, s.metric_name_id, s.id AS summary_id

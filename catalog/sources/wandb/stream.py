@@ -83,7 +83,7 @@ def recognise(listing: Listing) -> list[Item]:
 
 
 def read(root: Path, item: Item) -> Facts:
-    """Read one stream, up to its end or to the first damage.
+    """Read one stream up to its end, behind damage as well.
 
     With a bookmark, only what came since is read, and the few records that tell of the run.
 
@@ -98,7 +98,7 @@ def read(root: Path, item: Item) -> Facts:
         bookmark = _bookmark(content, frames)
     folder, name = split(item.path)
     place = run_directory.describe(root, folder, run_id=run_directory.stream_id(name))
-    problems = [frames.problem] if frames.problem else []
+    problems = [*frames.problems]
     if frames.skipped:
         problems.append(
             Problem("oversized-record", f"{frames.skipped} very long records were skipped.")
@@ -124,10 +124,11 @@ def _begin(file: BinaryIO, bookmark: str | None) -> tuple[_Content, Frames]:
 def _bookmark(content: _Content, frames: Frames) -> str | None:
     """Return what the next reading needs to go on here; None where there will be none.
 
-    Of a run that ended nothing is kept. Neither is the text of records that may hold secrets:
-    those records are read again, and what is redacted then follows the settings of then.
+    Of a run that ended nothing is kept, nor of a stream with a gap. Neither is the text of records
+    that may hold secrets: those records are read again, and what is redacted then follows the
+    settings of then.
     """
-    if content.is_final or frames.end <= len(HEADER):
+    if content.is_final or frames.gaps or frames.end <= len(HEADER):
         return None
     said = {
         "version": VERSION,
