@@ -202,3 +202,69 @@ def test_a_preempted_run_is_told(
     )
     run = ingested(tmp_path).run(RUN).run
     assert (run["state"], run["state_basis"]) == (state, basis)
+
+
+def special_row(catalog: Catalog) -> dict[str, Any]:
+    names = ("final", "last_special", "special_from", "points", "finite")
+    (row,) = catalog.query("metrics", {"run": RUN, "metric": "loss"}).dicts()
+    (view,) = (one for one in catalog.query("run_metrics").dicts() if one["metric"] == "loss")
+    assert [row[name] for name in names] == [view[name] for name in names]
+    return row
+
+
+NAN = float("nan")
+
+
+def diverging(tree: Path, rows: Mapping[int, float], place: int = 0) -> None:
+    """Write a life that has no summary."""
+    started = START + 60 * place
+    records = [
+        w.history({"loss": loss, "_step": step, "_timestamp": started + i})
+        for i, (step, loss) in enumerate(rows.items())
+    ]
+    folder = tree / "wandb" / f"offline-run-20251018_0232{19 + place:02}-{RUN}"
+    w.write_stream(folder / f"run-{RUN}.wandb", [w.run(RUN, started=started), *records])
+
+
+@pytest.mark.parametrize("end", ["nan", "inf", "-inf"])
+def test_the_last_value_of_a_run_that_diverged_is_no_number(
+    tmp_path: Path, tree: Path, end: str
+) -> None:
+    diverging(tree, {0: 0.9, 1: NAN, 2: 0.5, 3: NAN, 4: float(end)})
+    catalog = ingested(tmp_path)
+    row = special_row(catalog)
+    assert (row["final"], row["last_special"], row["special_from"]) == (0.5, end, 3)
+    assert (row["points"], row["finite"]) == (5, 2)
+    line = next(line for line in page(catalog).splitlines() if " loss  " in line)
+    assert f"loss  {end}" in line
+    assert f"0.5 to 0.9 over 2 finite of 5 points, {end} since step 3" in line
+
+
+def test_a_run_that_came_back_from_nan_ends_with_a_number(tmp_path: Path, tree: Path) -> None:
+    diverging(tree, {0: 0.9, 1: NAN, 2: 0.5})
+    row = special_row(ingested(tmp_path))
+    assert (row["final"], row["last_special"], row["special_from"]) == (0.5, None, None)
+
+
+def test_since_when_it_diverged_is_told_over_lives_and_readings(tmp_path: Path, tree: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog.db")
+    rows = {0: 0.9, 1: 0.8, 2: NAN}
+    for more in ({}, {3: NAN}, {4: NAN, 5: NAN}):
+        rows |= more
+        diverging(tree, rows)
+        catalog.ingest([tree])
+        assert special_row(catalog)["special_from"] == 2
+    diverging(tree, {6: NAN, 7: NAN}, place=1)
+    catalog.ingest([tree])
+    row = special_row(catalog)
+    assert (row["final"], row["special_from"], row["points"]) == (0.8, 2, 8)
+    diverging(tree, {7: 0.1}, place=2)
+    catalog.ingest([tree])
+    assert special_row(catalog)["last_special"] is None
+
+
+def test_two_runs_of_which_one_diverged_differ(tmp_path: Path, tree: Path) -> None:
+    diverging(tree, {0: 0.9, 1: NAN})
+    life(tree, 1, {0: 0.9}, run="otherlr1")
+    differing = {one[1]: one[2:] for one in ingested(tmp_path).diff(RUN, "otherlr1").rows}
+    assert differing["loss"] == ("nan", 0.9)

@@ -68,7 +68,16 @@ SELECT k.run, n.name AS metric, s.value AS summary, s.special,
                           WHERE z.run_number = k.run_number AND z.own = k.own
                             AND z.metric_name_id = k.metric_name_id AND z.reader = h.reader
                             AND z.final IS NOT NULL ORDER BY z.place LIMIT 1)) AS final,
-       l.last_special, l.special_from,
+       l.last_special,
+       CASE WHEN l.last_special IS NOT NULL THEN (
+           SELECT MIN(z.special_from) FROM ending z
+           WHERE z.run_number = k.run_number AND z.own = k.own
+             AND z.metric_name_id = k.metric_name_id AND z.reader = h.reader
+             AND z.place <= COALESCE((SELECT MIN(y.place) FROM ending y
+                                      WHERE y.run_number = k.run_number AND y.own = k.own
+                                        AND y.metric_name_id = k.metric_name_id
+                                        AND y.reader = h.reader AND y.final IS NOT NULL), z.place)
+       ) END AS special_from,
        CASE f.goal WHEN 'min' THEN h.lowest WHEN 'max' THEN h.highest END AS best,
        h.lowest, h.highest, h.points, h.finite, h.first_step, h.last_step, f.step_metric,
        k.path AS run_directory, COALESCE(sf.path, hf.path) AS source,

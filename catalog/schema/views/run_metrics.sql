@@ -32,7 +32,15 @@ SELECT COALESCE(u.tracker_run_id, u.identity) AS run,
           AND x.reader = lf.reader AND x.final IS NOT NULL
         ORDER BY x.life DESC, x.series_id DESC LIMIT 1) AS final,
        CASE WHEN c.series_id IS NULL THEN l.special ELSE c.special END AS last_special,
-       CASE WHEN c.series_id IS NULL THEN l.special_from ELSE c.special_from END AS special_from,
+       CASE WHEN COALESCE(c.special, l.special) IS NOT NULL THEN COALESCE((
+           SELECT MIN(x.special_from) FROM metric_life x
+           WHERE x.run_number = d.run_id AND x.metric_name_id = k.metric_name_id
+             AND x.life IS NOT NULL AND d.life IS NOT NULL AND x.reader = lf.reader
+             AND NOT EXISTS (SELECT 1 FROM metric_life y
+                             WHERE y.run_number = d.run_id AND y.metric_name_id = k.metric_name_id
+                               AND y.reader = lf.reader AND y.life > x.life AND y.finite > 0)
+       ), CASE WHEN c.series_id IS NULL THEN l.special_from ELSE c.special_from END) END
+           AS special_from,
        (SELECT SUM(x.points) FROM metric_life x
         WHERE x.run_number = d.run_id AND x.metric_name_id = k.metric_name_id
           AND (x.run_directory_id = d.id OR (x.life IS NOT NULL AND d.life IS NOT NULL))
