@@ -11,6 +11,7 @@ from catalog import Catalog
 from catalog.cli.main import app
 from catalog.settings import Settings
 from tests.support import wandb_files as w
+from tests.support.event_files import event, scalar, session_start, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -268,3 +269,94 @@ def test_two_runs_of_which_one_diverged_differ(tmp_path: Path, tree: Path) -> No
     life(tree, 1, {0: 0.9}, run="otherlr1")
     differing = {one[1]: one[2:] for one in ingested(tmp_path).diff(RUN, "otherlr1").rows}
     assert differing["loss"] == ("nan", 0.9)
+
+
+def logged(
+    values: Mapping[int, float], start: float, *before: bytes, tag: str = "loss"
+) -> list[bytes]:
+    return [
+        *before,
+        *(
+            event(start + i, step, scalar(tag, value))
+            for i, (step, value) in enumerate(values.items())
+        ),
+    ]
+
+
+TB = 1_760_722_339
+
+
+def events_row(catalog: Catalog, metric: str = "loss") -> tuple[Any, ...]:
+    names = ("points", "first_step", "last_step", "lowest", "final")
+    (row,) = catalog.query("metrics", {"run": "runs/a", "metric": metric}).dicts()
+    (view,) = (one for one in catalog.query("run_metrics").dicts() if one["metric"] == metric)
+    assert [row[name] for name in names] == [view[name] for name in names]
+    return tuple(row[name] for name in names)
+
+
+@pytest.mark.parametrize("process", [4711, 4800])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_a_restart_purges_counts_no_more(
+    tmp_path: Path, tree: Path, order: tuple[int, ...], process: int
+) -> None:
+    catalog = Catalog(tmp_path / "catalog.db")
+    for place in order:
+        if place:
+            rows = logged({5: 1.5, 6: 1.25}, TB + 100, session_start(TB + 100.0, 5))
+            write_events(tree / "runs" / "a", rows, started=TB + 100, process=process)
+        else:
+            rows = logged({step: 1 - step / 16 for step in range(10)}, TB)
+            write_events(tree / "runs" / "a", rows, started=TB)
+        catalog.ingest([tree])
+    assert events_row(catalog) == (7, 0, 6, 0.75, 1.25)
+    found = catalog.run("runs/a")
+    assert found.curves[0]["values"] == [1, 0.9375, 0.875, 0.8125, 0.75, 1.5, 1.25]
+    assert "resumed at step 5" in page(catalog, "runs/a")
+
+
+def test_another_process_replaces_the_steps_that_it_logs_again(tmp_path: Path, tree: Path) -> None:
+    folder = tree / "runs" / "a"
+    write_events(folder, logged({1: 0.5, 2: 0.25, 3: 0.125}, TB), started=TB)
+    write_events(
+        folder, logged({3: 1.0, 4: 2.0}, TB + 100), started=TB + 100, process=9, host="gpu2"
+    )
+    assert events_row(ingested(tmp_path)) == (4, 1, 4, 0.25, 2.0)
+
+
+def test_hparams_that_torch_writes_beside_replace_nothing(tmp_path: Path, tree: Path) -> None:
+    folder = tree / "runs" / "a"
+    write_events(folder, logged({1: 0.5, 2: 0.25}, TB), started=TB)
+    write_events(folder / "1760722400.5", logged({0: 0.25}, TB + 61), started=TB + 61)
+    assert events_row(ingested(tmp_path)) == (3, 0, 2, 0.25, 0.25)
+
+
+def test_processes_that_write_at_once_replace_nothing(tmp_path: Path, tree: Path) -> None:
+    folder = tree / "runs" / "a"
+    for rank in range(2):
+        path = write_events(
+            folder, logged(dict.fromkeys(range(9), 0.5), TB), started=TB + rank, process=40 + rank
+        )
+        path.rename(path.with_name(f"{path.name}.rank{rank}"))
+    catalog = ingested(tmp_path)
+    assert events_row(catalog)[0] == 18
+    assert catalog.run("runs/a").run["host"] == "gpu1"
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("vm.3789.8.rank0", "vm"),
+        ("vm.3789.8_rank0", "vm"),
+        ("node-1.cluster.lan.3789.8.v2", "node-1.cluster.lan"),
+        ("10.0.0.17.3789.8", "10.0.0.17"),
+        ("vm.3789.8.0", "vm"),
+        ("myhost", "myhost"),
+        ("myhost.v2", "myhost"),
+    ],
+)
+def test_the_host_of_an_event_file_is_a_machine(
+    tmp_path: Path, tree: Path, name: str, host: str
+) -> None:
+    path = write_events(tree / "runs" / "a", logged({1: 0.5}, TB), started=TB)
+    path.rename(path.with_name(f"events.out.tfevents.{TB}.{name}"))
+    assert ingested(tmp_path).run("runs/a").run["host"] == host

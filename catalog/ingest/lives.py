@@ -13,11 +13,18 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, delete, select
+from sqlalchemy import and_, delete, func, select
 
 from catalog.ingest.times import parse_utc
 from catalog.schema.store import Store, chunks, fetched, table_of
-from catalog.schema.tables import File, MetricAxisPoint, MetricCut, MetricPoint, MetricSeries
+from catalog.schema.tables import (
+    File,
+    MetricAxisPoint,
+    MetricCut,
+    MetricPoint,
+    MetricSeries,
+    RunField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +52,7 @@ class _Series(NamedTuple):
     last_step: int | None
 
 
-def tell_lives(connection: Connection, folders: Iterable[Folder]) -> dict[int, int]:
+def tell_lives(connection: Connection, folders: Sequence[Folder]) -> dict[int, int]:
     """Set `life` and `beginning` of each folder.
 
     Args:
@@ -65,7 +72,93 @@ def tell_lives(connection: Connection, folders: Iterable[Folder]) -> dict[int, i
     cuts: dict[int, int] = {}
     for members in several.values():
         _tell_lives_of_run(members, series, cuts)
+    _tell_lives_of_files(connection, {one.id: one for one in folders}, cuts)
     return cuts
+
+
+class _File(NamedTuple):
+    """An event file of a folder that holds several."""
+
+    id: int
+    path: str
+    said: dict[str, str]
+    """Times in UTC, and other fields as they stand."""
+
+
+def _tell_lives_of_files(
+    connection: Connection, folders: Mapping[int, Folder], cuts: dict[int, int]
+) -> None:
+    """Take what later event files replace of earlier ones in the same folder.
+
+    A writer that was given `purge_step` says so. Another process that begins, behind the end of
+    the one before, at a step that was there already, does the same for each metric that it logs.
+    """
+    known = _event_files(connection)
+    series: dict[int, list[_Series]] = defaultdict(list)
+    for of_folder in _series_of(connection, sorted(known)).values():
+        for one in of_folder:
+            series[one.file_id].append(one)
+    for number, files in known.items():
+        files.sort(key=lambda one: (one.said.get("started_at", ""), one.path))
+        for place, later in enumerate(files):
+            purge = _whole(later.said.get("purge_step"))
+            first = {one.metric_name_id: one.first_step for one in series[later.id]}
+            found = []
+            for earlier in files[:place]:
+                goes_on = purge is None and _is_behind(later, earlier)
+                for one in series[earlier.id]:
+                    step = first.get(one.metric_name_id) if goes_on else purge
+                    if step is not None and _reaches(one, step):
+                        cuts[one.id] = min(step, cuts.get(one.id, step))
+                        found.append(step)
+            if found:
+                folders[
+                    number
+                ].beginning = (
+                    f"resumed at step {min(found)}, which replaces what was logged from there on"
+                )
+
+
+def _is_behind(later: _File, earlier: _File) -> bool:
+    """Tell whether another process wrote a file after all that the earlier one tells."""
+    start, end = later.said.get("started_at"), earlier.said.get("last_timestamp")
+    processes = later.said.get("process"), earlier.said.get("process")
+    if None in processes or processes[0] == processes[1] or start is None or end is None:
+        return False
+    return parse_utc(start) >= parse_utc(end)
+
+
+def _event_files(connection: Connection) -> dict[int, list[_File]]:
+    """Return the event files of each run directory that holds several."""
+    table, files = table_of(RunField), table_of(File)
+    named = table.c.name.in_(("started_at", "last_timestamp", "process", "purge_step"))
+    held = (
+        select(table.c.run_directory_id)
+        .join(files, files.c.id == table.c.file_id)
+        .where(files.c.reader == _EVENTS)
+        .group_by(table.c.run_directory_id)
+        .having(func.count(table.c.file_id.distinct()) > 1)
+    )
+    found: dict[tuple[int, int], _File] = {}
+    for number, file_id, path, name, value, utc in fetched(
+        connection,
+        select(
+            table.c.run_directory_id,
+            table.c.file_id,
+            files.c.path,
+            table.c.name,
+            table.c.value,
+            table.c.utc,
+        )
+        .join(files, files.c.id == table.c.file_id)
+        .where(files.c.reader == _EVENTS, named, table.c.run_directory_id.in_(held)),
+    ):
+        one = found.setdefault((number, file_id), _File(file_id, path, {}))
+        one.said[name] = utc or value
+    of_folder: dict[int, list[_File]] = defaultdict(list)
+    for (number, _), one in found.items():
+        of_folder[number].append(one)
+    return of_folder
 
 
 def _stated_beginning(folder: Folder) -> str | None:
@@ -94,7 +187,7 @@ def _tell_lives_of_run(
         later = [start for start in starts[place + 1 :] if start is not None]
         if later:
             cut = min(later)
-            cuts |= {one.id: cut for one in series[folder.id] if _reaches(one, cut)}
+            cuts.update({one.id: cut for one in series[folder.id] if _reaches(one, cut)})
         if place and folder.tracker not in _CUMULATIVE:
             before = [one for earlier in lives[:place] for one in series[earlier.id]]
             folder.beginning = _beginning(folder, starts[place], before)

@@ -370,12 +370,17 @@ def _end(members: list[Folder]) -> dict[str, Any]:
             last = folder
             break
     state, basis = _state(last)
+    if last.value("lifecycle") == "deleted":
+        basis += "; deleted at its tracker"
     ended, ended_basis = _ended(last)
     return {"state": state, "state_basis": basis, "ended_at": ended, "ended_basis": ended_basis}
 
 
 def _ended(folder: Folder) -> tuple[str | None, str | None]:
     """Return the latest sign of life of a folder's run, and what it is."""
+    stated = folder.when("ended_at")
+    if stated is not None:
+        return stated, "its record states the end"
     signs: list[tuple[str, str]] = []
     stamp = folder.when("last_timestamp")
     if stamp is not None:

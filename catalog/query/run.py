@@ -72,7 +72,8 @@ JOIN metric_name n ON n.id = x.metric_name_id
 JOIN run_directory d ON d.id = x.run_directory_id
 WHERE x.run_number = :id AND x.points > 0
 ORDER BY n.name, CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
-         CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life, d.path, x.series_id
+         CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life, d.path, x.file,
+         x.series_id
 """
 _POINTS = """
 SELECT p.value FROM metric_point p

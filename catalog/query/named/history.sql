@@ -8,6 +8,7 @@ JOIN run_directory d ON d.id = e.run_directory_id
 JOIN run u ON u.id = d.run_id
 JOIN metric_point p ON p.series_id = COALESCE(e.points_of, e.id) AND p.position < e.point_count
 LEFT JOIN metric_axis_point a ON a.axis_id = e.axis_id AND a.position = p.position
+JOIN file f ON f.id = e.file_id
 LEFT JOIN metric_cut c ON c.series_id = e.id
 WHERE n.name = CAST(:metric AS TEXT)
   AND (u.tracker_run_id = CAST(:run AS TEXT) OR u.identity = CAST(:run AS TEXT)
@@ -17,4 +18,5 @@ WHERE n.name = CAST(:metric AS TEXT)
   -- A later life of the run replaced the rest; asked for by its folder, a life tells all it logged.
   AND (c.replaced_from IS NULL OR a.step IS NULL OR a.step < c.replaced_from
        OR d.path = CAST(:run AS TEXT))
-ORDER BY CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life, d.path, e.id, p.position
+ORDER BY CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life, d.path,
+         f.path, e.id, p.position

@@ -45,7 +45,7 @@ ending AS (
     SELECT c.run_number, c.own, c.metric_name_id, c.reader, c.final, c.last_special,
            c.special_from, c.file_id,
            ROW_NUMBER() OVER (PARTITION BY c.run_number, c.own, c.metric_name_id, c.reader
-                              ORDER BY c.life DESC, c.series_id DESC) AS place
+                              ORDER BY c.life DESC, c.file DESC, c.series_id DESC) AS place
     FROM counted c
     WHERE COALESCE(c.points, 1) > 0
 ),

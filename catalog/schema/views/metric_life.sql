@@ -9,7 +9,7 @@
 -- life: which of the run's lives that folder is; NULL for a folder that is not one of several
 -- metric_name_id: number of the metric's name
 -- axis_id: its steps and times
--- file_id, reader: the file that tells it, and what reads such files
+-- file_id, file, reader: the file that tells it, its path, and what reads such files
 -- in_file: points in the file
 -- replaced_from: step from which on a later life replaced it; NULL where none did
 -- points: how many count
@@ -27,6 +27,7 @@ SELECT e.id AS series_id,
        e.metric_name_id AS metric_name_id,
        e.axis_id AS axis_id,
        e.file_id AS file_id,
+       f.path AS file,
        f.reader AS reader,
        e.point_count AS in_file,
        c.replaced_from AS replaced_from,

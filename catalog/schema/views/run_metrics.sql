@@ -30,7 +30,7 @@ SELECT COALESCE(u.tracker_run_id, u.identity) AS run,
         WHERE x.run_number = d.run_id AND x.metric_name_id = k.metric_name_id
           AND (x.run_directory_id = d.id OR (x.life IS NOT NULL AND d.life IS NOT NULL))
           AND x.reader = lf.reader AND x.final IS NOT NULL
-        ORDER BY x.life DESC, x.series_id DESC LIMIT 1) AS final,
+        ORDER BY x.life DESC, x.file DESC, x.series_id DESC LIMIT 1) AS final,
        CASE WHEN c.series_id IS NULL THEN l.special ELSE c.special END AS last_special,
        CASE WHEN COALESCE(c.special, l.special) IS NOT NULL THEN COALESCE((
            SELECT MIN(x.special_from) FROM metric_life x
@@ -106,7 +106,7 @@ LEFT JOIN metric_series l ON l.id = (
       AND (x.run_directory_id = d.id OR (x.life IS NOT NULL AND d.life IS NOT NULL))
       AND COALESCE(x.points, 1) > 0
     ORDER BY SUM(x.points) OVER (PARTITION BY x.reader) DESC, x.reader, x.life DESC,
-             x.series_id DESC
+             x.file DESC, x.series_id DESC
     LIMIT 1
 )
 LEFT JOIN metric_cut c ON c.series_id = l.id
