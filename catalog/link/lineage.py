@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from catalog.link.inputs import Input
 from catalog.link.places import own_folder
 from catalog.schema.store import Store, fetched, table_of
 from catalog.schema.tables import Lineage
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from catalog.link.inputs import Inputs
     from catalog.link.subjects import RunFolder, Subject
 
+FORK = "forked-from"
 _Row = tuple[str, str, int | None, int]
 
 
@@ -50,8 +52,10 @@ def write_lineage(
     store = Store(connection)
     for folder in folders:
         old = before.pop(folder.id, {})
-        for named in inputs.of(folder):
-            parent = known.find(named.path, folder)
+        # A run that was forked from another names no file of it.
+        forks = [Input(one.text, FORK, one.file_id) for one in folder.mentions.get(FORK, ())]
+        for named in (*inputs.of(folder), *forks):
+            parent = None if named.named_as == FORK else known.find(named.path, folder)
             while parent is not None and parent in moves:
                 parent = moves[parent]
             if old.pop((named.path, named.named_as, parent, named.file_id), None) is None:

@@ -4,7 +4,9 @@ A file is a TFRecord: length (uint64, little-endian), masked CRC-32C of it, payl
 of the payload. A payload is one `Event` (`tensorflow/core/util/event.proto`): 1 wall_time, 2 step,
 5 summary {1 value {1 tag, 2 simple_value, 8 tensor, 9 metadata {1 plugin_data {1 name, 2
 content}}}}. torch's and Lightning's writers use `simple_value`, tensorflow 2 a scalar `tensor`.
-The file name is `events.out.tfevents.SECONDS.HOST.PID.N`: start in UTC, and machine.
+The file name is `events.out.tfevents.SECONDS.HOST.PID.N` and a suffix: start in UTC, and machine.
+An event that says 7 session_log {1 status} START drops all that was logged before from its step on
+(`purge_step` of the writers): TensorBoard shows it no more, whichever file of the folder it is in.
 
 Both checksums are verified: a wrong one of a length ends the reading, since no later record can be
 found; a wrong one of a payload costs that event. Of long payloads only those that told something
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "tensorboard"
-VERSION = 2
+VERSION = 3
 RANK = 50
 """After everything that a tracker says of its own run."""
 
@@ -45,9 +47,11 @@ _BATCH, _BATCH_BYTES = 4_096, 4 * 1024 * 1024
 """Events that are verified together."""
 _LONG = 4_096
 
-_FILE = re.compile(
-    r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+?)(?:\.(\d+)\.(\d+))?(?:\.v2)?)?"
-)
+_FILE = re.compile(r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+))?")
+_WRITER = re.compile(r"((?:\d+\.){3}\d+|.+?)\.(\d+)\.(\d+)(?!\d).*")
+"""Host, process and number of the writer; behind them stands what `filename_suffix` said."""
+_START = 1
+"""`SessionLog.SessionStatus`."""
 _SESSION = re.compile(r"\d{10}(?:\.\d+)?")
 """Folder that torch's `add_hparams` makes below the run's: seconds since 1970."""
 _HEADER, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
@@ -83,13 +87,20 @@ def read(root: Path, item: Item) -> Facts:
     with open_regular(root / item.path) as file:
         events = _begin(file, item.bookmark)
         problems = events.read(file)
+        if events.purges_known:
+            events = _Events()
+            problems = events.read(file)
         series = events.series()
         bookmark = _bookmark(file, events, series)
     match = _FILE.fullmatch(name)
     fields: list[RunField] = []
     if match and match[1]:
         fields += moment_field("started_at", moment_of_epoch(int(match[1]), match[1]), RANK)
-        fields += field_of("host", match[2], RANK)
+        writer = _WRITER.fullmatch(match[2])
+        fields += field_of("host", writer[1] if writer else match[2].removesuffix(".v2"), RANK)
+        if writer:
+            fields += field_of("process", f"{writer[1]}.{writer[2]}", RANK)
+    fields += field_of("purge_step", events.purge_step, RANK)
     if events.last_time is not None:
         fields += moment_field("last_timestamp", moment_of_epoch(events.last_time), RANK)
     hparams, secrets = redact(events.hparams)
@@ -141,6 +152,10 @@ class _Events:
         self._by_tag: dict[bytes, str] = {}
         self._scalar_tags: set[str] = set()
         self.hparams: dict[str, Plain] = {}
+        self.purge_step: int | None = None
+        """Least step from which on what was logged before is dropped."""
+        self.purges_known = False
+        """Whether that drops points of an earlier reading."""
         self.last_time: float | None = None
         self._points = 0
         self._malformed = 0
@@ -173,6 +188,7 @@ class _Events:
             "malformed": self._malformed,
             "damaged": self._damaged,
             "last_time": self.last_time,
+            "purge_step": self.purge_step,
             "scalar_tags": [*sorted(self._scalar_tags)],
             "telling": [*self._telling],
         }
@@ -199,6 +215,7 @@ class _Events:
         self._malformed = said["malformed"]
         self._damaged = said["damaged"]
         self.last_time = said["last_time"]
+        self.purge_step = said["purge_step"]
         self._scalar_tags = set(said["scalar_tags"])
         self.continues = True
         return True
@@ -301,10 +318,29 @@ class _Events:
             summary = event.message(5)
             for value in summary.messages(1):
                 self._value(event, value)
+            if event.message(7).integer(1) == _START:
+                self._purge(event.integer(2))
         except WireError:
             self._malformed += 1
             return
-        self.last_time = _double(event, 1) or self.last_time
+        self.last_time = event.double(1) or self.last_time
+
+    def _purge(self, step: int) -> None:
+        """Drop the points that were logged before at a step or later."""
+        known = self.purge_step
+        self.purge_step = step if known is None else min(known, step)
+        self.purges_known |= self.continues
+        for tag, column in [*self._columns.items()]:
+            left = [place for place, one in enumerate(column[0]) if one is None or one < step]
+            if not left:
+                del self._columns[tag]
+            elif len(left) < len(column[0]):
+                steps, values, times = column
+                self._columns[tag] = (
+                    [steps[place] for place in left],
+                    [values[place] for place in left],
+                    [times[place] for place in left],
+                )
 
     def _value(self, event: Message, value: Message) -> None:
         tag = value.text(1)
@@ -324,7 +360,7 @@ class _Events:
         elif tag in self._scalar_tags:
             number = _scalar(value.message(8))
         if number is not None and tag:
-            self._point(tag, event.integer(2), number, _double(event, 1))
+            self._point(tag, event.integer(2), number, event.double(1))
 
     def _session(self, plugin: Message) -> None:
         """Take the hyper-parameters of `session_start_info`.
@@ -354,13 +390,6 @@ class _Events:
         )
 
 
-def _double(message: Message, number: int) -> float | None:
-    if number not in message:
-        return None
-    bits = message.integer(number) & 0xFFFF_FFFF_FFFF_FFFF
-    return float(_DOUBLE.unpack(bits.to_bytes(8, "little"))[0])
-
-
 def _scalar(tensor: Message) -> float | None:
     """Return the one number of a tensor: 1 dtype, 4 tensor_content, 5/6 float or double values."""
     if tensor.integer(1) not in _TENSOR_TYPES:
@@ -378,7 +407,7 @@ def _scalar(tensor: Message) -> float | None:
 def _plain(value: Message) -> Plain:
     """Return a `google.protobuf.Value`: 2 number, 3 string, 4 bool; anything else is None."""
     if 2 in value:
-        number = _double(value, 2)
+        number = value.double(2)
         return int(number) if number is not None and number.is_integer() else number
     if 3 in value:
         return value.text(3)
