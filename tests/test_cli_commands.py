@@ -355,7 +355,7 @@ def test_trace_gives_programs_everything(db: Path) -> None:
     assert found["checkpoint"]["path"] == BEST
     assert found["candidates"][0]["evidence"][0]["weight"] == 9.5
     evidence = call("trace", BEST, "-f", "csv").stdout.splitlines()
-    assert evidence[0] == "run,verdict,score,kind,weight,detail,file"
+    assert evidence[0] == "run,verdict,score,kind,weight,detail,file,file_state"
     assert len(evidence) == 4
 
 

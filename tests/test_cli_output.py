@@ -170,7 +170,7 @@ def test_values_are_shown_by_their_columns() -> None:
 
 def test_a_wide_terminal_draws_columns_and_a_narrow_one_records(empty_db: Path) -> None:
     env = {"CATALOG_DB": str(fill(empty_db))}
-    wide = on_terminal("query", "--unusable", columns=260, env=env)
+    wide = on_terminal("query", "--unusable", columns=290, env=env)
     assert "config_source" in wide.splitlines()[1]
     narrow = on_terminal("query", "--unusable", columns=80, env=env)
     assert "2 of 4" in narrow

@@ -36,7 +36,8 @@ def commands() -> Iterator[str]:
 def blocks() -> Iterator[tuple[str, list[str]]]:
     """Return each command that has an output below it, with the lines of that."""
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
-        command, output = "", []
+        command = ""
+        output: list[str] = []
         for line in [*block.splitlines(), "$ "]:
             if line.startswith("$ "):
                 if command and output:

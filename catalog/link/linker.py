@@ -256,7 +256,9 @@ def _write_places(
     return left
 
 
-def _logged_models(connection: Connection, folders: Iterable[RunFolder]) -> dict[str, RunFolder]:
+def _logged_models(
+    connection: Connection, folders: Iterable[RunFolder]
+) -> dict[str | None, RunFolder]:
     """Return the runs that state, or of which it is stated, that they logged a model, by its id."""
     by_number = {folder.id: folder for folder in folders}
     if not by_number:
