@@ -360,3 +360,30 @@ def test_the_host_of_an_event_file_is_a_machine(
     path = write_events(tree / "runs" / "a", logged({1: 0.5}, TB), started=TB)
     path.rename(path.with_name(f"events.out.tfevents.{TB}.{name}"))
     assert ingested(tmp_path).run("runs/a").run["host"] == host
+
+
+@pytest.mark.parametrize("step_by_step", [False, True])
+def test_two_trainings_that_wrote_into_one_folder_are_two_runs(
+    tmp_path: Path, tree: Path, *, step_by_step: bool
+) -> None:
+    folder, day = tree / "runs" / "a", 24 * 3600
+    files = [
+        (logged({0: 0.5, 1: 0.25, 2: 0.125}, TB), TB, 4711),
+        (logged({0: 4.0, 1: 3.0}, TB + day), TB + day, 815),
+    ]
+    catalog = Catalog(tmp_path / "catalog.db")
+    for rows, started, process in files:
+        write_events(folder, rows, started=started, process=process)
+        if step_by_step:
+            catalog.ingest([tree])
+    catalog.ingest([tree])
+    found = {row["first_directory"]: row["started_at"] for row in catalog.query("runs").dicts()}
+    second = f"runs/a/events.out.tfevents.{TB + day}.gpu1.815.0"
+    assert found == {
+        "runs/a": "2025-10-17T17:32:19.000000Z",
+        second: "2025-10-18T17:32:19.000000Z",
+    }
+    (row,) = catalog.query("metrics", {"run": "runs/a", "metric": "loss"}).dicts()
+    assert (row["points"], row["final"]) == (3, 0.125)
+    (row,) = catalog.query("metrics", {"run": second, "metric": "loss"}).dicts()
+    assert (row["points"], row["final"]) == (2, 3.0)
