@@ -387,3 +387,45 @@ def test_two_trainings_that_wrote_into_one_folder_are_two_runs(
     assert (row["points"], row["final"]) == (3, 0.125)
     (row,) = catalog.query("metrics", {"run": second, "metric": "loss"}).dicts()
     assert (row["points"], row["final"]) == (2, 3.0)
+
+
+def test_a_resumed_run_whose_client_counts_steps_anew_keeps_all_its_lives(
+    tmp_path: Path, tree: Path
+) -> None:
+    for place, epochs in enumerate(([0.0, 1.0, 2.0], [2.5, 3.0, 4.0])):
+        started = START + 60 * place
+        rows = [
+            w.history(
+                {
+                    "loss": 1 / (1 + epoch),
+                    "loss_step": 0.5 - place,
+                    "epoch": epoch,
+                    "_step": step,
+                    "_timestamp": started,
+                }
+            )
+            for step, epoch in enumerate(epochs)
+        ]
+        folder = tree / "wandb" / f"offline-run-20251018_0232{19 + place:02}-{RUN}"
+        w.write_stream(folder / f"run-{RUN}.wandb", [w.run(RUN, started=started), *rows])
+    catalog = ingested(tmp_path)
+    assert [row[2:5] for row in loss_rows(catalog)] == [[6, 0, 2]]
+    assert "resumed; its steps count from 0 again" in page(catalog)
+
+
+def test_a_sweep_s_config_is_no_life(tmp_path: Path, tree: Path) -> None:
+    w.write_run_directory(tree / "wandb", RUN, rows=[{"loss": 1.0}], config={"lr": 0.1})
+    sweep = tree / "wandb" / "sweep-bpvxa6nz"
+    sweep.mkdir()
+    (sweep / f"config-{RUN}.yaml").write_text("wandb_version: 1\nlr:\n  value: 0.1\n")
+    rows = ingested(tmp_path).sql("SELECT life, beginning FROM run_directory").rows
+    assert set(rows) == {(None, None)}
+    assert len(rows) == 2
+
+
+def test_a_life_before_which_nothing_was_logged_resumed_at_no_step(
+    tmp_path: Path, tree: Path
+) -> None:
+    life(tree, 0, {})
+    life(tree, 1, {0: 1.0})
+    assert "resumed; nothing was logged before" in page(ingested(tmp_path))
