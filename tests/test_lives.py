@@ -360,3 +360,72 @@ def test_the_host_of_an_event_file_is_a_machine(
     path = write_events(tree / "runs" / "a", logged({1: 0.5}, TB), started=TB)
     path.rename(path.with_name(f"events.out.tfevents.{TB}.{name}"))
     assert ingested(tmp_path).run("runs/a").run["host"] == host
+
+
+@pytest.mark.parametrize("step_by_step", [False, True])
+def test_two_trainings_that_wrote_into_one_folder_are_two_runs(
+    tmp_path: Path, tree: Path, *, step_by_step: bool
+) -> None:
+    folder, day = tree / "runs" / "a", 24 * 3600
+    files = [
+        (logged({0: 0.5, 1: 0.25, 2: 0.125}, TB), TB, 4711),
+        (logged({0: 4.0, 1: 3.0}, TB + day), TB + day, 815),
+    ]
+    catalog = Catalog(tmp_path / "catalog.db")
+    for rows, started, process in files:
+        write_events(folder, rows, started=started, process=process)
+        if step_by_step:
+            catalog.ingest([tree])
+    catalog.ingest([tree])
+    found = {row["first_directory"]: row["started_at"] for row in catalog.query("runs").dicts()}
+    second = f"runs/a/events.out.tfevents.{TB + day}.gpu1.815.0"
+    assert found == {
+        "runs/a": "2025-10-17T17:32:19.000000Z",
+        second: "2025-10-18T17:32:19.000000Z",
+    }
+    (row,) = catalog.query("metrics", {"run": "runs/a", "metric": "loss"}).dicts()
+    assert (row["points"], row["final"]) == (3, 0.125)
+    (row,) = catalog.query("metrics", {"run": second, "metric": "loss"}).dicts()
+    assert (row["points"], row["final"]) == (2, 3.0)
+
+
+def test_a_resumed_run_whose_client_counts_steps_anew_keeps_all_its_lives(
+    tmp_path: Path, tree: Path
+) -> None:
+    for place, epochs in enumerate(([0.0, 1.0, 2.0], [2.5, 3.0, 4.0])):
+        started = START + 60 * place
+        rows = [
+            w.history(
+                {
+                    "loss": 1 / (1 + epoch),
+                    "loss_step": 0.5 - place,
+                    "epoch": epoch,
+                    "_step": step,
+                    "_timestamp": started,
+                }
+            )
+            for step, epoch in enumerate(epochs)
+        ]
+        folder = tree / "wandb" / f"offline-run-20251018_0232{19 + place:02}-{RUN}"
+        w.write_stream(folder / f"run-{RUN}.wandb", [w.run(RUN, started=started), *rows])
+    catalog = ingested(tmp_path)
+    assert [row[2:5] for row in loss_rows(catalog)] == [[6, 0, 2]]
+    assert "resumed; its steps count from 0 again" in page(catalog)
+
+
+def test_a_sweep_s_config_is_no_life(tmp_path: Path, tree: Path) -> None:
+    w.write_run_directory(tree / "wandb", RUN, rows=[{"loss": 1.0}], config={"lr": 0.1})
+    sweep = tree / "wandb" / "sweep-bpvxa6nz"
+    sweep.mkdir()
+    (sweep / f"config-{RUN}.yaml").write_text("wandb_version: 1\nlr:\n  value: 0.1\n")
+    rows = ingested(tmp_path).sql("SELECT life, beginning FROM run_directory").rows
+    assert set(rows) == {(None, None)}
+    assert len(rows) == 2
+
+
+def test_a_life_before_which_nothing_was_logged_resumed_at_no_step(
+    tmp_path: Path, tree: Path
+) -> None:
+    life(tree, 0, {})
+    life(tree, 1, {0: 1.0})
+    assert "resumed; nothing was logged before" in page(ingested(tmp_path))

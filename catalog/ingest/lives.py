@@ -9,6 +9,7 @@ here once is read by all: `run_directory.life` and `beginning`, the table `metri
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,6 +22,7 @@ from catalog.schema.tables import (
     File,
     MetricAxisPoint,
     MetricCut,
+    MetricName,
     MetricPoint,
     MetricSeries,
     RunField,
@@ -37,6 +39,8 @@ _CLOCK = timedelta(seconds=1)
 """A folder that begins sooner than this before the last row of another lives beside it."""
 _CUMULATIVE = frozenset({"transformers"})
 """Trackers each of whose folders tells all that was logged since the run's start."""
+_COUNTER = re.compile(r"(?:^|[/.])(?:epoch|(?:global_)?step|iter|iteration)s?$", re.IGNORECASE)
+"""Names of metrics that count what a training did."""
 _EVENTS = "tensorboard"
 """Reader of files of which a folder may hold several lives."""
 
@@ -50,6 +54,8 @@ class _Series(NamedTuple):
     point_count: int
     first_step: int | None
     last_step: int | None
+    metric: str
+    lowest: float | None
 
 
 def tell_lives(connection: Connection, folders: Sequence[Folder]) -> dict[int, int]:
@@ -65,8 +71,11 @@ def tell_lives(connection: Connection, folders: Sequence[Folder]) -> dict[int, i
     runs: dict[int, list[Folder]] = defaultdict(list)
     for folder in folders:
         folder.life, folder.beginning = None, _stated_beginning(folder)
-        if folder.run_id is not None and folder.joined_by is None and not folder.copy_of_latest:
-            runs[folder.run_id].append(folder)
+        # A sweep's config tells of a run that it was made for, and is no folder of its life.
+        has_lived = folder.tracker in _CUMULATIVE or folder.started_at or folder.stamp
+        is_own = folder.run_id is not None and folder.joined_by is None
+        if is_own and has_lived and not folder.copy_of_latest:
+            runs[int(folder.run_id or 0)].append(folder)
     several = {run: members for run, members in runs.items() if len(members) > 1}
     series = _series_of(connection, [one.id for members in several.values() for one in members])
     cuts: dict[int, int] = {}
@@ -184,13 +193,38 @@ def _tell_lives_of_run(
     starts = [_start(folder, series[folder.id]) for folder in lives]
     for place, folder in enumerate(lives):
         folder.life = place + 1
+        before = [one for earlier in lives[:place] for one in series[earlier.id]]
+        if before and _counts_anew(series[folder.id], before, starts[place]):
+            folder.beginning = f"resumed; its steps count from {starts[place]} again"
+            starts[place] = None
+        elif place and folder.tracker not in _CUMULATIVE:
+            folder.beginning = _beginning(folder, starts[place], before)
+    for place, folder in enumerate(lives):
         later = [start for start in starts[place + 1 :] if start is not None]
         if later:
             cut = min(later)
             cuts.update({one.id: cut for one in series[folder.id] if _reaches(one, cut)})
-        if place and folder.tracker not in _CUMULATIVE:
-            before = [one for earlier in lives[:place] for one in series[earlier.id]]
-            folder.beginning = _beginning(folder, starts[place], before)
+
+
+def _counts_anew(later: list[_Series], before: list[_Series], start: int | None) -> bool:
+    """Tell whether a life went on though its steps begin where those of the first one began.
+
+    Without a server the tracker counts its steps from 0 again; epochs and steps that the training
+    logged itself tell that it did not begin anew.
+    """
+    first = min((one.first_step for one in before if one.first_step is not None), default=None)
+    if start is None or first is None or start > first:
+        return False
+    began: dict[str, float] = {}
+    for one in before:
+        if one.lowest is not None and _COUNTER.search(one.metric):
+            began[one.metric] = min(one.lowest, began.get(one.metric, one.lowest))
+    went_on = [
+        one.lowest > began[one.metric]
+        for one in later
+        if one.lowest is not None and one.metric in began
+    ]
+    return bool(went_on) and all(went_on)
 
 
 def _reaches(series: _Series, step: int) -> bool:
@@ -205,7 +239,9 @@ def _beginning(folder: Folder, start: int | None, before: Sequence[_Series]) -> 
     if start is None:
         return "resumed"
     steps = [one.first_step for one in before if one.first_step is not None]
-    if steps and start <= min(steps):
+    if not steps:
+        return stated or "resumed; nothing was logged before"
+    if start <= min(steps):
         return f"began anew at step {start}, which replaces all that was logged before"
     if any(_reaches(one, start) for one in before):
         return f"resumed at step {start}, which replaces what was logged from there on"
@@ -263,7 +299,7 @@ def _whole(text: str | None) -> int | None:
 
 def _series_of(connection: Connection, folders: Sequence[int]) -> dict[int, list[_Series]]:
     """Return the series of folders by folder, in the order of their files."""
-    table, files = table_of(MetricSeries), table_of(File)
+    table, files, names = table_of(MetricSeries), table_of(File), table_of(MetricName)
     found: dict[int, list[_Series]] = defaultdict(list)
     for part in chunks(sorted(folders)):
         for row in fetched(
@@ -277,8 +313,11 @@ def _series_of(connection: Connection, folders: Sequence[int]) -> dict[int, list
                 table.c.point_count,
                 table.c.first_step,
                 table.c.last_step,
+                names.c.name,
+                table.c.lowest,
             )
             .join(files, files.c.id == table.c.file_id)
+            .join(names, names.c.id == table.c.metric_name_id)
             .where(table.c.run_directory_id.in_(part))
             .order_by(files.c.path, table.c.id),
         ):

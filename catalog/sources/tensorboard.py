@@ -15,15 +15,27 @@ are looked at: images and graphs are not kept.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import struct
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from catalog.sources.crc32c import crc32c, crc32c_of_each
-from catalog.sources.facts import Config, Facts, Item, Listing, Plain, Problem, RunField, Series
+from catalog.sources.facts import (
+    Config,
+    Facts,
+    Item,
+    Listing,
+    Plain,
+    Problem,
+    RunDirectory,
+    RunField,
+    Series,
+)
 from catalog.sources.growth import MAX_BOOKMARK, fingerprint
-from catalog.sources.paths import is_file, item_of, open_regular, split
+from catalog.sources.paths import is_file, item_of, join, open_regular, split
 from catalog.sources.places import place_of
 from catalog.sources.plain import clean
 from catalog.sources.run_fields import field_of, moment_field
@@ -32,6 +44,7 @@ from catalog.sources.stamps import moment_of_epoch
 from catalog.sources.wandb.protobuf import Message, WireError, varint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 NAME = "tensorboard"
@@ -50,6 +63,11 @@ _LONG = 4_096
 _FILE = re.compile(r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+))?")
 _WRITER = re.compile(r"((?:\d+\.){3}\d+|.+?)\.(\d+)\.(\d+)(?!\d).*")
 """Host, process and number of the writer; behind them stands what `filename_suffix` said."""
+_HEAD = 64 * 1024
+"""Bytes of a file that are looked at to tell where it begins."""
+_BESIDE = 60
+"""Seconds within which the processes of one training begin to write."""
+_MOST_FILES = 1_000
 _START = 1
 """`SessionLog.SessionStatus`."""
 _SESSION = re.compile(r"\d{10}(?:\.\d+)?")
@@ -83,15 +101,21 @@ def read(root: Path, item: Item) -> Facts:
     """
     folder, name = split(item.path)
     above, session = split(folder)
-    place = place_of(root, above if _SESSION.fullmatch(session) else folder, NAME)
+    first = None
+    if _SESSION.fullmatch(session):
+        place = place_of(root, above, NAME)
+    else:
+        place = place_of(root, folder, NAME)
+        if place.tracker == NAME and (first := _training(root / folder, name)):
+            place = RunDirectory(join(folder, first), NAME)
     with open_regular(root / item.path) as file:
-        events = _begin(file, item.bookmark)
+        events = _begin(file, item.bookmark, first)
         problems = events.read(file)
         if events.purges_known:
             events = _Events()
             problems = events.read(file)
         series = events.series()
-        bookmark = _bookmark(file, events, series)
+        bookmark = _bookmark(file, events, series, first)
     match = _FILE.fullmatch(name)
     fields: list[RunField] = []
     if match and match[1]:
@@ -115,20 +139,78 @@ def read(root: Path, item: Item) -> Facts:
     )
 
 
-def _begin(file: BinaryIO, bookmark: str | None) -> _Events:
-    """Return events that go on at a bookmark, or begin where it is of other bytes."""
+class _Writer(NamedTuple):
+    """What the name of an event file says of who wrote it."""
+
+    name: str
+    started: int
+    process: str
+
+
+def _writer(name: str) -> _Writer | None:
+    match = _FILE.fullmatch(name)
+    writer = _WRITER.fullmatch(match[2]) if match and match[1] else None
+    if match is None or writer is None:
+        return None
+    return _Writer(name, int(match[1]), f"{writer[1]}.{writer[2]}")
+
+
+def _training(folder: Path, name: str) -> str | None:
+    """Return the first file of a file's training where another one wrote into the folder before.
+
+    Another process is another training if it began at no later a step than the one before, though
+    not beside it, and told TensorBoard to drop nothing. Only files that were begun before count:
+    what came later changes nothing.
+    """
+    own = _writer(name)
+    if own is None:
+        return None
+    names = [one for one in map(_writer, os.listdir(folder)) if one is not None]
+    before = sorted(
+        (one for one in names if (one.started, one.name) <= (own.started, own.name)),
+        key=lambda one: (one.started, one.name),
+    )
+    if len({one.process for one in before}) == 1:
+        return None
+    first = before[0]
+    processes = {first.process}
+    for one in before[1:_MOST_FILES]:
+        if one.process not in processes and one.started - first.started > _BESIDE:
+            step, purges = _first_step(folder / one.name)
+            known, _ = _first_step(folder / first.name)
+            if not purges and step is not None and known is not None and step <= known:
+                first, processes = one, set()
+        processes.add(one.process)
+    return None if first == before[0] else first.name
+
+
+def _first_step(path: Path) -> tuple[int | None, bool]:
+    """Return the least step that an event file begins with, and whether it drops earlier ones."""
+    events = _Events()
+    try:
+        with open_regular(path) as file:
+            events.read(io.BytesIO(file.read(_HEAD)))
+    except OSError:
+        return None, False
+    steps = [steps[0] for steps, _, _ in events.columns() if steps[0] is not None]
+    return min(steps, default=None), events.purge_step is not None
+
+
+def _begin(file: BinaryIO, bookmark: str | None, first: str | None) -> _Events:
+    """Return events that go on at a bookmark, or begin where it is of other bytes or training."""
     if bookmark is not None:
         said = json.loads(bookmark)
-        if said["version"] == VERSION and said["fingerprint"] == fingerprint(
-            file.seek, file.read, said["end"]
-        ):
+        is_known = said["version"] == VERSION and said["first"] == first
+        if is_known and said["fingerprint"] == fingerprint(file.seek, file.read, said["end"]):
             events = _Events()
             if events.go_on(file, said):
                 return events
     return _Events()
 
 
-def _bookmark(file: BinaryIO, events: _Events, series: tuple[Series, ...]) -> str | None:
+def _bookmark(
+    file: BinaryIO, events: _Events, series: tuple[Series, ...], first: str | None
+) -> str | None:
     """Return what the next reading needs to go on; None where it is to begin anew.
 
     Hyper-parameters are not kept, for they may hold secrets: their events are read again.
@@ -139,7 +221,7 @@ def _bookmark(file: BinaryIO, events: _Events, series: tuple[Series, ...]) -> st
     proof = fingerprint(file.seek, file.read, events.end)
     if proof is None or not events.end or events.is_cut or not have_places:
         return None
-    said = {"version": VERSION, "fingerprint": proof, **events.state()}
+    said = {"version": VERSION, "first": first, "fingerprint": proof, **events.state()}
     text = json.dumps(said, separators=(",", ":"))
     return text if len(text) <= MAX_BOOKMARK else None
 
@@ -381,6 +463,10 @@ class _Events:
         self._points += 1
         if time is not None:
             self.last_time = time
+
+    def columns(self) -> Iterable[tuple[list[int | None], list[float], list[float | None]]]:
+        """Return steps, values and times of each scalar."""
+        return self._columns.values()
 
     def series(self) -> tuple[Series, ...]:
         """Return the scalars, in order of first appearance."""
