@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -182,3 +183,39 @@ def test_of_two_trainings_in_one_folder_a_run_without_history_wrote_but_one(
         verdict, _, kinds = traced(tmp_path, name)
         assert kinds["twin-beside"] == -6.0
         assert verdict == "unlinked"
+
+
+@pytest.mark.parametrize(
+    ("after", "kind", "sentence"),
+    [
+        (0.0, "written-during-run", "while the run lived."),
+        (0.5, "written-at-end", "less than 1 s after the run's last sign of life"),
+        (40.0, "written-at-end", "40 s after the run's last sign of life"),
+    ],
+)
+def test_only_what_was_written_before_the_end_was_written_while_the_run_lived(
+    tmp_path: Path, after: float, kind: str, sentence: str
+) -> None:
+    checkpoint = Training(options={"exit_code": None}).write(tmp_path / "tree")
+    os.utime(checkpoint, (START + 3 + after, START + 3 + after))
+    catalog = Catalog(tmp_path / "catalog.db", host="here")
+    catalog.ingest([tmp_path / "tree"])
+    found = catalog.trace("best.ckpt").candidates[0]["evidence"]
+    (piece,) = (one for one in found if one["kind"].startswith("written-"))
+    assert piece["kind"] == kind
+    assert sentence in piece["detail"]
+    assert catalog.sql("SELECT ended_basis FROM run").rows == [("time of the last logged row",)]
+
+
+@pytest.mark.parametrize(("minutes", "wrote"), [(5, True), (20, False)])
+def test_a_killed_run_may_write_until_its_newest_file(
+    tmp_path: Path, minutes: int, *, wrote: bool
+) -> None:
+    checkpoint = Training(options={"exit_code": None}).write(tmp_path / "tree")
+    for path in (tmp_path / "tree" / "wandb").rglob("*"):
+        os.utime(path, (START + 600, START + 600))  # its log went on for ten minutes
+    os.utime(checkpoint, (START + 60 * minutes, START + 60 * minutes))
+    catalog = Catalog(tmp_path / "catalog.db", host="here")
+    catalog.ingest([tmp_path / "tree"])
+    found = {one["kind"] for one in catalog.trace("best.ckpt").candidates[0]["evidence"]}
+    assert ("written-after-run" not in found) is wrote

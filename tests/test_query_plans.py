@@ -70,6 +70,8 @@ WALKED = {
     "unusable-ambiguous": {"ix_link_ambiguous"},
     # A run may be named in four ways: runs and folders are looked through, and no row below.
     "metrics": {"run", "run_directory"},
+    # By folder: the series of each are looked up.
+    "metric_life": {"run_directory"},
     "run-directories": {"run", "run_directory"},
     # All that there is of something of which there is little, in an order of its own.
     "decisions": {"sqlite_autoindex_link_decision_1"},

@@ -78,7 +78,7 @@ def test_checkpoints_of_one_training_store_its_history_once(
     assert history(catalog, run["run"], "loss") == expected(log(30), "loss")
     rows = catalog.query("run_metrics").dicts()
     points = {row["run_directory"]: row["points"] for row in rows if row["metric"] == "loss"}
-    assert points == {f"out/checkpoint-{until}": until for until in order}
+    assert points == {"out/checkpoint-30": 30}  # one history, told by the last checkpoint
     page = catalog.run(run["run"])
     assert len(next(one["values"] for one in page.curves if one["metric"] == "loss")) == 30
 

@@ -353,7 +353,7 @@ def test_value_and_curve_are_of_one_folder(tmp_path: Path) -> None:
     for part in ("checkpoint-5", "checkpoint-10"):
         page = output("run", part, "--db", db).splitlines()
         (line,) = (line for line in page if " eval_loss  " in line)
-        assert line.endswith("0.2 to 2 over 10 points, in out/checkpoint-10")
+        assert line.endswith("0.2 to 2 over 10 points")
         assert "eval_loss  0.2  █" in line
     (run,) = Catalog(db).query("runs").dicts()
     curves = Catalog(db).run(run["run"]).curves
@@ -373,3 +373,27 @@ def test_one_history_under_two_names_is_shown_once(tmp_path: Path) -> None:
     # Programs get both, each with its folder.
     metrics = json.loads(output("run", "a1b2c3d4", "--db", db, "--format", "json"))["metrics"]
     assert {"eval_loss", "eval/loss"} <= {row["metric"] for row in metrics}
+
+
+def test_pages_tell_what_is_damaged_of_what_they_show(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    rows = [{"loss": 1 / (1 + step)} for step in range(3_000)]
+    folder = write_run_directory(tree / "wandb", "okrun001", rows=rows, config={"lr": 0.1})
+    write_torch_zip(folder / "files" / "m.ckpt", lightning_checkpoint(epoch=1))
+    (stream,) = folder.glob("*.wandb")
+    data = bytearray(stream.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 5_000] = bytes(5_000)
+    stream.write_bytes(data)
+    db = str(tmp_path / "catalog.db")
+    Catalog(db).ingest([tree])
+    page = output("run", "okrun001", "--db", db)
+    assert "problem  damaged-stream" in page
+    assert "its history is not whole" in page
+    trace = output("trace", "m.ckpt", "--db", db)
+    assert "problem  damaged-stream" in trace
+    assert "its history is not whole" in trace
+    (row,) = Catalog(db).query("metrics", {"run": "okrun001", "metric": "loss"}).dicts()
+    assert "damaged" in row["gap"]
+    assert row["points"] > 1_500
+    assert row["last_step"] == 2_999

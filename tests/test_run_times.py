@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +14,7 @@ from catalog import Catalog
 from tests.support.wandb_files import write_run_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ZONES = ("Asia/Seoul", "America/New_York", "Asia/Kolkata", "UTC")
@@ -120,3 +123,93 @@ def test_a_stated_offset_is_no_inference(tmp_path: Path) -> None:
     basis = catalog.sql("SELECT zone, zone_basis FROM run_directory").rows
     assert basis == [("+09:00", "stated")]
     assert catalog.run(run).run["started_zone"] == "+09:00"
+
+
+OLD = 1_577_959_773.5
+"""2020-01-02 10:09:33 UTC."""
+
+
+def write_old(
+    root: Path,
+    summary: Mapping[str, Any],
+    *,
+    newest: float | None = None,
+    heartbeat: str | None = None,
+    started: float = OLD,
+) -> None:
+    """Write a run as a client of 0.8 left it: no stream.
+
+    Args:
+        root: of the tree.
+        summary: its summary.
+        newest: when its newest file was written, now where None.
+        heartbeat: as its metadata have it.
+        started: when it started.
+    """
+    stamp = datetime.fromtimestamp(started, UTC)
+    folder = root / "wandb" / f"run-{stamp:%Y%m%d_%H%M%S}-a1b2c3d4"
+    folder.mkdir(parents=True)
+    metadata = {"startedAt": stamp.replace(tzinfo=None).isoformat(), "program": "a.py"}
+    if heartbeat:
+        metadata["heartbeatAt"] = heartbeat
+    (folder / "wandb-metadata.json").write_text(json.dumps(metadata))
+    (folder / "wandb-summary.json").write_text(json.dumps(summary))
+    if newest is not None:
+        for path in folder.iterdir():
+            os.utime(path, (newest, newest))
+
+
+def end_of(tmp_path: Path) -> tuple[object, object]:
+    catalog = Catalog(tmp_path / "c.db")
+    catalog.ingest([tmp_path / "tree"])
+    run = catalog.run("a1b2c3d4").run
+    return run["ended_at"], run["ended_basis"]
+
+
+def utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+HOURS = 18 * 3600.0
+
+
+def test_a_run_time_that_counts_from_before_the_start_makes_no_late_end(tmp_path: Path) -> None:
+    write_old(
+        tmp_path / "tree",
+        {"loss": 1.0, "_step": 9, "_runtime": HOURS + 60, "_timestamp": OLD + 60},
+    )
+    assert end_of(tmp_path) == (utc(OLD + 60), "time of the last logged row")
+
+
+def test_what_the_run_time_counts_behind_the_last_row_is_added_to_it(tmp_path: Path) -> None:
+    write_old(
+        tmp_path / "tree",
+        {
+            "_runtime": HOURS + 60,
+            "_timestamp": OLD + 60,
+            "_wandb": {"runtime": int(HOURS) + 100},
+        },
+    )
+    assert end_of(tmp_path) == (utc(OLD + 100), "last logged row plus the run time behind it")
+
+
+def test_no_run_lived_longer_than_its_newest_file_shows(tmp_path: Path) -> None:
+    write_old(tmp_path / "tree", {"_wandb": {"runtime": int(HOURS)}}, newest=OLD + 600)
+    end, basis = end_of(tmp_path)
+    assert end == utc(OLD + 600)
+    assert basis == "time of the newest of its files, which its run time goes beyond"
+
+
+def test_files_that_a_copy_made_newer_bound_nothing(tmp_path: Path) -> None:
+    write_old(tmp_path / "tree", {"_wandb": {"runtime": 500}})
+    assert end_of(tmp_path) == (utc(OLD + 500), "start plus the recorded run time")
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(222, True), (2, False)])
+def test_a_heartbeat_that_moved_is_a_sign_of_life(
+    tmp_path: Path, seconds: int, *, known: bool
+) -> None:
+    beat = datetime.fromtimestamp(OLD + seconds, UTC).replace(tzinfo=None).isoformat()
+    write_old(tmp_path / "tree", {"loss": 1.0}, heartbeat=beat)
+    expected = (utc(OLD + seconds), "its last heartbeat") if known else (None, None)
+    assert end_of(tmp_path) == expected

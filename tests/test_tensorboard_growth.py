@@ -19,6 +19,7 @@ from tests.support.event_files import (
     hparams,
     record,
     scalar,
+    session_start,
     tensor_scalar,
     write_events,
     write_scalars,
@@ -39,6 +40,7 @@ _events = st.one_of(
     st.tuples(st.floats(1, 2e9), st.integers(0, 2**63), st.lists(_values, max_size=3)).map(
         lambda one: event(one[0], one[1], *one[2])
     ),
+    st.integers(0, 20).map(lambda step: session_start(1.7e9, step)),
     st.just(b"\x2a\xff"),
     st.just(b"\x2a\x03" + bytes(6_000)),
 )

@@ -303,3 +303,33 @@ def test_a_schema_with_bytes_that_are_no_text_is_a_problem(tmp_path: Path) -> No
     write_mlflow_database(path)
     path.write_bytes(path.read_bytes().replace(b"CREATE TABLE runs", b"CREATE \xbb\xbbBLE runs"))
     assert codes(read_tree(tmp_path)["mlflow.db"]) == ["unreadable-database"]
+
+
+@pytest.mark.parametrize("store", ["files", "database"])
+def test_the_end_is_that_of_its_record_and_a_deleted_run_is_told(
+    tmp_path: Path, store: str
+) -> None:
+    tree = tmp_path / "tree"
+    if store == "files":
+        meta = write_mlruns(tree) / "meta.yaml"
+        meta.write_text(meta.read_text().replace("stage: active", "stage: deleted"))
+    else:
+        tree.mkdir()
+        write_mlflow_database(tree / "mlflow.db")
+        with closing(sqlite3.connect(tree / "mlflow.db")) as connection:
+            connection.execute("ALTER TABLE runs ADD COLUMN lifecycle_stage TEXT")
+            connection.execute("UPDATE runs SET lifecycle_stage = 'deleted' WHERE end_time > 0")
+            connection.commit()
+    catalog = Catalog(tmp_path / "catalog.db")
+    catalog.ingest([tree])
+    run = catalog.run(FIRST).run
+    assert (run["ended_at"], run["ended_basis"]) == (
+        "2025-10-17T17:33:20.500000Z",
+        "its record states the end",
+    )
+    assert run["state"] == "finished"
+    assert run["state_basis"] == "its metadata say finished; deleted at its tracker"
+    if store == "database":  # the other has no end: its last point is a sign of life
+        other = catalog.run(SECOND).run
+        assert other["ended_at"] == "2025-10-17T17:32:20.000000Z"
+        assert other["ended_basis"] == "time of the last logged row"

@@ -212,7 +212,7 @@ def test_metadata_fields(tmp_path: Path) -> None:
     ) == {
         "python_version": "3.12.9", "started_at": "2022-07-05T21:48:04.948139Z",
         "args": '["seed=1"]', "git_commit": "abc", "gpu": "RTX 4070", "cpu_count": "8",
-        "state": "running", "program": "train.py",
+        "state": "running", "program": "train.py", "heartbeat": "2022-07-05T21:49:00.000000Z",
     }  # fmt: skip
 
 
@@ -241,7 +241,8 @@ def test_a_summary_gives_numbers_and_progress(tmp_path: Path) -> None:
         == "{'loss': nan, 'n': 3.0, 'val.f1': 0.5}"
     )
     assert fields(facts) == {
-        "runtime": "9", "last_step": "4", "last_timestamp": "2025-12-07T03:45:48.134123Z",
+        "runtime": "9", "row_runtime": "5.5", "last_step": "4",
+        "last_timestamp": "2025-12-07T03:45:48.134123Z",
     }  # fmt: skip
 
 

@@ -333,3 +333,49 @@ def test_a_big_stream_is_read_block_by_block(folder: Path) -> None:
         reader = Frames(file)
         next(iter(reader))
         assert reader.bytes_read == BLOCK < path.stat().st_size
+
+
+def test_blocks_behind_a_damaged_one_are_read(folder: Path) -> None:
+    rows = [w.history({"loss": float(i)}, step=i) for i in range(6_000)]
+    whole = w.write_stream(folder / "gap.wandb", [*rows, w.finish(0)])
+    data = bytearray(whole.read_bytes())
+    blocks = len(data) // w.BLOCK
+    assert blocks >= 4
+    data[w.BLOCK + 9_000 : w.BLOCK + 14_000] = bytes(5_000)
+    whole.write_bytes(data)
+    facts = read_stream(whole)
+    assert codes(facts) == ["damaged-stream"]
+    assert "before and behind was read" in facts.problems[0].message
+    assert fields(facts)["exit_code"] == "0"
+    values = facts.series[0].values
+    assert values[0] == 0.0
+    assert values[-1] == 5_999.0
+    # No more is lost than what begins between the damage and the end of its block.
+    assert len(values) > 6_000 * (blocks - 1) / blocks
+    assert all(
+        float(step or 0) == value for step, value in zip(facts.series[0].steps, values, strict=True)
+    )
+    assert facts.bookmark is None
+
+
+@pytest.mark.parametrize("place", [3, 40_000, 70_000, 100_000])
+def test_a_long_record_that_is_damaged_is_lost_alone(folder: Path, place: int) -> None:
+    records = [
+        w.history({"loss": 1.0}, step=1),
+        w.output("x" * 90_000),
+        w.history({"loss": 2.0}, step=2),
+        *(w.history({"loss": 3.0 + i}, step=3 + i) for i in range(2_000)),
+    ]
+    path = w.write_stream(folder / "long.wandb", records)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+    facts = read_stream(path)
+    assert codes(facts) == ["damaged-stream"]
+    assert facts.series[0].values[-1] == 2_002.0
+
+
+def test_what_is_zero_up_to_its_end_is_cut_off(folder: Path) -> None:
+    path = w.write_stream(folder / "zeros.wandb", [w.history({"loss": 1.0}, step=1)])
+    path.write_bytes(path.read_bytes() + bytes(200_000))
+    assert codes(read_stream(path)) == ["truncated-stream"]

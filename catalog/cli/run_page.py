@@ -8,11 +8,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from catalog.cli.tree import Branch, print_tree
+from catalog.query.run import last_value
 from catalog.query.values import counted, gone_text, shown, visible
 from catalog.schema.canonical import common_metric, float32
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from catalog.query.run import Record, RunPage
 
@@ -43,7 +44,8 @@ def draw(page: RunPage) -> None:
     for row in page.directories:
         place = _place(row, "path", is_spread=is_spread)
         gone = gone_text(row["directory_state"])
-        _line(tree, "in", f"{place}{gone}  {row['tracker']}", row["join_detail"])
+        note = row["join_detail"] or row["beginning"]
+        _line(tree, "in", f"{place}{gone}  {row['tracker']}", note)
     for row in page.configs[:1]:
         place = _place(row, "file", is_spread=is_spread) + gone_text(row["file_state"])
         _line(tree, "config", f"{place}  {row['kind']}", None)
@@ -53,6 +55,10 @@ def draw(page: RunPage) -> None:
     _add_checkpoints(tree, linked, "", is_spread=is_spread)
     others = [row for row in page.checkpoints if row["verdict"] != "linked"]
     _add_checkpoints(tree, others, " in its folders, with no W&B run", is_spread=is_spread)
+    for row in page.problems[:_FEW]:
+        _line(tree, "problem", f"{row['code']}  {row['path']}", row["message"])
+    if len(page.problems) > _FEW:
+        tree.add(Branch(f"and {len(page.problems) - _FEW} more problems", style="dim"))
     print_tree(tree)
 
 
@@ -99,22 +105,34 @@ def _add_curves(tree: Branch, page: RunPage) -> None:
     told.sort(key=lambda row: row["metric"] not in drawn)
     several = Counter(row["metric"] for row in page.metrics)
     for row in told[:_FEW]:
-        value = row["summary"] if row["summary"] is not None else row["final"]
-        said = row["special"] or shown("value", value)
-        notes = []
-        if row["points"] and row["lowest"] is not None:
-            low, high = shown("value", row["lowest"]), shown("value", row["highest"])
-            notes.append(f"{low} to {high} over {counted(row['points'], 'point')}")
+        value = last_value(row)
+        text = value if isinstance(value, str) else shown("value", value)
+        notes = list(_history_notes(row))
         if several[row["metric"]] > 1:
             notes.append(f"in {row['run_directory']}")
         _line(
             branch,
             row["metric"],
-            f"{said}  {drawn.get(row['metric'], '')}".strip(),
+            f"{text}  {drawn.get(row['metric'], '')}".strip(),
             ", ".join(notes),
         )
     if len(told) > _FEW:
         branch.add(Branch(f"and {len(told) - _FEW} more (catalog query metrics)", style="dim"))
+
+
+def _history_notes(row: Record) -> Iterator[str]:
+    """Yield what a metric's history holds, and what it does not."""
+    points = counted(row["points"], "point") if row["points"] else None
+    if points and row["lowest"] is not None:
+        low, high = shown("value", row["lowest"]), shown("value", row["highest"])
+        if row["finite"] is not None and row["finite"] < row["points"]:
+            points = f"{row['finite']:,} finite of {points}"
+        yield f"{low} to {high} over {points}"
+    if row["last_special"]:
+        since = "" if row["special_from"] is None else f" since step {row['special_from']:,}"
+        yield f"{row['last_special']}{since}"
+    if row["gap"]:
+        yield "its history is not whole"
 
 
 def _told_once(page: RunPage) -> list[Record]:

@@ -41,7 +41,8 @@ def draw(trace: Trace) -> None:
         said = f"{shown('at', event['at'])}  {before} → {event['to_state']}"
         _line(tree, "state", said, dim=event["reason"])
     for problem in trace.problems:
-        _line(tree, "problem", problem["code"], style="red", dim=problem["message"])
+        place = f"  {problem['file']}" if problem["file"] else ""
+        _line(tree, "problem", problem["code"] + place, style="red", dim=problem["message"])
     print_tree(tree, guide_style="dim")
 
 
@@ -191,7 +192,13 @@ def _add_numbers(tree: Branch, trace: Trace) -> None:
     said = {metric["metric"]: _number(metric) for metric in reversed(trace.metrics)}
     if said:
         names = dict.fromkeys(metric["metric"] for metric in trace.metrics)
-        _line(tree, "its run", _few((f"{name} {said[name]}" for name in names), len(names)))
+        is_whole = not any(metric["gap"] for metric in trace.metrics)
+        _line(
+            tree,
+            "its run",
+            _few((f"{name} {said[name]}" for name in names), len(names)),
+            dim=None if is_whole else "its history is not whole",
+        )
 
 
 def _add_git(tree: Branch, candidates: list[Record]) -> None:

@@ -180,6 +180,13 @@ class MetricWriter:
             "lowest": _least(row["lowest"], new["lowest"]),
             "highest": _greatest(row["highest"], new["highest"]),
             "final": row["final"] if new["final"] is None else new["final"],
+            "finite_count": (row["finite_count"] or 0) + new["finite_count"],
+            "special": new["special"],
+            "special_from": (
+                row["special_from"]
+                if row["special"] and not new["finite_count"]
+                else new["special_from"]
+            ),
         }
 
     def _told(self, series: Series) -> dict[str, Any]:
@@ -189,9 +196,11 @@ class MetricWriter:
             steps = [step for step in _steps(series.steps) if step is not None]
             ends = min(steps, default=None), max(steps, default=None)
             self._ends[id(series.steps)] = ends
-        finite = series.values
+        finite, odd, odd_from = series.values, None, None
         if not _all_finite(finite):
             finite = tuple(filter(math.isfinite, finite))
+            odd = special(series.values[-1])[1]
+            odd_from = _steps((_diverged_from(series),))[0]
         return {
             "point_count": len(series.values),
             "first_step": ends[0],
@@ -199,6 +208,9 @@ class MetricWriter:
             "lowest": min(finite, default=None),
             "highest": max(finite, default=None),
             "final": finite[-1] if finite else None,
+            "finite_count": len(finite),
+            "special": odd,
+            "special_from": odd_from,
         }
 
     def _axis(self, file_id: int, series: Series) -> int | None:
@@ -243,6 +255,14 @@ class MetricWriter:
                 number = int(found)
             self._names[name] = number
         return number
+
+
+def _diverged_from(series: Series) -> int | None:
+    """Return the step of the first point behind the last finite one, None where there is none."""
+    place = len(series.values)
+    while place and not math.isfinite(series.values[place - 1]):
+        place -= 1
+    return series.steps[place] if place < len(series.values) else None
 
 
 def _points(number: int, values: Sequence[float], first: int) -> Iterable[tuple[Any, ...]]:

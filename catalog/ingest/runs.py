@@ -14,11 +14,12 @@ from datetime import timedelta
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from catalog.errors import NotFound
 from catalog.ingest.identities import follow_identities, identities_by_id
 from catalog.ingest.joins import join_folders
+from catalog.ingest.lives import tell_lives, write_cuts
 from catalog.ingest.repeats import store_once
 from catalog.ingest.times import local_to_utc, parse_utc, utc_text, zone_between
 from catalog.schema.store import Store, fetched, table_of
@@ -65,6 +66,8 @@ COLUMNS = {
 }
 """Field that a reader names: column of `run`."""
 
+_FILE_SLACK = timedelta(minutes=1)
+"""By how much a clock, a rounded run time and a file that is written late may differ."""
 INTERRUPTED = 255
 """W&B's exit code after Ctrl-C: of 142 such runs with a log, every one holds KeyboardInterrupt."""
 
@@ -89,6 +92,10 @@ class Folder:
     joined_by: str | None
     join_detail: str | None
     kept_apart: bool
+    life: int | None
+    beginning: str | None
+    newest_file: str | None = None
+    """When the newest of the files that tell of it was written, UTC."""
     fields: dict[str, tuple[int, str, str | None, str | None]] = field(default_factory=dict)
     """Name: (rank, value, utc, basis) of the source to believe."""
 
@@ -150,9 +157,11 @@ def gather_runs(connection: Connection) -> None:
         for folder in members:
             folder.run_id = number
     store.flush()
+    cuts = tell_lives(connection, folders)
     _write_folders(connection, folders)
     _drop(connection, [int(old["id"]) for old in before.values()])
     store_once(connection)
+    write_cuts(connection, cuts)
 
 
 def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) -> None:
@@ -184,7 +193,7 @@ def keep_apart(connection: Connection, run: int, folder: str, *, apart: bool) ->
 
 def _folders(connection: Connection) -> list[Folder]:
     table = table_of(RunDirectory)
-    names = [name for name in Folder.__slots__ if name != "fields"]
+    names = [name for name in Folder.__slots__ if name not in {"fields", "newest_file"}]
     rows = fetched(connection, select(*(table.c[name] for name in names)).order_by(table.c.id))
     folders = {folder.id: folder for folder in starmap(Folder, rows)}
     fields = table_of(RunField)
@@ -210,6 +219,13 @@ def _folders(connection: Connection) -> list[Folder]:
         elif name == "last_timestamp" and known[0] == rank and (utc or "") > (known[2] or ""):
             # Of several event files of one folder, the one that went on longest.
             said[name] = (rank, value, utc, basis)
+    newest = (
+        select(fields.c.run_directory_id, func.max(files.c.modified_at))
+        .join(files, files.c.id == fields.c.file_id)
+        .group_by(fields.c.run_directory_id)
+    )
+    for number, modified_at in fetched(connection, newest):
+        folders[number].newest_file = modified_at
     return list(folders.values())
 
 
@@ -362,22 +378,65 @@ def _end(members: list[Folder]) -> dict[str, Any]:
             last = folder
             break
     state, basis = _state(last)
+    if last.value("lifecycle") == "deleted":
+        basis += "; deleted at its tracker"
     ended, ended_basis = _ended(last)
     return {"state": state, "state_basis": basis, "ended_at": ended, "ended_basis": ended_basis}
 
 
 def _ended(folder: Folder) -> tuple[str | None, str | None]:
-    """Return the latest sign of life of a folder's run, and what it is."""
-    signs: list[tuple[str, str]] = []
-    stamp = folder.when("last_timestamp")
-    if stamp is not None:
-        signs.append((stamp, "time of the last logged row"))
-    runtime = _seconds(folder.value("runtime"))
-    # The run time of a resumed run counts from its first start.
-    if runtime is not None and folder.started_at is not None and folder.value("resumed") is None:
-        end = parse_utc(folder.started_at) + timedelta(seconds=runtime)
-        signs.append((utc_text(end), "start plus the recorded run time"))
+    """Return the latest sign of life of a folder's run, and what it is.
+
+    No run time says more than the run's own files: these were written last when it ended, and a
+    copy makes them newer, never older.
+    """
+    stated = folder.when("ended_at")
+    if stated is not None:
+        return stated, "its record states the end"
+    row, counted = folder.when("last_timestamp"), _counted(folder)
+    signs = [] if row is None else [(row, "time of the last logged row")]
+    heartbeat = folder.when("heartbeat")
+    # Newer clients write it once, at the start: that is no sign of an end.
+    if heartbeat and folder.started_at:
+        lasted = parse_utc(heartbeat) - parse_utc(folder.started_at)
+        if lasted > _FILE_SLACK:
+            signs.append((heartbeat, "its last heartbeat"))
+    if counted is not None:
+        newest = folder.newest_file
+        beyond = newest is not None and parse_utc(counted[0]) > parse_utc(newest) + _FILE_SLACK
+        if not beyond:
+            signs.append(counted)
+        elif newest is not None and newest > max(
+            one for one in (row, folder.started_at, "") if one is not None
+        ):
+            signs.append(
+                (newest, "time of the newest of its files, which its run time goes beyond")
+            )
     return max(signs, default=(None, None))
+
+
+def _counted(folder: Folder) -> tuple[str, str] | None:
+    """Return the end as the recorded run time has it.
+
+    Where the last row says by its own time that the run time counts from another moment than the
+    start, as it does over the folders of a resumed run, it is counted from there.
+    """
+    runtime = _seconds(folder.value("runtime"))
+    if runtime is None or folder.started_at is None:
+        return None
+    row, row_runtime = folder.when("last_timestamp"), _seconds(folder.value("row_runtime"))
+    if row is not None and row_runtime is not None:
+        if row_runtime >= runtime:
+            return None  # it counts to that row only
+        left = timedelta(seconds=runtime - row_runtime)
+        counts_from = parse_utc(row) - timedelta(seconds=row_runtime)
+        if abs(counts_from - parse_utc(folder.started_at)) > _FILE_SLACK:
+            return utc_text(parse_utc(row) + left), "last logged row plus the run time behind it"
+    # The run time of a resumed run counts from its first start.
+    if folder.value("resumed") is not None:
+        return None
+    end = parse_utc(folder.started_at) + timedelta(seconds=runtime)
+    return utc_text(end), "start plus the recorded run time"
 
 
 def _state(folder: Folder) -> tuple[str, str]:
@@ -386,6 +445,8 @@ def _state(folder: Folder) -> tuple[str, str]:
         basis = f"exit code {code}"
         if code == "0":
             return "finished", basis
+        if folder.value("preempting") is not None:
+            return "interrupted", f"preempted, {basis}"
         return ("interrupted" if code == str(INTERRUPTED) else "failed"), basis
     stated = folder.value("state")
     # From 0.10 on the metadata say "running" for ever: they are written once, at the start.
@@ -393,6 +454,8 @@ def _state(folder: Folder) -> tuple[str, str]:
         return stated, f"its metadata say {stated}"
     if stated == "killed":
         return "interrupted", "its metadata say killed"
+    if folder.value("preempting") is not None:
+        return "interrupted", "preempted"
     ending = folder.value("log_ending")
     if ending == "KeyboardInterrupt":
         return "interrupted", "its log ends with KeyboardInterrupt"
@@ -419,6 +482,8 @@ def _write_folders(connection: Connection, folders: Iterable[Folder]) -> None:
         "run_id",
         "joined_by",
         "join_detail",
+        "life",
+        "beginning",
     )
     before: Mapping[int, tuple[Any, ...]] = {
         number: tuple(rest)

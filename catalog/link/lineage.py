@@ -22,6 +22,8 @@ _Row = tuple[int | None, str, str, int | None, int]
 """Folder of the run, path, how it is named, the checkpoint meant, the file that names it."""
 BASE_MODEL = "base-model"
 """Role of a mention, and how such a row is named."""
+FORK = "forked-from"
+"""The same of a run that another one was forked from."""
 
 
 def write_lineage(
@@ -75,6 +77,8 @@ def _of_runs(folders: Iterable[RunFolder], inputs: Inputs) -> Iterator[_Row]:
             if not inputs.outputs.may_have_written(folder, named):
                 parent = inputs.parents.find(named.path, folder)
                 yield folder.id, named.path, named.named_as, parent, named.file_id
+        for fork in folder.mentions.get(FORK, ()):  # it names no file of the other run
+            yield folder.id, fork.text, FORK, None, fork.file_id
 
 
 def _of_checkpoints(

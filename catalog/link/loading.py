@@ -127,6 +127,8 @@ def _add_times(connection: Connection, folders: dict[int, RunFolder]) -> None:
         if newest is not None and folder.started_at is not None and folder.ended_at is not None:
             span = (folder.started_at - KEPT_TIMES, folder.ended_at + KEPT_TIMES)
             folder.has_its_times = span[0] <= newest <= span[1]
+            if folder.has_its_times and not folder.is_ended:
+                folder.written_until = newest
 
 
 def _add_jobs(folders: dict[int, RunFolder]) -> None:

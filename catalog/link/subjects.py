@@ -58,6 +58,9 @@ class RunFolder:
     """What its tracker shows it as."""
     has_its_times: bool = False
     """Its files kept the modification times that they were written with."""
+    written_until: datetime | None = None
+    """When the newest of its files was written, where they kept their times: of a run that was
+    killed this is a later sign of life than its last row."""
     is_gone: bool = False
     """None of the files that told of it is there any more."""
     is_ended: bool = False
@@ -86,8 +89,8 @@ class RunFolder:
         return (
             self.id, self.host, self.path, self.tracker, self.run_id, self.tracker_run_id,
             _text(self.stamp), _text(self.started_at), _text(self.ended_at), self.copy_of_latest,
-            self.project_name, self.display_name, self.has_its_times, self.is_gone,
-            self.is_ended, self.never_began,
+            self.project_name, self.display_name, self.has_its_times, _text(self.written_until),
+            self.is_gone, self.is_ended, self.never_began,
             self.reused, self.job_path, self.arguments and (*self.arguments,),
             astuple(self.job_start), self.config,
             [(role, [(*one,) for one in said]) for role, said in self.mentions.items()],

@@ -266,5 +266,6 @@ def order_in_run(judged: Judged) -> tuple[bool, float, bool, bool, str]:
     """Return the key by which the best folder of one run comes first."""
     # Of a resumed run's folders the one that was open when the file was written comes first,
     # though the stamp of the output folder fits the first one better.
-    wrote = judged.saw("written-during-run") or judged.saw("inside-run-directory")
+    kinds = ("written-during-run", "written-at-end", "inside-run-directory")
+    wrote = any(map(judged.saw, kinds))
     return (not wrote, *_order(judged))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import Ambiguous, NotFound
 from catalog.query.named import resolve
 from catalog.query.rows import Rows
-from catalog.query.run import config_of, find_run, value_text
+from catalog.query.run import config_of, find_run, last_value, value_text
 from catalog.query.values import visible
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ JOIN run u ON u.id = k.run_number
 JOIN run_directory d ON d.id = k.run_directory_id AND d.joined_by IS NULL
 WHERE u.identity = :identity AND k.file_state <> 'present'
 ORDER BY k.config_file
+"""
+_OWN = """
+SELECT d.path FROM run_directory d JOIN run u ON u.id = d.run_id
+WHERE u.identity = :identity AND d.joined_by IS NULL
 """
 
 
@@ -99,10 +103,12 @@ def _titles(runs: list[dict[str, Any]]) -> list[str]:
 
 
 def _finals(reader: Reader, identity: str) -> dict[str, Any]:
-    """Return where each metric ended: its summary, else the last value of its history."""
+    """Return where each metric ended; what other tools' folders tell fills gaps."""
+    own = {path for (path,) in reader.run(_OWN, {"identity": identity}).rows}
     found: dict[str, Any] = {}
-    for row in reader.run(*resolve("metrics", {"run": identity})).dicts():
-        value = row["special"] or (row["summary"] if row["summary"] is not None else row["final"])
+    rows = reader.run(*resolve("metrics", {"run": identity})).dicts()
+    for row in sorted(rows, key=lambda row: row["run_directory"] in own):
+        value = last_value(row)
         if value is not None:
             found[row["metric"]] = value
     return found

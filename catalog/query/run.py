@@ -42,10 +42,11 @@ _RUN = "SELECT * FROM run_overview WHERE run_number = :id"
 _DIRECTORIES = f"""
 SELECT r.path AS root, d.path, {directory_state("d")} AS directory_state,
        d.tracker, d.mode, d.started_at, d.ended_at, d.zone, d.zone_basis,
-       d.joined_by, d.join_detail
+       d.joined_by, d.join_detail, d.life, d.beginning
 FROM run_directory d JOIN root r ON r.id = d.root_id
 WHERE d.run_id = :id
 ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
+         CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life,
          CASE WHEN d.copy_of_latest THEN 1 ELSE 0 END, d.started_at, d.path, r.path
 """  # noqa: S608 - from `file_state`
 _CONFIGS = f"""
@@ -56,7 +57,8 @@ JOIN run_directory d ON d.id = c.run_directory_id
 JOIN file f ON f.id = c.file_id
 JOIN root r ON r.id = f.root_id
 WHERE d.run_id = :id AND c.kind <> 'hydra-overrides'
-ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, c.rank, f.path, r.path
+ORDER BY CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, COALESCE(d.life, 0) DESC, c.rank, f.path,
+         r.path
 """  # noqa: S608 - from `file_state`
 _VALUES = """
 SELECT d.run_id AS run, v.key, v.type, v.text
@@ -64,22 +66,52 @@ FROM run_config_chosen k
 JOIN run_directory d ON d.id = k.run_directory_id AND d.joined_by IS NULL
 JOIN config_value v ON v.config_id = k.config_id
 WHERE d.run_id IN ({numbers})
-ORDER BY d.run_id, d.started_at, d.path, v.key
+ORDER BY d.run_id, COALESCE(d.life, 0), d.started_at, d.path, v.key
 """
 _SERIES = """
-SELECT n.name AS metric, COALESCE(s.points_of, s.id) AS number, s.point_count AS points,
-       d.path AS run_directory
-FROM metric_series s
-JOIN metric_name n ON n.id = s.metric_name_id
-JOIN run_directory d ON d.id = s.run_directory_id
-WHERE d.run_id = :id
-ORDER BY n.name, CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END, s.point_count DESC, s.id
+SELECT n.name AS metric, x.points_id AS number, x.axis_id AS axis, x.in_file, x.points,
+       x.replaced_from, x.reader, d.path AS run_directory,
+       CASE WHEN d.life IS NULL THEN d.id ELSE 0 END AS own
+FROM metric_life x
+JOIN metric_name n ON n.id = x.metric_name_id
+JOIN run_directory d ON d.id = x.run_directory_id
+WHERE x.run_number = :id AND x.points > 0
+ORDER BY n.name, CASE WHEN d.joined_by IS NULL THEN 0 ELSE 1 END,
+         CASE WHEN d.life IS NULL THEN 1 ELSE 0 END, d.life, d.path, x.file,
+         x.series_id
 """
 _POINTS = """
-SELECT value FROM metric_point
-WHERE series_id = :series AND position % :stride = 0
-ORDER BY position
+SELECT p.value FROM metric_point p
+LEFT JOIN metric_axis_point a ON a.axis_id = :axis AND a.position = p.position
+WHERE p.series_id = :series AND p.position < :in_file AND p.position % :stride = 0
+  AND (:cut IS NULL OR a.step IS NULL OR a.step < :cut)
+ORDER BY p.position
 """
+_PROBLEMS = """
+SELECT DISTINCT p.code, p.path, p.message
+FROM ({telling}
+      UNION
+      SELECT f.id FROM run_directory d JOIN file f ON f.root_id = d.root_id AND f.path = d.path
+      WHERE d.run_id = :id) own
+JOIN problem p ON p.file_id = own.file_id AND p.resolved_ingest_id IS NULL
+JOIN file f ON f.id = own.file_id AND f.state <> 'missing'
+ORDER BY p.path, p.code
+"""
+TELLING_FILES = """
+SELECT t.file_id FROM run_directory d
+JOIN run_field t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.file_id FROM run_directory d
+JOIN metric_series t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.file_id FROM run_directory d
+JOIN run_config t ON t.run_directory_id = d.id WHERE d.run_id = {run}
+UNION
+SELECT t.id FROM run_directory d
+JOIN file t ON t.root_id = d.root_id AND t.path = d.path || '/run-' || d.tracker_run_id || '.wandb'
+WHERE d.run_id = {run}
+"""
+"""The files that tell of a run; a damaged one may have left nothing but its name."""
 _CHECKPOINTS = """
 SELECT t.path, t.presence, t.state, t.epoch, t.global_step, t.own_score, t.monitor,
        t.verdict, t.root
@@ -116,10 +148,13 @@ class RunPage:
     nor the folder tells whether they are of the same one."""
     metrics: list[Record]
     curves: list[Record]
-    """Of the main metrics: `metric, points, run_directory, values`, evenly taken from the longest
-    history."""
+    """Of the main metrics: `metric, points, run_directory, values`, evenly taken from the history
+    of all the run's lives."""
     checkpoints: list[Record]
     """Those that are linked to it, then those that lie in its folders and are linked to none."""
+    problems: list[Record]
+    """What could not be read of the files that tell of it, and still cannot: `code, path,
+    message`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data."""
@@ -157,6 +192,9 @@ def run_page(reader: Reader, text: str) -> RunPage:
         metrics=reader.run(*resolve("metrics", {"run": _identity(reader, number)})).dicts(),
         curves=_curves(reader, number, {row["monitor"] for row in checkpoints}),
         checkpoints=checkpoints,
+        problems=reader.run(
+            _PROBLEMS.format(telling=TELLING_FILES.format(run=":id")), {"id": number}
+        ).dicts(),
     )
 
 
@@ -233,6 +271,22 @@ def _differences(reader: Reader, run: Record) -> tuple[list[Record], int, int]:
     return rows, len(others), unclear
 
 
+def last_value(row: Record) -> float | str | None:
+    """Return where a metric ended: its summary, else the last value of its history.
+
+    Args:
+        row: of the query `metrics`.
+
+    Returns:
+        A number, or `nan`, `inf` or `-inf`.
+    """
+    stated = row["special"] or row["summary"]
+    if stated is None:
+        stated = row["last_special"] or row["final"]
+    value: float | str | None = stated
+    return value
+
+
 def value_text(value: tuple[str, str | None] | None) -> str | None:
     """Return a flat config value as text; None where the key is missing."""
     if value is None:
@@ -241,20 +295,39 @@ def value_text(value: tuple[str, str | None] | None) -> str | None:
 
 
 def _curves(reader: Reader, number: int, monitored: set[str | None]) -> list[Record]:
-    longest: dict[str, Record] = {}
+    chosen: dict[str, list[Record]] = {}
+    histories: dict[tuple[str, int, str], list[Record]] = {}
     for row in reader.run(_SERIES, {"id": number}).dicts():
-        if row["points"] > 1:
-            longest.setdefault(row["metric"], row)
-    chosen = sorted(longest.values(), key=lambda row: _rank(row["metric"], monitored))[:_CURVES]
+        histories.setdefault((row["metric"], row["own"], row["reader"]), []).append(row)
+    # The lives of a run come first, then its other folders, then those of other tools.
+    for (metric, own, _), lives in histories.items():
+        known = chosen.get(metric)
+        longer = known is None or (own == known[0]["own"] and _points(lives) > _points(known))
+        if _points(lives) > 1 and longer:
+            chosen[metric] = lives
     curves = []
-    for row in chosen:
-        stride = max(1, -(-row["points"] // SPARKS))
-        points = reader.run(_POINTS, {"series": row["number"], "stride": stride})
-        values = [value for (value,) in points.rows]
+    for metric in sorted(chosen, key=lambda name: _rank(name, monitored))[:_CURVES]:
+        lives = chosen[metric]
+        stride = max(1, -(-_points(lives) // SPARKS))
+        values = []
+        for row in lives:
+            of_life = {"series": row["number"], "in_file": row["in_file"], "stride": stride}
+            of_life |= {"axis": row["axis"], "cut": row["replaced_from"]}
+            values += [value for (value,) in reader.run(_POINTS, of_life).rows]
         if values:
-            told = {name: row[name] for name in ("metric", "points", "run_directory")}
-            curves.append({**told, "values": values})
+            curves.append(
+                {
+                    "metric": metric,
+                    "points": _points(lives),
+                    "run_directory": lives[-1]["run_directory"],
+                    "values": values,
+                }
+            )
     return curves
+
+
+def _points(lives: list[Record]) -> int:
+    return sum(row["points"] for row in lives)
 
 
 def _rank(metric: str, monitored: set[str | None]) -> tuple[int, str]:

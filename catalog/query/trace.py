@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from catalog.query.find import find_checkpoint
 from catalog.query.rows import Rows, directory_state, file_state
+from catalog.query.run import TELLING_FILES
+from catalog.schema.views import with_states
 
 if TYPE_CHECKING:
     from catalog.query.connection import Reader
@@ -91,15 +93,23 @@ JOIN file f ON f.id = c.id
 WHERE c.id = :id AND c.config_id IS NOT NULL
 ORDER BY 7 DESC, 4, 1
 """  # noqa: S608 - from `file_state`
-_METRICS = f"""
-SELECT n.name AS metric, s.value, s.special, f.path AS file, {file_state("f")} AS file_state
+_METRICS = with_states(f"""
+SELECT n.name AS metric, s.value, s.special, f.path AS file, {file_state("f")} AS file_state,
+       (SELECT MIN(p.message) FROM problem p
+        WHERE p.file_id = f.id AND p.resolved_ingest_id IS NULL
+          AND p.code IN ({{GAPS}})) AS gap
 FROM link l
-JOIN metric_summary s ON s.run_directory_id = l.run_directory_id
+JOIN run_directory own ON own.id = l.run_directory_id
+-- Of a run that went on, the last of its lives.
+JOIN run_directory d ON d.id = CASE WHEN own.life IS NULL THEN own.id ELSE (
+    SELECT z.id FROM run_directory z
+    WHERE z.run_id = l.run_id AND z.life IS NOT NULL ORDER BY z.life DESC LIMIT 1) END
+JOIN metric_summary s ON s.run_directory_id = d.id
 JOIN metric_name n ON n.id = s.metric_name_id
 JOIN file f ON f.id = s.file_id
 WHERE l.checkpoint_id = :id AND l.verdict = 'linked'
 ORDER BY n.name, s.id
-"""  # noqa: S608 - from `file_state`
+""")  # noqa: S608 - from `file_state`
 _SCORES = """
 SELECT name, value, special, origin FROM checkpoint_score
 WHERE checkpoint_id = :id ORDER BY origin, name
@@ -164,9 +174,19 @@ SELECT at, from_state, to_state, reason, ingest_id AS ingest, recovery_id AS rec
 FROM migration_event WHERE checkpoint_id = :id ORDER BY id
 """
 _PROBLEMS = """
-SELECT code, message FROM problem
-WHERE file_id = :id AND resolved_ingest_id IS NULL ORDER BY id
+SELECT p.code, p.message, NULL AS file FROM problem p
+WHERE p.file_id = :id AND p.resolved_ingest_id IS NULL
+ORDER BY p.id
 """
+_PROBLEMS_OF_RUN = f"""
+SELECT DISTINCT p.code, p.message, p.path AS file
+FROM link l
+JOIN problem p ON p.file_id IN ({TELLING_FILES.format(run="l.run_id")})
+JOIN file f ON f.id = p.file_id AND f.state <> 'missing'
+WHERE l.checkpoint_id = :id AND l.verdict = 'linked' AND p.resolved_ingest_id IS NULL
+  AND p.file_id <> :id
+ORDER BY p.path, p.code
+"""  # noqa: S608 - from above
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +203,8 @@ class Trace:
     configs: list[Record]
     """Every config that is stated for it; the one to believe is `chosen`."""
     metrics: list[Record]
-    """The run's summary values; the metric that the checkpoint watched comes first."""
+    """The run's summary values; the metric that the checkpoint watched comes first. `gap` says why
+    the history behind one may not be whole."""
     scores: list[Record]
     """Numbers inside the checkpoint."""
     siblings: list[Record]
@@ -196,7 +217,7 @@ class Trace:
     events: list[Record]
     """How its state changed, the oldest first."""
     problems: list[Record]
-    """What could not be read of it."""
+    """What could not be read of it, and of the files that tell of its run: these have a `file`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for JSON."""
@@ -267,7 +288,7 @@ def trace(reader: Reader, text: str, host: str | None = None) -> Trace:
         copies=sorted(rows(_COPIES), key=lambda row: (row["root"], row["path"])),
         moves=_moves(reader, number),
         events=rows(_EVENTS),
-        problems=rows(_PROBLEMS),
+        problems=rows(_PROBLEMS) + rows(_PROBLEMS_OF_RUN),
     )
 
 

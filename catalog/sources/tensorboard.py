@@ -4,7 +4,9 @@ A file is a TFRecord: length (uint64, little-endian), masked CRC-32C of it, payl
 of the payload. A payload is one `Event` (`tensorflow/core/util/event.proto`): 1 wall_time, 2 step,
 5 summary {1 value {1 tag, 2 simple_value, 8 tensor, 9 metadata {1 plugin_data {1 name, 2
 content}}}}. torch's and Lightning's writers use `simple_value`, tensorflow 2 a scalar `tensor`.
-The file name is `events.out.tfevents.SECONDS.HOST.PID.N`: start in UTC, and machine.
+The file name is `events.out.tfevents.SECONDS.HOST.PID.N` and a suffix: start in UTC, and machine.
+An event that says 7 session_log {1 status} START drops all that was logged before from its step on
+(`purge_step` of the writers): TensorBoard shows it no more, whichever file of the folder it is in.
 
 Both checksums are verified: a wrong one of a length ends the reading, since no later record can be
 found; a wrong one of a payload costs that event. Of long payloads only those that told something
@@ -13,15 +15,27 @@ are looked at: images and graphs are not kept.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import struct
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from catalog.sources.crc32c import crc32c, crc32c_of_each
-from catalog.sources.facts import Config, Facts, Item, Listing, Plain, Problem, RunField, Series
+from catalog.sources.facts import (
+    Config,
+    Facts,
+    Item,
+    Listing,
+    Plain,
+    Problem,
+    RunDirectory,
+    RunField,
+    Series,
+)
 from catalog.sources.growth import MAX_BOOKMARK, fingerprint
-from catalog.sources.paths import is_file, item_of, open_regular, split
+from catalog.sources.paths import is_file, item_of, join, open_regular, split
 from catalog.sources.places import place_of
 from catalog.sources.plain import clean
 from catalog.sources.run_fields import field_of, moment_field
@@ -30,10 +44,11 @@ from catalog.sources.stamps import moment_of_epoch
 from catalog.sources.wandb.protobuf import Message, WireError, varint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 NAME = "tensorboard"
-VERSION = 2
+VERSION = 3
 RANK = 50
 """After everything that a tracker says of its own run."""
 
@@ -45,9 +60,16 @@ _BATCH, _BATCH_BYTES = 4_096, 4 * 1024 * 1024
 """Events that are verified together."""
 _LONG = 4_096
 
-_FILE = re.compile(
-    r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+?)(?:\.(\d+)\.(\d+))?(?:\.v2)?)?"
-)
+_FILE = re.compile(r"(?:.+\.)?events\.out\.tfevents(?:\.(\d{9,11})\.(.+))?")
+_WRITER = re.compile(r"((?:\d+\.){3}\d+|.+?)\.(\d+)\.(\d+)(?!\d).*")
+"""Host, process and number of the writer; behind them stands what `filename_suffix` said."""
+_HEAD = 64 * 1024
+"""Bytes of a file that are looked at to tell where it begins."""
+_BESIDE = 60
+"""Seconds within which the processes of one training begin to write."""
+_MOST_FILES = 1_000
+_START = 1
+"""`SessionLog.SessionStatus`."""
 _SESSION = re.compile(r"\d{10}(?:\.\d+)?")
 """Folder that torch's `add_hparams` makes below the run's: seconds since 1970."""
 _HEADER, _CHECKSUM = struct.Struct("<QI"), struct.Struct("<I")
@@ -79,17 +101,30 @@ def read(root: Path, item: Item) -> Facts:
     """
     folder, name = split(item.path)
     above, session = split(folder)
-    place = place_of(root, above if _SESSION.fullmatch(session) else folder, NAME)
+    first = None
+    if _SESSION.fullmatch(session):
+        place = place_of(root, above, NAME)
+    else:
+        place = place_of(root, folder, NAME)
+        if place.tracker == NAME and (first := _training(root / folder, name)):
+            place = RunDirectory(join(folder, first), NAME)
     with open_regular(root / item.path) as file:
-        events = _begin(file, item.bookmark)
+        events = _begin(file, item.bookmark, first)
         problems = events.read(file)
+        if events.purges_known:
+            events = _Events()
+            problems = events.read(file)
         series = events.series()
-        bookmark = _bookmark(file, events, series)
+        bookmark = _bookmark(file, events, series, first)
     match = _FILE.fullmatch(name)
     fields: list[RunField] = []
     if match and match[1]:
         fields += moment_field("started_at", moment_of_epoch(int(match[1]), match[1]), RANK)
-        fields += field_of("host", match[2], RANK)
+        writer = _WRITER.fullmatch(match[2])
+        fields += field_of("host", writer[1] if writer else match[2].removesuffix(".v2"), RANK)
+        if writer:
+            fields += field_of("process", f"{writer[1]}.{writer[2]}", RANK)
+    fields += field_of("purge_step", events.purge_step, RANK)
     if events.last_time is not None:
         fields += moment_field("last_timestamp", moment_of_epoch(events.last_time), RANK)
     hparams, secrets = redact(events.hparams)
@@ -104,20 +139,78 @@ def read(root: Path, item: Item) -> Facts:
     )
 
 
-def _begin(file: BinaryIO, bookmark: str | None) -> _Events:
-    """Return events that go on at a bookmark, or begin where it is of other bytes."""
+class _Writer(NamedTuple):
+    """What the name of an event file says of who wrote it."""
+
+    name: str
+    started: int
+    process: str
+
+
+def _writer(name: str) -> _Writer | None:
+    match = _FILE.fullmatch(name)
+    writer = _WRITER.fullmatch(match[2]) if match and match[1] else None
+    if match is None or writer is None:
+        return None
+    return _Writer(name, int(match[1]), f"{writer[1]}.{writer[2]}")
+
+
+def _training(folder: Path, name: str) -> str | None:
+    """Return the first file of a file's training where another one wrote into the folder before.
+
+    Another process is another training if it began at no later a step than the one before, though
+    not beside it, and told TensorBoard to drop nothing. Only files that were begun before count:
+    what came later changes nothing.
+    """
+    own = _writer(name)
+    if own is None:
+        return None
+    names = [one for one in map(_writer, os.listdir(folder)) if one is not None]
+    before = sorted(
+        (one for one in names if (one.started, one.name) <= (own.started, own.name)),
+        key=lambda one: (one.started, one.name),
+    )
+    if len({one.process for one in before}) == 1:
+        return None
+    first = before[0]
+    processes = {first.process}
+    for one in before[1:_MOST_FILES]:
+        if one.process not in processes and one.started - first.started > _BESIDE:
+            step, purges = _first_step(folder / one.name)
+            known, _ = _first_step(folder / first.name)
+            if not purges and step is not None and known is not None and step <= known:
+                first, processes = one, set()
+        processes.add(one.process)
+    return None if first == before[0] else first.name
+
+
+def _first_step(path: Path) -> tuple[int | None, bool]:
+    """Return the least step that an event file begins with, and whether it drops earlier ones."""
+    events = _Events()
+    try:
+        with open_regular(path) as file:
+            events.read(io.BytesIO(file.read(_HEAD)))
+    except OSError:
+        return None, False
+    steps = [steps[0] for steps, _, _ in events.columns() if steps[0] is not None]
+    return min(steps, default=None), events.purge_step is not None
+
+
+def _begin(file: BinaryIO, bookmark: str | None, first: str | None) -> _Events:
+    """Return events that go on at a bookmark, or begin where it is of other bytes or training."""
     if bookmark is not None:
         said = json.loads(bookmark)
-        if said["version"] == VERSION and said["fingerprint"] == fingerprint(
-            file.seek, file.read, said["end"]
-        ):
+        is_known = said["version"] == VERSION and said["first"] == first
+        if is_known and said["fingerprint"] == fingerprint(file.seek, file.read, said["end"]):
             events = _Events()
             if events.go_on(file, said):
                 return events
     return _Events()
 
 
-def _bookmark(file: BinaryIO, events: _Events, series: tuple[Series, ...]) -> str | None:
+def _bookmark(
+    file: BinaryIO, events: _Events, series: tuple[Series, ...], first: str | None
+) -> str | None:
     """Return what the next reading needs to go on; None where it is to begin anew.
 
     Hyper-parameters are not kept, for they may hold secrets: their events are read again.
@@ -128,7 +221,7 @@ def _bookmark(file: BinaryIO, events: _Events, series: tuple[Series, ...]) -> st
     proof = fingerprint(file.seek, file.read, events.end)
     if proof is None or not events.end or events.is_cut or not have_places:
         return None
-    said = {"version": VERSION, "fingerprint": proof, **events.state()}
+    said = {"version": VERSION, "first": first, "fingerprint": proof, **events.state()}
     text = json.dumps(said, separators=(",", ":"))
     return text if len(text) <= MAX_BOOKMARK else None
 
@@ -141,6 +234,10 @@ class _Events:
         self._by_tag: dict[bytes, str] = {}
         self._scalar_tags: set[str] = set()
         self.hparams: dict[str, Plain] = {}
+        self.purge_step: int | None = None
+        """Least step from which on what was logged before is dropped."""
+        self.purges_known = False
+        """Whether that drops points of an earlier reading."""
         self.last_time: float | None = None
         self._points = 0
         self._malformed = 0
@@ -173,6 +270,7 @@ class _Events:
             "malformed": self._malformed,
             "damaged": self._damaged,
             "last_time": self.last_time,
+            "purge_step": self.purge_step,
             "scalar_tags": [*sorted(self._scalar_tags)],
             "telling": [*self._telling],
         }
@@ -199,6 +297,7 @@ class _Events:
         self._malformed = said["malformed"]
         self._damaged = said["damaged"]
         self.last_time = said["last_time"]
+        self.purge_step = said["purge_step"]
         self._scalar_tags = set(said["scalar_tags"])
         self.continues = True
         return True
@@ -301,10 +400,29 @@ class _Events:
             summary = event.message(5)
             for value in summary.messages(1):
                 self._value(event, value)
+            if event.message(7).integer(1) == _START:
+                self._purge(event.integer(2))
         except WireError:
             self._malformed += 1
             return
-        self.last_time = _double(event, 1) or self.last_time
+        self.last_time = event.double(1) or self.last_time
+
+    def _purge(self, step: int) -> None:
+        """Drop the points that were logged before at a step or later."""
+        known = self.purge_step
+        self.purge_step = step if known is None else min(known, step)
+        self.purges_known |= self.continues
+        for tag, column in [*self._columns.items()]:
+            left = [place for place, one in enumerate(column[0]) if one is None or one < step]
+            if not left:
+                del self._columns[tag]
+            elif len(left) < len(column[0]):
+                steps, values, times = column
+                self._columns[tag] = (
+                    [steps[place] for place in left],
+                    [values[place] for place in left],
+                    [times[place] for place in left],
+                )
 
     def _value(self, event: Message, value: Message) -> None:
         tag = value.text(1)
@@ -324,7 +442,7 @@ class _Events:
         elif tag in self._scalar_tags:
             number = _scalar(value.message(8))
         if number is not None and tag:
-            self._point(tag, event.integer(2), number, _double(event, 1))
+            self._point(tag, event.integer(2), number, event.double(1))
 
     def _session(self, plugin: Message) -> None:
         """Take the hyper-parameters of `session_start_info`.
@@ -346,19 +464,16 @@ class _Events:
         if time is not None:
             self.last_time = time
 
+    def columns(self) -> Iterable[tuple[list[int | None], list[float], list[float | None]]]:
+        """Return steps, values and times of each scalar."""
+        return self._columns.values()
+
     def series(self) -> tuple[Series, ...]:
         """Return the scalars, in order of first appearance."""
         return tuple(
             Series(tag, tuple(steps), tuple(values), tuple(times))
             for tag, (steps, values, times) in self._columns.items()
         )
-
-
-def _double(message: Message, number: int) -> float | None:
-    if number not in message:
-        return None
-    bits = message.integer(number) & 0xFFFF_FFFF_FFFF_FFFF
-    return float(_DOUBLE.unpack(bits.to_bytes(8, "little"))[0])
 
 
 def _scalar(tensor: Message) -> float | None:
@@ -378,7 +493,7 @@ def _scalar(tensor: Message) -> float | None:
 def _plain(value: Message) -> Plain:
     """Return a `google.protobuf.Value`: 2 number, 3 string, 4 bool; anything else is None."""
     if 2 in value:
-        number = _double(value, 2)
+        number = value.double(2)
         return int(number) if number is not None and number.is_integer() else number
     if 3 in value:
         return value.text(3)

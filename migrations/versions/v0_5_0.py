@@ -28,6 +28,8 @@ def upgrade() -> None:
     _states_say_one_thing_each()
     _states_are_named_anew()
     _checkpoints_name_their_base()
+    _runs_have_lives()
+    _histories_say_how_they_end()
 
 
 def _trees_have_several_hosts() -> None:
@@ -376,6 +378,120 @@ def _checkpoints_name_their_base() -> None:
         ("file_id", "The file or checkpoint that names it."),
     ):
         _comment("lineage", name, comment)
+
+
+def _runs_have_lives() -> None:
+    """Let folders say which life of their run they tell; the next ingest fills it."""
+    for name, kind, comment in (
+        (
+            "life",
+            sa.Integer,
+            "Of a run that went on in several folders: its place among them, from 1.",
+        ),
+        (
+            "beginning",
+            sa.String,
+            "How it began where it did not begin anew: resumed, rewound, forked.",
+        ),
+    ):
+        op.add_column("run_directory", sa.Column(name, kind(), nullable=True, comment=comment))
+    op.create_table(
+        "metric_cut",
+        sa.Column("series_id", sa.Integer(), nullable=False, comment="The series."),
+        sa.Column(
+            "replaced_from",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Step from which on its points count no more.",
+        ),
+        sa.Column(
+            "point_count",
+            sa.Integer(),
+            nullable=True,
+            comment="Points that count; empty where not all are kept.",
+        ),
+        sa.Column(
+            "first_step",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Least step of any of them.",
+        ),
+        sa.Column(
+            "last_step",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Greatest step of any of them.",
+        ),
+        sa.Column(
+            "lowest",
+            sa.Float(),
+            nullable=True,
+            comment="Their least finite value.",
+        ),
+        sa.Column(
+            "highest",
+            sa.Float(),
+            nullable=True,
+            comment="Their greatest finite value.",
+        ),
+        sa.Column(
+            "final",
+            sa.Float(),
+            nullable=True,
+            comment="Their last finite value.",
+        ),
+        sa.Column(
+            "finite_count",
+            sa.Integer(),
+            nullable=True,
+            comment="How many of them are finite.",
+        ),
+        sa.Column(
+            "special",
+            sa.String(),
+            nullable=True,
+            comment="`nan`, `inf` or `-inf` where the last of them is that.",
+        ),
+        sa.Column(
+            "special_from",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Step of the first of them behind the last finite one.",
+        ),
+        sa.ForeignKeyConstraint(
+            ["series_id"],
+            ["metric_series.id"],
+            name=op.f("fk_metric_cut_series_id_metric_series"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("series_id", name=op.f("pk_metric_cut")),
+        comment="What counts of a series whose end was replaced when its run went on from an "
+        "earlier step.",
+    )
+
+
+def _histories_say_how_they_end() -> None:
+    for name, kind, comment in (
+        ("finite_count", sa.Integer, "Points that are finite."),
+        ("special", sa.String, "`nan`, `inf` or `-inf` where its last point is that."),
+        ("special_from", sa.BigInteger, "Step of the first point behind the last finite one."),
+    ):
+        op.add_column("metric_series", sa.Column(name, kind(), nullable=True, comment=comment))
+    op.execute("UPDATE metric_series SET finite_count = point_count")
+    op.execute(
+        """
+        CREATE TEMPORARY TABLE odd AS
+        SELECT series_id, COUNT(*) AS points FROM metric_point
+        WHERE special IS NOT NULL GROUP BY series_id
+        """
+    )
+    op.execute(
+        "UPDATE metric_series SET finite_count = point_count - (SELECT o.points FROM odd o "
+        "WHERE o.series_id = metric_series.id), special = (SELECT p.special FROM metric_point p "
+        "WHERE p.series_id = metric_series.id AND p.position = metric_series.point_count - 1) "
+        "WHERE id IN (SELECT series_id FROM odd)"
+    )
+    op.execute("DROP TABLE odd")
 
 
 def _anew(name: str, columns: str, *parts: sa.schema.SchemaItem) -> None:

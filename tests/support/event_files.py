@@ -40,6 +40,11 @@ def event(time: float, step: int, *values: bytes) -> bytes:
     return head + (field(5, b"".join(field(1, value) for value in values)) if values else b"")
 
 
+def session_start(time: float, step: int) -> bytes:
+    """Encode what a writer that was given `purge_step` begins with."""
+    return b"\x09" + struct.pack("<d", time) + field(2, step) + field(7, field(1, 1))
+
+
 def scalar(tag: str, value: float) -> bytes:
     """Encode a value as torch's writer does."""
     return field(1, tag) + b"\x15" + struct.pack("<f", value)
@@ -69,11 +74,16 @@ def hparams(values: Mapping[str, float | str | bool]) -> bytes:
 
 
 def write_events(
-    folder: Path, events: Iterable[bytes], *, started: int = 1_760_722_339, host: str = "gpu1"
+    folder: Path,
+    events: Iterable[bytes],
+    *,
+    started: int = 1_760_722_339,
+    host: str = "gpu1",
+    process: int = 4711,
 ) -> Path:
     """Write an event file into a folder and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"events.out.tfevents.{started}.{host}.4711.0"
+    path = folder / f"events.out.tfevents.{started}.{host}.{process}.0"
     version = b"\x09" + struct.pack("<d", float(started)) + field(3, "brain.Event:2")
     path.write_bytes(b"".join(record(one) for one in (version, *events)))
     return path

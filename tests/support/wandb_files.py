@@ -97,7 +97,7 @@ def run(run_id: str, *, started: float = 0.0, **parts: Any) -> bytes:
         run_id: the id.
         started: seconds since the epoch, 0 for none.
         parts: `entity, project, config, group, job_type, display_name, notes, tags, sweep_id,
-            host`, `git` = (remote, commit).
+            host`, `git` = (remote, commit), `branch` = (run, step), `starting_step`, `resumed`.
     """
     numbers = {
         "entity": 2, "project": 3, "group": 6, "job_type": 7, "display_name": 8, "notes": 9,
@@ -117,6 +117,14 @@ def run(run_id: str, *, started: float = 0.0, **parts: Any) -> bytes:
     if "git" in parts:
         remote, commit = parts["git"]
         out += field(21, field(1, remote) + field(2, commit))
+    if "starting_step" in parts:
+        out += field(14, parts["starting_step"])
+    if parts.get("resumed"):
+        out += field(18, 1)
+    if "branch" in parts:
+        source, step = parts["branch"]
+        value = varint(2 << 3 | 1) + struct.pack("<d", step)
+        out += field(23, field(1, source) + value + field(3, "_step"))
     return field(17, out)
 
 

@@ -35,7 +35,7 @@ say for it, and doubts what a repeated command brings about."""
 DURING = 1.5
 """For a file written while the run lived."""
 SOON_AFTER = 0.5
-"""For a file written within `WRITE_SLACK` after the last row."""
+"""For a file written within `WRITE_SLACK` after the run's last sign of life."""
 _SLACK = timedelta(seconds=CLOCK_SLACK)
 CLOCK_KINDS = frozenset(
     {
@@ -44,6 +44,7 @@ CLOCK_KINDS = frozenset(
         "run-after-folder",
         "written-before-run",
         "written-during-run",
+        "written-at-end",
         "written-after-run",
         "nearer-folder",
     }
@@ -113,19 +114,40 @@ def written_during_run(
         )
     elif ended_at is None:
         return
-    elif written_at <= ended_at + _WRITE_SLACK:
+    elif written_at <= ended_at:
         yield Observation(
             "written-during-run",
-            DURING if written_at <= ended_at + _SLACK else SOON_AFTER,
+            DURING,
             f"The file was written at {_text(written_at)} UTC, while the run lived.",
         )
-    elif folder.has_its_times:
+    elif written_at <= ended_at + _WRITE_SLACK:
+        # The last row is logged before the last file is saved; the clocks of both may differ.
+        yield Observation(
+            "written-at-end",
+            DURING if written_at <= ended_at + _SLACK else SOON_AFTER,
+            f"The file was written at {_text(written_at)} UTC, "
+            f"{_span(written_at - ended_at)} after the run's last sign of life "
+            f"({_text(ended_at)}).",
+        )
+    elif folder.has_its_times and written_at > _bound(folder, ended_at) + _WRITE_SLACK:
         yield Observation(
             "written-after-run",
             AFTER_END,
             f"The file was written at {_text(written_at)} UTC, "
-            f"after the run had ended ({_text(ended_at)}).",
+            f"{_span(written_at - ended_at)} after the run's last sign of life "
+            f"({_text(ended_at)}).",
         )
+
+
+def _bound(folder: RunFolder, ended_at: datetime) -> datetime:
+    """Return the latest moment at which a run is known to have lived."""
+    until = folder.written_until
+    return ended_at if until is None else max(until, ended_at)
+
+
+def _span(time: timedelta) -> str:
+    seconds = time.total_seconds()
+    return "less than 1 s" if seconds < 1 else duration(seconds)
 
 
 def duration(seconds: float) -> str:

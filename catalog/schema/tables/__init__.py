@@ -34,6 +34,7 @@ from catalog.schema.tables.link import (
 from catalog.schema.tables.metric import (
     MetricAxis,
     MetricAxisPoint,
+    MetricCut,
     MetricDefinition,
     MetricName,
     MetricPoint,
@@ -78,6 +79,7 @@ TABLES = (
     MetricAxis,
     MetricAxisPoint,
     MetricSeries,
+    MetricCut,
     MetricPoint,
     MetricSummary,
     MetricDefinition,
@@ -122,6 +124,7 @@ __all__ = [
     "Mention",
     "MetricAxis",
     "MetricAxisPoint",
+    "MetricCut",
     "MetricDefinition",
     "MetricName",
     "MetricPoint",

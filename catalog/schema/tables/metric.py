@@ -72,9 +72,36 @@ class MetricSeries(SQLModel, table=True):
     lowest: float | None = column("Least finite value.", None)
     highest: float | None = column("Greatest finite value.", None)
     final: float | None = column("Last finite value.", None)
+    finite_count: int | None = column("Points that are finite.", None)
+    special: str | None = column("`nan`, `inf` or `-inf` where its last point is that.", None)
+    special_from: int | None = column(
+        "Step of the first point behind the last finite one.", None, big=True
+    )
     points_of: int | None = column(
         "The longer series of the same run that its points are the first of: they stand there.",
         None,
+    )
+
+
+class MetricCut(SQLModel, table=True):
+    """What counts of a series whose end was replaced when its run went on from an earlier step."""
+
+    __tablename__ = "metric_cut"
+
+    series_id: int = column(
+        "The series.", foreign_key="metric_series.id", ondelete="CASCADE", primary_key=True
+    )
+    replaced_from: int = column("Step from which on its points count no more.", big=True)
+    point_count: int | None = column("Points that count; empty where not all are kept.", None)
+    first_step: int | None = column("Least step of any of them.", None, big=True)
+    last_step: int | None = column("Greatest step of any of them.", None, big=True)
+    lowest: float | None = column("Their least finite value.", None)
+    highest: float | None = column("Their greatest finite value.", None)
+    final: float | None = column("Their last finite value.", None)
+    finite_count: int | None = column("How many of them are finite.", None)
+    special: str | None = column("`nan`, `inf` or `-inf` where the last of them is that.", None)
+    special_from: int | None = column(
+        "Step of the first of them behind the last finite one.", None, big=True
     )
 
 

@@ -85,6 +85,12 @@ class RunDirectory(SQLModel, table=True):
     )
     join_detail: str | None = column("That evidence in a sentence.", None)
     kept_apart: bool = column("A person said that it tells of a training of its own.", False)
+    life: int | None = column(
+        "Of a run that went on in several folders: its place among them, from 1.", None
+    )
+    beginning: str | None = column(
+        "How it began where it did not begin anew: resumed, rewound, forked.", None
+    )
 
 
 class RunField(SQLModel, table=True):

@@ -24,6 +24,7 @@ ORDER = (
     "checkpoint_in_run",
     "run_overview",
     "run_config_chosen",
+    "metric_life",
     "run_metrics",
     "config_flat",
     "checkpoint_trace",
@@ -38,6 +39,16 @@ ORDER = (
     "data_sources",
 )
 """Every view, each after those that it reads from."""
+GAPS = (
+    "damaged-stream",
+    "truncated-stream",
+    "damaged-record",
+    "malformed-record",
+    "malformed-row",
+    "oversized-record",
+    "history-cut",
+)
+"""Problems of a file that leave a gap in the histories that it tells."""
 
 
 def view_text(name: str) -> str:
@@ -52,7 +63,8 @@ def with_states(sql: str) -> str:
         sql: with `{USABLE}`, `{UNUSABLE}`, `{ABSENT}` and `{OTHER}` for the names of the states of
             a kind, as SQL has them between the brackets of an IN; `{STATE_COLUMNS}` for the names
             of the columns of all states; `{STATE_ROWS}` for the rows of the view
-            `checkpoint_state`; `{STATE_SUMS}` for a column per state of what `d.delta` adds up to.
+            `checkpoint_state`; `{STATE_SUMS}` for a column per state of what `d.delta` adds up to;
+            and `{GAPS}` for the problems that leave gaps in histories.
     """
     if "{" not in sql:
         return sql
@@ -76,6 +88,7 @@ def _filling() -> dict[str, str]:
         for place, one in enumerate(STATES, start=1)
     )
     return {
+        "{GAPS}": _listed(GAPS),
         "{USABLE}": _listed(USABLE),
         "{UNUSABLE}": _listed(UNUSABLE),
         "{ABSENT}": _listed(ABSENT),

@@ -36,7 +36,7 @@ from catalog.sources.stamps import moment_of_epoch
 from catalog.sources.stores.database import NotReadable, Tables, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 NAME = "mlflow"
@@ -194,6 +194,7 @@ def _read_meta(root: Path, path: str, place: RunDirectory) -> Facts:
             start=meta.get("start_time"),
             end=meta.get("end_time"),
             user=meta.get("user_id"),
+            lifecycle=meta.get("lifecycle_stage"),
             experiment=_experiment(root, split(split(path)[0])[0]),
         )
     )
@@ -216,14 +217,23 @@ def _experiment(root: Path, folder: str) -> Plain:
 
 
 def _run_fields(
-    *, name: Plain, state: str | None, start: Plain, end: Plain, user: Plain, experiment: Plain
+    *,
+    name: Plain,
+    state: str | None,
+    start: Plain,
+    end: Plain,
+    user: Plain,
+    lifecycle: Plain,
+    experiment: Plain,
 ) -> Iterator[RunField]:
     yield from field_of("display_name", name, RANK)
     if state in {"finished", "failed", "killed"}:
         yield from field_of("state", state, RANK)
     yield from field_of("username", user, RANK)
+    if lifecycle == "deleted":
+        yield from field_of("lifecycle", lifecycle, RANK)
     yield from field_of("project", experiment, RANK)
-    for field, milliseconds in (("started_at", start), ("last_timestamp", end)):
+    for field, milliseconds in (("started_at", start), ("ended_at", end)):
         if is_number(milliseconds):
             yield from moment_field(
                 field, moment_of_epoch(milliseconds / 1000, str(milliseconds)), RANK
@@ -248,7 +258,20 @@ def _read_metrics(root: Path, item: Item, place: RunDirectory, below: str) -> Fa
                 Problem("malformed-row", f"{malformed:,} lines of the metric {part} are no points.")
             )
         series += _series({metric_name(below, clean(part)): points})
-    return Facts(run_directory=place, series=tuple(series), problems=tuple(problems))
+    return Facts(
+        run_directory=place,
+        fields=_last_row(series),
+        series=tuple(series),
+        problems=tuple(problems),
+    )
+
+
+def _last_row(series: Iterable[Series]) -> tuple[RunField, ...]:
+    """Return the time of the point that was logged last."""
+    times = [time for one in series for time in one.times if time is not None]
+    if not times:
+        return ()
+    return moment_field("last_timestamp", moment_of_epoch(max(times)), RANK)
 
 
 def _series(
@@ -285,31 +308,43 @@ def _runs(tables: Tables, path: str) -> Iterator[Facts]:
             place = step if isinstance(step, int) else None
             columns = metrics.setdefault(run, {})
             columns.setdefault(clean(name), []).append((place, number, time))
-    for run, name, status, start, end, user, experiment in tables.rows(
+    for run, name, status, start, end, user, experiment, lifecycle in tables.rows(
         "runs",
-        ("run_uuid", "name", "status", "start_time", "end_time", "user_id", "experiment_id"),
+        (
+            "run_uuid",
+            "name",
+            "status",
+            "start_time",
+            "end_time",
+            "user_id",
+            "experiment_id",
+            "lifecycle_stage",
+        ),
         '"run_uuid"',
     ):
         if not (isinstance(run, str) and RUN.fullmatch(run)):
             continue
         fields, secrets = _tag_fields(tags[run])
         said = _params(_place(join(path, run)), params[run])
+        series = tuple(_series(metrics.pop(run, {})))
         yield Facts(
             run_directory=said.run_directory,
             fields=(
                 *(field for model in models[run] for field in field_of(MODEL_FIELD, model, RANK)),
                 *fields,
+                *_last_row(series),
                 *_run_fields(
                     name=_text(name),
                     state=_state(_text(status)),
                     start=start,
                     end=end,
                     user=_text(user),
+                    lifecycle=_text(lifecycle),
                     experiment=_text(experiments.get(experiment)),
                 ),
             ),
             configs=said.configs,
-            series=tuple(_series(metrics.pop(run, {}))),
+            series=series,
             problems=(*said.problems, *redaction_problem(secrets)),
         )
 

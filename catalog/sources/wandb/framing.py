@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from catalog.sources.facts import Problem
 from catalog.sources.growth import fingerprint
@@ -25,15 +25,27 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 MAX_RECORD = 16 * 1024 * 1024
 """Longer records are skipped; the largest seen are artifact manifests of a few hundred kB."""
 
+MAX_LOST = 64 * 1024 * 1024
+"""Bytes without a whole record after which no more is looked for."""
+
+_NO_HEADER = "the header is not that of a W&B stream"
 _unpack = struct.Struct("<IHB").unpack_from
 _TYPE_CRC = [zlib.crc32(bytes([kind])) for kind in range(5)]
 
 
-class Frames:
-    """Iterates over the records of a stream; afterwards `problem` says how it ended.
+class _Loss(NamedTuple):
+    """Where reading came upon what is no record, and what it is."""
 
-    Reading stops at the first chunk that is cut off or damaged: whatever stood before is whole.
-    Memory holds one block and one record.
+    block_end: int
+    what: str | None
+    """None where it is what a cut file ends with."""
+
+
+class Frames:
+    """Iterates over the records of a stream; afterwards `problems` says what was wrong with it.
+
+    Each block is framed anew: behind what is damaged, reading goes on with the next block, at the
+    first record that begins there. Memory holds one block and one record.
     """
 
     def __init__(self, file: BinaryIO, begin: int = 0) -> None:
@@ -46,15 +58,26 @@ class Frames:
         """
         self._file = file
         self._begin = begin
-        self.problem: Problem | None = None
+        self.problems: list[Problem] = []
         self.bytes_read = 0
         self.skipped = 0
         """Records that were longer than `MAX_RECORD`."""
+        self.gaps = 0
+        """Places where records are lost and others stand behind: no reading can go on from them."""
         self.start = begin
         """Where the record that came last begins, to be read again by `record_at`."""
         self.end = begin
         """Where the last whole record ends."""
         self._block_end = 0
+        self._loss: _Loss | None = None
+        """What was come upon since the last whole record."""
+        self._first_gap = ""
+        self._lost_bytes = 0
+
+    @property
+    def problem(self) -> Problem | None:
+        """The first problem, None where there is none."""
+        return self.problems[0] if self.problems else None
 
     def __iter__(self) -> Iterator[bytes]:
         offset = self._begin // BLOCK * BLOCK
@@ -68,7 +91,8 @@ class Frames:
         parts: list[bytes] = []
         size = 0
         in_record = False
-        while block:
+        given_up = False
+        while block and not given_up:
             length_of_block = len(block)
             while length_of_block - position >= CHUNK_HEADER:
                 crc, length, kind = _unpack(block, position)
@@ -76,19 +100,26 @@ class Frames:
                 end = begin + length
                 if end > length_of_block or not FULL <= kind <= LAST:
                     self._bad_chunk(crc, length, kind, length_of_block - begin)
-                    return
+                    position, parts, in_record = length_of_block, [], False
+                    break
                 data = block[begin:end]
                 if zlib.crc32(data, _TYPE_CRC[kind]) != crc:
-                    self._damaged("a checksum is wrong")
-                    return
+                    self._lose("a checksum is wrong")
+                    position, parts, in_record = length_of_block, [], False
+                    break
                 if in_record is (kind <= FIRST):
-                    self._damaged(
+                    self._lose(
                         "a record begins inside another"
                         if in_record
                         else "a record goes on that has not begun"
                     )
-                    return
+                    parts, in_record = [], False
+                    if kind > FIRST:
+                        position = end
+                        continue
                 if kind == FULL:  # nearly all are
+                    if self._loss is not None:
+                        self._note_gap(offset + position)
                     self.start, self.end = offset + position, offset + end
                     position = end
                     yield data
@@ -102,6 +133,8 @@ class Frames:
                 position = end
                 if kind == LAST:
                     in_record = False
+                    if self._loss is not None:
+                        self._note_gap(self.start)
                     self.end = offset + end
                     if size <= MAX_RECORD:
                         yield b"".join(parts)
@@ -112,9 +145,11 @@ class Frames:
                 break
             position = 0
             offset += BLOCK
+            given_up = self._loss is not None and offset - self._loss.block_end > MAX_LOST
             block = self._block(offset)
         if in_record or (block and position < len(block)):
-            self._truncated()
+            self._loss = self._loss or _Loss(self._block_end, None)
+        self._tell()
 
     def record_at(self, place: int) -> bytes | None:
         """Return the record that begins at the `start` of an earlier reading, None if none does."""
@@ -146,17 +181,17 @@ class Frames:
     def _opens(self, block: bytes) -> bool:
         """Say whether the first block is that of a stream with anything in it; if not, why."""
         if not block:
-            self.problem = Problem("empty-stream", "The W&B stream has 0 bytes: nothing was saved.")
+            empty = "The W&B stream has 0 bytes: nothing was saved."
+            self.problems.append(Problem("empty-stream", empty))
         elif not block.startswith(HEADER):
+            self._loss = _Loss(self._block_end, _NO_HEADER)
             if HEADER.startswith(block):
-                self._truncated()
-            else:
-                self.problem = Problem("damaged-stream", "The file has no W&B stream header.")
+                self._loss = _Loss(self._block_end, None)
+                self._tell()
         elif len(block) == len(HEADER):
-            self.problem = Problem(
-                "empty-stream", "The W&B stream holds its header only: nothing was saved."
-            )
-        return self.problem is None
+            empty = "The W&B stream holds its header only: nothing was saved."
+            self.problems.append(Problem("empty-stream", empty))
+        return not self.problems
 
     def _block(self, offset: int) -> bytes:
         block = self._read(BLOCK)
@@ -169,28 +204,63 @@ class Frames:
         return data
 
     def _bad_chunk(self, crc: int, length: int, kind: int, room: int) -> None:
-        """Tell what a chunk means that is longer than what is left of its block, or of no kind."""
+        """Note what a chunk means that is longer than what is left of its block, or of no kind."""
         if length > room:
-            if self._block_end % BLOCK:
-                self._truncated()
-            else:
-                self._damaged("a chunk is longer than its block")
+            self._lose("a chunk is longer than its block" if self._is_whole else None)
         # Zeros are what a crash leaves of a file that had been extended but not written.
         elif crc == length == kind == 0:
-            self._truncated()
+            self._lose(None)
         else:
-            self._damaged("a chunk has no known type")
+            self._lose("a chunk has no known type")
 
-    def _truncated(self) -> None:
-        self.problem = Problem(
-            "truncated-stream",
-            f"The W&B stream is cut off near byte {self._block_end:,}: the run was killed, or "
-            "the copy is incomplete. What stands before was read.",
-        )
+    @property
+    def _is_whole(self) -> bool:
+        return self._block_end % BLOCK == 0
 
-    def _damaged(self, what: str) -> None:
-        self.problem = Problem(
-            "damaged-stream",
-            f"The W&B stream is damaged near byte {self._block_end:,} ({what}). What stands "
-            "before was read.",
-        )
+    def _lose(self, what: str | None) -> None:
+        if self._loss is None:
+            self._loss = _Loss(self._block_end, what)
+
+    def _note_gap(self, begin: int) -> None:
+        """A record begins behind what was lost."""
+        loss, self._loss = self._loss, None
+        if loss is None:
+            return
+        self.gaps += 1
+        self._lost_bytes += begin - self.end
+        if self.gaps == 1:
+            what = loss.what or "zeros stand where records were"
+            self._first_gap = f"near byte {loss.block_end:,} ({what})"
+
+    def _tell(self) -> None:
+        """Say what was wrong, once all is read."""
+        if self.gaps:
+            places = "" if self.gaps == 1 else f" and at {self.gaps - 1:,} more places"
+            self.problems.append(
+                Problem(
+                    "damaged-stream",
+                    f"The W&B stream is damaged {self._first_gap}{places}: the records of "
+                    f"{self._lost_bytes:,} bytes are lost. What is before and behind was read.",
+                )
+            )
+        if self._loss is None:
+            return
+        near, what = self._loss
+        if what is None:
+            self.problems.append(
+                Problem(
+                    "truncated-stream",
+                    f"The W&B stream is cut off near byte {near:,}: the run was killed, or "
+                    "the copy is incomplete. What stands before was read.",
+                )
+            )
+        elif what == _NO_HEADER:
+            self.problems.append(Problem("damaged-stream", "The file has no W&B stream header."))
+        else:
+            self.problems.append(
+                Problem(
+                    "damaged-stream",
+                    f"The W&B stream is damaged near byte {near:,} ({what}). What stands "
+                    "before was read.",
+                )
+            )

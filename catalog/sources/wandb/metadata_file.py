@@ -1,8 +1,8 @@
 """`wandb-metadata.json`: machine, program, git state and start of a W&B run.
 
 `startedAt` is UTC in every version, though written without a zone up to 0.17. `heartbeatAt` is
-no end time (it was written once, at the start) and is not read; `email` is personal and not
-stored.
+a sign of life: up to 0.9 it moves, from 0.10 on it was written once, at the start. `email` is
+personal and not stored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-metadata"
-VERSION = 1
+VERSION = 2
 
 _FILE = "wandb-metadata.json"
 _TEXTS = {
@@ -100,6 +100,9 @@ def metadata_fields(
     started = metadata.get("startedAt")
     if isinstance(started, str):
         yield from moment_field("started_at", moment_of_text(started, assume_utc=True), rank)
+    heartbeat = metadata.get("heartbeatAt")
+    if isinstance(heartbeat, str):
+        yield from moment_field("heartbeat", moment_of_text(heartbeat, assume_utc=True), rank)
 
 
 def git_fields(remote: Plain, commit: Plain, rank: int) -> Iterator[RunField]:

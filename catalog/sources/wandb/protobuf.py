@@ -6,8 +6,11 @@ skipped without being decoded.
 
 from __future__ import annotations
 
+import struct
+
 from catalog.sources.plain import clean
 
+_DOUBLE = struct.Struct("<d")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 Value = int | bytes
@@ -136,6 +139,13 @@ class Message:
             return 0
         value &= 0xFFFF_FFFF_FFFF_FFFF
         return value - (1 << 64) if value >> 63 else value
+
+    def double(self, number: int) -> float | None:
+        """Return a field of 64 bits as the floating-point number that it is, None if missing."""
+        if number not in self._values:
+            return None
+        bits = self.integer(number) & 0xFFFF_FFFF_FFFF_FFFF
+        return float(_DOUBLE.unpack(bits.to_bytes(8, "little"))[0])
 
     def message(self, number: int) -> Message:
         """Return a message field, an empty message where it is missing.

@@ -15,12 +15,13 @@ no `config.yaml` at all.
 Names of the fields that any of these files may yield:
 
 - identity: `run_id, entity, project, display_name, notes, tags` (JSON list)`, group, job_type,
-  sweep_id, resumed, starting_step`
+  sweep_id, resumed, starting_step, branch_run, branch_step`
 - machine: `host, os, username, executable, python_version, gpu, gpu_count, cpu_count,
   cuda_version, utc_offset, packages` (JSON object)
 - program: `program, code_path, root, args` (JSON list)`, git_remote, git_commit, cli_version`
-- life: `started_at, last_timestamp` (moments)`, runtime` (seconds)`, last_step, mode, state,
-  exit_code, log_ending`
+- life: `started_at, last_timestamp, heartbeat, ended_at` (moments)`, runtime, row_runtime`
+  (seconds, the latter of the last row)`, last_step, mode, state, exit_code, preempting, lifecycle,
+  log_ending`
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ VERSION = 6
 
 # Numbers of the fields of `Record` that are read.
 _HISTORY, _SUMMARY, _CONFIG, _ARTIFACT, _TELEMETRY, _METRIC, _OUTPUT = 2, 3, 5, 8, 11, 12, 13
-_RUN, _EXIT, _USED_ARTIFACT, _ENVIRONMENT = 17, 18, 25, 26
+_RUN, _EXIT, _PREEMPTING, _USED_ARTIFACT, _ENVIRONMENT = 17, 18, 23, 25, 26
 
 _GOALS: dict[int, Literal["min", "max"]] = {1: "min", 2: "max"}
 _SUMMARIES = {
@@ -83,7 +83,7 @@ def recognise(listing: Listing) -> list[Item]:
 
 
 def read(root: Path, item: Item) -> Facts:
-    """Read one stream, up to its end or to the first damage.
+    """Read one stream up to its end, behind damage as well.
 
     With a bookmark, only what came since is read, and the few records that tell of the run.
 
@@ -98,7 +98,7 @@ def read(root: Path, item: Item) -> Facts:
         bookmark = _bookmark(content, frames)
     folder, name = split(item.path)
     place = run_directory.describe(root, folder, run_id=run_directory.stream_id(name))
-    problems = [frames.problem] if frames.problem else []
+    problems = [*frames.problems]
     if frames.skipped:
         problems.append(
             Problem("oversized-record", f"{frames.skipped} very long records were skipped.")
@@ -124,10 +124,11 @@ def _begin(file: BinaryIO, bookmark: str | None) -> tuple[_Content, Frames]:
 def _bookmark(content: _Content, frames: Frames) -> str | None:
     """Return what the next reading needs to go on here; None where there will be none.
 
-    Of a run that ended nothing is kept. Neither is the text of records that may hold secrets:
-    those records are read again, and what is redacted then follows the settings of then.
+    Of a run that ended nothing is kept, nor of a stream with a gap. Neither is the text of records
+    that may hold secrets: those records are read again, and what is redacted then follows the
+    settings of then.
     """
-    if content.is_final or frames.end <= len(HEADER):
+    if content.is_final or frames.gaps or frames.end <= len(HEADER):
         return None
     said = {
         "version": VERSION,
@@ -283,9 +284,24 @@ class _Content:
         if run.integer(18):
             self._set(field("resumed", True))
         self._set(moment_field("started_at", _moment(run.message(17)), ranks.STREAM))
+        self._branch(run.message(23))
         self._git(run.message(21))
         self._telemetry(run.message(19))
         self._update_config(run.message(4))
+
+    def _branch(self, point: Message) -> None:
+        """Take where a run was forked or rewound: `BranchPoint` {1 run, 2 value, 3 metric}."""
+        source = point.text(1)
+        if source and point.text(3) in {"", "_step"}:
+            self._set(field_of("branch_run", source, ranks.STREAM))
+            step = point.double(2)
+            at = "" if step is None else f" at step {step:g}"
+            self._mention("forked-from", f"{source}{at}")
+            if step is not None and step.is_integer():
+                self._set(field_of("branch_step", int(step), ranks.STREAM))
+
+    def _preempting(self, _message: Message) -> None:
+        self._set(field_of("preempting", True, ranks.STREAM))
 
     def _environment(self, environment: Message) -> None:
         field = partial(field_of, rank=ranks.STREAM)
@@ -430,6 +446,7 @@ class _Content:
         _METRIC: _metric,
         _TELEMETRY: _telemetry,
         _EXIT: _exit,
+        _PREEMPTING: _preempting,
         _USED_ARTIFACT: _used_artifact,
         _ENVIRONMENT: _environment,
     }

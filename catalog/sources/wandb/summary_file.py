@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "wandb-summary"
-VERSION = 1
+VERSION = 2
 
 _FILE = "wandb-summary.json"
 
@@ -75,7 +75,8 @@ def progress_fields(summary: dict[str, Plain], rank: int) -> Iterator[RunField]:
     """Yield the fields in W&B's own summary keys.
 
     `_wandb.runtime` counts to the end of the run in whole seconds; `_runtime` only to the last
-    logged row, so it ranks after it.
+    logged row, so it ranks after it. Both may count from before the run's start: old clients go
+    on counting over the folders of a resumed run.
     """
     field = partial(field_of, rank=rank)
     own = summary.get("_wandb")
@@ -84,6 +85,7 @@ def progress_fields(summary: dict[str, Plain], rank: int) -> Iterator[RunField]:
         yield from field("runtime", _shortest(runtime))
     if is_number(logged := summary.get("_runtime")):
         yield from field_of("runtime", _shortest(logged), rank + 1)
+        yield from field("row_runtime", _shortest(logged))
     if is_number(step := summary.get("_step")):
         yield from field("last_step", _shortest(step))
     if is_number(timestamp := summary.get("_timestamp")):
