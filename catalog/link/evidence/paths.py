@@ -44,7 +44,8 @@ NAMED_TWICE = 4.5
 a link, but where several runs bear it, each of them may have written the file."""
 
 NAMED_ALONE = 6.0
-"""For a name that one run of all has, and one training's folder or file in its own project."""
+"""For a name that one run of all has, and one training's folder or file in its own project; not
+where another training saved the same numbers: a run that only read has its name, too."""
 
 SHORTEST_NAME = 5
 """Letters of a name that is no mere word."""
@@ -126,7 +127,11 @@ def _key_in(said: Said, subject: Subject, folder: RunFolder) -> str | None:
 def name_stated(subject: Subject, folder: RunFolder, context: Context) -> Iterator[Observation]:
     """The run's config or arguments hold the name of the checkpoint's folder, or of the file."""
     for plain, shared in called_alike(context.called, subject, folder):
-        if context.called.decides(plain) and own_project(subject, context) == folder.project:
+        if (
+            context.called.decides(plain)
+            and own_project(subject, context) == folder.project
+            and context.places.twins.checkpoint(subject, folder) is None
+        ):
             yield Observation(
                 "name-stated",
                 NAMED_ALONE,
