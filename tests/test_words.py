@@ -35,7 +35,7 @@ ABBREVIATED = re.compile(r"`(-[a-z][a-z-]*|[a-z][a-z-]*-)`")
 WORD = re.compile(r"`([a-z][a-z0-9]*(?:[-_][a-z0-9]+)+)`")
 OF_OTHERS = frozenset({
     "checkpoint-100", "latest-run", "save_total_limit", "save_hyperparameters", "search_runs",
-    "define_metric",
+    "define_metric", "wandb_id", "wandb_run_path", "wandb_url",
     # Of the example project and of others that figures are of.
     "best-v1", "best-v2", "pan_decoder", "kth_value", "cleval_metrics",
 })  # fmt: skip
