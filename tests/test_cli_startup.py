@@ -215,7 +215,8 @@ def test_a_closed_pipe_is_no_exit_code_of_ours(empty_db: Path) -> None:
     wide = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT hex(zeroblob(99))"
     )
-    sql = f"catalog sql '{wide} FROM n LIMIT 9999' -f csv | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    query = f"catalog sql '{wide} FROM n LIMIT 9999' -f csv"
+    sql = f"{query} | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}"
     assert shell(sql, empty_db).returncode == 128 + signal.SIGPIPE
 
 
