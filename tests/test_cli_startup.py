@@ -204,7 +204,9 @@ def test_a_waiting_module_of_a_package_is_found_there() -> None:
 def test_a_closed_pipe_ends_quietly(empty_db: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
     for form in ("table", "csv", "json", "ndjson", "md"):
-        done = shell(f"catalog sql '{endless} LIMIT 9999' -f {form} | head -1", empty_db)
+        # A table that is cut says so, which is another line.
+        whole = "--limit 9999" if form == "table" else ""
+        done = shell(f"catalog sql '{endless} LIMIT 9999' -f {form} {whole} | head -1", empty_db)
         assert (len(done.stdout.splitlines()), done.stderr) == (1, ""), form
     small = shell("catalog sql 'SELECT 1' | true", empty_db)
     assert (small.stdout, small.stderr) == ("", "")

@@ -190,6 +190,7 @@ def test_a_history_that_two_files_tell_is_counted_once(tmp_path: Path) -> None:
     (metric,) = catalog.query("metrics", {"run": "lightning_logs/version_0"}).dicts()
     assert (metric["metric"], metric["points"], metric["final"]) == ("loss", 3, 2.0)
     (viewed,) = catalog.query("run_metrics").dicts()
+    assert metric.pop("source_state") == "present"
     assert {key: viewed[key] for key in metric} == metric
 
 

@@ -84,7 +84,7 @@ _POINTS = """
 SELECT p.value FROM metric_point p
 LEFT JOIN metric_axis_point a ON a.axis_id = :axis AND a.position = p.position
 WHERE p.series_id = :series AND p.position < :in_file AND p.position % :stride = 0
-  AND (:cut IS NULL OR a.step IS NULL OR a.step < :cut)
+  AND (CAST(:cut AS BIGINT) IS NULL OR a.step IS NULL OR a.step < CAST(:cut AS BIGINT))
 ORDER BY p.position
 """
 _PROBLEMS = """
