@@ -286,7 +286,7 @@ def filled(value: Any, tensors: list[FakeTensor], used: set[int]) -> Any:
     st.lists(st.binary(min_size=8, max_size=8), min_size=5, max_size=5, unique=True),
     st.integers(0, 3),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_archives_that_differ_in_any_storage_share_no_fingerprint(
     tmp_path_factory: pytest.TempPathFactory, root: Any, raw: list[bytes], changed: int
 ) -> None:
