@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import catalog
 from catalog.cli.main import COMMANDS, load
 from catalog.query.named import list_queries
@@ -95,6 +93,7 @@ def is_word(text: str) -> bool:
     return text in known() or any(match[1] in known() for match in matches if match)
 
 
+@cache
 def texts() -> dict[str, str]:
     """Return every text that describes something to a user, by where it is."""
     found = {page: (REPOSITORY / page).read_text() for page in PAGES}
@@ -120,31 +119,38 @@ def comment_of(sql: str) -> str:
     return "\n".join(line for line in sql.splitlines() if line.startswith("--"))
 
 
-@pytest.mark.parametrize("place", texts())
-def test_every_word_of_the_program_is_one(place: str) -> None:
-    words = set(WORD.findall(texts()[place])) - OF_OTHERS
-    assert {word for word in words if not is_word(word)} == set()
-    for part in ABBREVIATED.findall(texts()[place]):
-        meant = str.endswith if part.startswith("-") else str.startswith
-        assert any(meant(word, part) for word in known() | patterns()), part
+def test_every_word_of_the_program_is_one() -> None:
+    wrong = set()
+    for place, text in texts().items():
+        words = set(WORD.findall(text)) - OF_OTHERS
+        wrong |= {(place, word) for word in words if not is_word(word)}
+        for part in ABBREVIATED.findall(text):
+            meant = str.endswith if part.startswith("-") else str.startswith
+            if not any(meant(word, part) for word in known() | patterns()):
+                wrong.add((place, part))
+    assert wrong == set()
 
 
-@pytest.mark.parametrize("place", texts())
-def test_every_command_that_is_named_can_be_run(place: str) -> None:
+def test_every_command_that_is_named_can_be_run() -> None:
+    for place, text in texts().items():
+        for command, rest in re.findall(r"catalog ([a-z]+)((?: [^`\n|]*)?)", code_of(text)):
+            assert command in COMMANDS, (place, command)
+            assert_options_exist(place, command, rest)
+
+
+def assert_options_exist(place: str, command: str, rest: str) -> None:
     names = {query.name for query in list_queries()} | {"NAME"}
-    for command, rest in re.findall(r"catalog ([a-z]+)((?: [^`\n|]*)?)", code_of(texts()[place])):
-        assert command in COMMANDS, command
-        found: Any = load(command)
-        options = [part.partition("=")[0] for part in rest.split("#")[0].split()]
-        if below := getattr(found, "commands", None):
-            assert not options or options[0] in below, rest
-            found = below[options[0]] if options else found
-        allowed = {name for one in found.params for name in (*one.opts, *one.secondary_opts)}
-        for option in options:
-            if option.startswith("-") and option not in {"--help", "-h"}:
-                assert option in allowed, f"catalog {command} {option}"
-        if command == "query" and options and not options[0].startswith("-"):
-            assert options[0] in names, options[0]
+    found: Any = load(command)
+    options = [part.partition("=")[0] for part in rest.split("#")[0].split()]
+    if below := getattr(found, "commands", None):
+        assert not options or options[0] in below, (place, rest)
+        found = below[options[0]] if options else found
+    allowed = {name for one in found.params for name in (*one.opts, *one.secondary_opts)}
+    for option in options:
+        if option.startswith("-") and option not in {"--help", "-h"}:
+            assert option in allowed, (place, f"catalog {command} {option}")
+    if command == "query" and options and not options[0].startswith("-"):
+        assert options[0] in names, (place, options[0])
 
 
 def code_of(text: str) -> str:
