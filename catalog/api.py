@@ -47,6 +47,10 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+_LONGEST_COUNT = 0.5
+"""Seconds that counting the rows of a list may take: the list itself is there already."""
+
+
 class Catalog:
     """A catalog of checkpoints, runs and configs in one database.
 
@@ -315,7 +319,7 @@ class Catalog:
         return queries()
 
     def count(self, name: str, params: Mapping[str, str] | None = None) -> int | None:
-        """Return how many rows a named query or a view has; None if that takes too long.
+        """Return how many rows a named query or a view has; None if that takes half a second.
 
         Raises:
             UnknownQuery: there is none of that name.
@@ -326,6 +330,7 @@ class Catalog:
         sql, values = resolve(name, params or {})
         counting = f"SELECT COUNT(*) FROM (\n{sql.strip()}\n) listed"  # noqa: S608 - a named query
         with self._reader() as reader:
+            reader.limit_time(min(self.settings.sql_time_limit, _LONGEST_COUNT))
             try:
                 ((rows,),) = reader.run(counting, values).rows
             except QueryLimit:
