@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
 
+from catalog.link.config_texts import config_texts
 from catalog.link.keys import says_another, says_reading
 from catalog.link.subjects import Said, is_run
-from catalog.schema.store import chunks, fetched, table_of
-from catalog.schema.tables import Checkpoint, ConfigValue
+from catalog.schema.store import fetched, table_of
+from catalog.schema.tables import Checkpoint
 from catalog.sources.run_ids import is_drawn
 
 if TYPE_CHECKING:
@@ -56,21 +57,10 @@ def add_ids_inside(
         for config_id in numbers:
             if config_id is not None:
                 by_config[int(config_id)].append(int(number))
-    table = table_of(ConfigValue)
-    for part in chunks(sorted(by_config)):
-        for config_id, key, text in fetched(
-            connection,
-            select(table.c.config_id, table.c.key, table.c.text)
-            .where(
-                table.c.config_id.in_(part),
-                table.c.type == "str",
-                or_(*(table.c.key.ilike(word) for word in _WORDS)),
-            )
-            .order_by(table.c.config_id, table.c.key),
-        ):
-            found = _id_in(key, text or "", known)
-            if found is not None:
-                stated[int(config_id)].append(found)
+    for config_id, key, text in config_texts(connection, by_config, _WORDS):
+        found = _id_in(key, text, known)
+        if found is not None:
+            stated[config_id].append(found)
     for config_id, ids in stated.items():
         for number in by_config[config_id]:
             subject = subjects.get(number)

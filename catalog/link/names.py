@@ -8,13 +8,10 @@ from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import or_, select
-
+from catalog.link.config_texts import config_texts
 from catalog.link.keys import says_another, says_reading
 from catalog.link.places import tells_training
 from catalog.link.texts import texts
-from catalog.schema.store import chunks, fetched, table_of
-from catalog.schema.tables import ConfigValue
 from catalog.sources.formats.registry import stem_of
 
 if TYPE_CHECKING:
@@ -186,21 +183,10 @@ def _stated(folder: RunFolder, of_config: dict[int, list[tuple[str, str]]]) -> I
 
 
 def _of_configs(connection: Connection, numbers: set[int]) -> dict[int, list[tuple[str, str]]]:
-    table = table_of(ConfigValue)
     found: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for part in chunks(sorted(numbers)):
-        for number, key, text in fetched(
-            connection,
-            select(table.c.config_id, table.c.key, table.c.text)
-            .where(
-                table.c.config_id.in_(part),
-                table.c.type == "str",
-                or_(*(table.c.key.ilike(word) for word in _WORDS)),
-            )
-            .order_by(table.c.config_id, table.c.key),
-        ):
-            if text and _names_the_training(key):
-                found[int(number)].append((key, text))
+    for config_id, key, text in config_texts(connection, numbers, _WORDS):
+        if text and _names_the_training(key):
+            found[config_id].append((key, text))
     return found
 
 

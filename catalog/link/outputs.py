@@ -8,14 +8,11 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
-
+from catalog.link.config_texts import config_texts
 from catalog.link.keys import says_reading, says_saving, says_writing
 from catalog.link.limits import CLOCK_SLACK, WRITE_SLACK
 from catalog.link.names import plain_stem
 from catalog.link.places import says_nothing
-from catalog.schema.store import chunks, fetched, table_of
-from catalog.schema.tables import ConfigValue
 from catalog.sources.run_ids import is_drawn
 from catalog.sources.stamps import stamp_of_path
 
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 _SLACK = timedelta(seconds=CLOCK_SLACK)
 _WRITE_SLACK = timedelta(seconds=WRITE_SLACK)
 _READ_ROLES = frozenset({"restored-from", "artifact-used"})
-_WORDS = ("out", "save", "log", "work", "run", "dirpath")
+_PATTERNS = ("%out%", "%save%", "%log%", "%work%", "%run%", "%dirpath%")
 """One of which is in every key that `says_writing`."""
 _IDS = re.compile(r"[^A-Za-z0-9]+")
 
@@ -60,20 +57,9 @@ class Outputs:
         self._names = names
         self._lives = Counter(folder.run_id or 0 for folder in folders if not folder.copy_of_latest)
         self._named: dict[int, list[str]] = defaultdict(list)
-        table = table_of(ConfigValue)
-        for part in chunks(sorted(config_ids)):
-            for number, key, text in fetched(
-                connection,
-                select(table.c.config_id, table.c.key, table.c.text)
-                .where(
-                    table.c.config_id.in_(part),
-                    table.c.type == "str",
-                    or_(*(table.c.key.ilike(f"%{word}%") for word in _WORDS)),
-                )
-                .order_by(table.c.config_id, table.c.key),
-            ):
-                if text and says_writing(key) and not says_reading(key):
-                    self._named[int(number)].append(text)
+        for config_id, key, text in config_texts(connection, config_ids, _PATTERNS):
+            if text and says_writing(key) and not says_reading(key):
+                self._named[config_id].append(text)
 
     def wrote(self, folder: RunFolder, named: Input) -> bool:
         """Tell whether a run surely wrote a file that it names.
