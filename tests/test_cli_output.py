@@ -16,7 +16,7 @@ from catalog.cli.options import Format
 from catalog.cli.output import print_rows
 from catalog.query.rows import Rows
 from catalog.query.values import human_size, shown, visible
-from catalog.report.tables import code, markdown_table
+from catalog.report.tables import code, markdown_lines
 from tests.support.rows import BEST, fill
 from tests.support.terminal import on_terminal
 
@@ -88,7 +88,7 @@ def test_csv_and_tsv_give_back_the_texts(
 @modest
 @given(tables)
 def test_markdown_has_a_line_a_row_whatever_is_in_it(rows: Rows) -> None:
-    lines = markdown_table(rows).split("\n")[:-1]
+    lines = "".join(markdown_lines(rows.columns, rows.rows)).split("\n")[:-1]
     assert len(lines) == len(rows.rows) + 2
     bars = len(rows.columns) + 1
     for line in lines:

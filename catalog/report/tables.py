@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from catalog.query.rows import Rows
-
 _ACTIVE = re.compile(r"([\\|`*_\[\]<>~#&])")
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def markdown_table(rows: Rows) -> str:
-    """Return a table with a line a row; a value that is None is an empty cell."""
-    return "".join(markdown_lines(rows.columns, rows.rows))
-
-
 def markdown_lines(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-    """Give the lines of such a table as the rows come."""
+    """Yield a table's lines as the rows come; a value that is None is an empty cell."""
     yield _line(map(escape, columns)) + "\n"
     yield "|" + " --- |" * len(columns) + "\n"
     for row in rows:
