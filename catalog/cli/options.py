@@ -34,6 +34,15 @@ FormatOption = Annotated[
         "in UTC).",
     ),
 ]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--limit",
+        min=0,
+        help=f"Most rows to print [default: {PAGE} in a table, else all].",
+        show_default=False,
+    ),
+]
 DbOption = Annotated[
     str | None,
     typer.Option(

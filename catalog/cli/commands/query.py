@@ -10,6 +10,7 @@ from catalog.cli.options import (
     DbOption,
     Format,
     FormatOption,
+    LimitOption,
     SetOption,
     new_app,
     open_catalog,
@@ -79,14 +80,7 @@ def query(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help=f"Most rows to print [default: {PAGE} in a table, else all].",
-            show_default=False,
-        ),
-    ] = None,
+    limit: LimitOption = None,
     fail_if_any: Annotated[
         bool, typer.Option("--fail-if-any", help="Exit with 1 if there is any row.")
     ] = False,

@@ -10,6 +10,7 @@ from catalog.cli.options import (
     DbOption,
     Format,
     FormatOption,
+    LimitOption,
     SetOption,
     new_app,
     open_catalog,
@@ -25,14 +26,7 @@ def sql(
     statement: Annotated[
         str, typer.Argument(metavar="SELECT", help="One SELECT statement, quoted for the shell.")
     ],
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help=f"Most rows to print [default: {PAGE} in a table, else all].",
-            show_default=False,
-        ),
-    ] = None,
+    limit: LimitOption = None,
     form: FormatOption = Format.TABLE,
     db: DbOption = None,
     settings: SetOption = None,
